@@ -3,7 +3,7 @@
 import keras
 
 from trainer.iadb import IADBModel
-from trainer.networks.unet import FIRST_AND_LAST, build_unet
+from trainer.networks.unet import LEFT_TO_ADAM, build_unet
 from trainer.ode import solvers
 from trainer.options import ModelOptions, SampleOptions, TrainOptions
 from trainer.source.options import Source
@@ -81,7 +81,7 @@ def _optimizer(train: TrainOptions) -> keras.optimizers.Optimizer:
         return FusedAdam(**arguments)
     if train.optimizer == "adamw":
         return FusedAdam(weight_decay=train.weight_decay, **arguments)
-    return ConvolutionalMuon(exclude_layers=FIRST_AND_LAST, **arguments)
+    return ConvolutionalMuon(exclude_layers=LEFT_TO_ADAM, **arguments)
 
 
 def _learning_rate(train: TrainOptions) -> keras.optimizers.schedules.LearningRateSchedule:

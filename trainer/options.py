@@ -43,6 +43,11 @@ class ModelOptions(Options):
         "variance of each pixel of the image, from which the difference from noise follows: this "
         "leaves less noise in flat areas",
     )
+    time_embedding: Literal["add", "scale_shift"] = Field(
+        "add",
+        description="how alpha and the label reach a residual block: added to its channels, or as "
+        "scales and shifts of its second normalization, which learns more in the same time",
+    )
     attention: tuple[bool, ...] = Field(
         (False, True),
         description="for each level, whether self-attention follows its residual blocks",

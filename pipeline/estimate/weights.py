@@ -1,5 +1,7 @@
 """The number of weights of a network by its options, without TensorFlow."""
 
+from functools import partial
+
 from trainer.options import PIXEL_WIDTH, ModelOptions
 
 
@@ -16,6 +18,8 @@ def count_weights(
     """
     widths, seen = options.channels, image_channels + source_channels
     embedded = 4 * widths[0]
+    modulated = options.time_embedding == "scale_shift"
+    residual = partial(_residual, embedded=embedded, modulated=modulated)
     total = _layer(widths[0], embedded) + _layer(embedded, embedded)
     total += (nb_class + 1) * embedded if nb_class else 0
     total += _layer(seen * options.patch**2, widths[0], 9)
@@ -23,16 +27,16 @@ def count_weights(
     levels = list(zip(widths, options.attention, strict=True))
     for level, (width, attention) in enumerate(levels):
         for _ in range(options.blocks):
-            total += _residual(x, width, embedded) + attention * _attention(width)
+            total += residual(x, width) + attention * _attention(width)
             x = width
             skips.append(x)
         if level < len(levels) - 1:
             total += _layer(width, width, 9)
             skips.append(width)
-    total += 2 * _residual(x, x, embedded) + _attention(x)
+    total += 2 * residual(x, x) + _attention(x)
     for level, (width, attention) in reversed(list(enumerate(levels))):
         for _ in range(options.blocks + 1):
-            total += _residual(x + skips.pop(), width, embedded) + attention * _attention(width)
+            total += residual(x + skips.pop(), width) + attention * _attention(width)
             x = width
         total += _layer(width, width, 9) if level else 0
     total += _norm(x)
@@ -54,10 +58,11 @@ def _norm(width: int) -> int:
     return 2 * width
 
 
-def _residual(inputs: int, width: int, embedded: int) -> int:
+def _residual(inputs: int, width: int, embedded: int, modulated: bool) -> int:
     shortcut = _layer(inputs, width) if inputs != width else 0
     convolutions = _layer(inputs, width, 9) + _layer(width, width, 9)
-    return _norm(inputs) + _norm(width) + convolutions + _layer(embedded, width) + shortcut
+    time = _layer(embedded, 2 * width if modulated else width)
+    return _norm(inputs) + _norm(width) + convolutions + time + shortcut
 
 
 def _attention(width: int) -> int:

@@ -37,6 +37,15 @@ CONFIGURATIONS = {
         norm_groups=2,
         alpha_scale=1.0,
     ),
+    "scale_shift": ModelOptions(
+        channels=(4, 8),
+        blocks=1,
+        attention=(False, True),
+        attention_head_dim=2,
+        norm_groups=2,
+        alpha_scale=1.0,
+        time_embedding="scale_shift",
+    ),
     "small": ModelOptions(channels=(32, 64), blocks=1, attention=(False, True), alpha_scale=1.0),
     "published": PUBLISHED,
 }

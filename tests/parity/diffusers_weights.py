@@ -32,6 +32,7 @@ PARTS = {
     "norm0": "norm1",
     "conv0": "conv1",
     "time": "time_emb_proj",
+    "modulation": "time_emb_proj",
     "norm1": "norm2",
     "conv1": "conv2",
     "shortcut": "conv_shortcut",

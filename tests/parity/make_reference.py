@@ -10,8 +10,8 @@ in this project's. FOLDER/NAME.npz contains, without pickle:
     x             float32 [N, H, W, C], alpha float32 [N]
     output        float32 [N, H, W, C], computed in float32 with these weights
 
-The committed fixtures/tiny.npz was written by `... tests/parity/fixtures tiny` with diffusers
-0.42.1 and torch 2.13.0.
+The committed fixtures/tiny.npz and scale_shift.npz were written by `... tests/parity/fixtures tiny`
+and `... scale_shift` with diffusers 0.42.1 and torch 2.13.0.
 """
 
 import sys
@@ -36,6 +36,19 @@ CONFIGURATIONS = {
         "up_block_types": (UP, ATTENTION_UP, UP),
         "norm_num_groups": 2,
         "attention_head_dim": 2,
+    },
+    "scale_shift": {
+        "sample_size": 8,
+        "in_channels": 1,
+        "out_channels": 1,
+        "block_out_channels": (4, 8),
+        "layers_per_block": 1,
+        "down_block_types": (DOWN, ATTENTION_DOWN),
+        "up_block_types": (ATTENTION_UP, UP),
+        "norm_num_groups": 2,
+        "attention_head_dim": 2,
+        "resnet_time_scale_shift": "scale_shift",
+        "attn_norm_num_groups": 2,  # otherwise the attention in the middle would have no norm then
     },
     "small": {
         "sample_size": 16,

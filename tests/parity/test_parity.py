@@ -1,4 +1,4 @@
-"""Parity with diffusers, without torch: the reference's outputs are in fixtures/tiny.npz.
+"""Parity with diffusers, without torch: the reference's outputs are in fixtures.
 
 `make parity` runs the reference and compares all configurations.
 """
@@ -8,11 +8,13 @@ from pathlib import Path
 import pytest
 from comparison import CONFIGURATIONS, MAX_RELATIVE_ERROR, compare
 
-FIXTURE = Path(__file__).with_name("fixtures") / "tiny.npz"
+FIXTURES = Path(__file__).with_name("fixtures")
+FIXTURE = FIXTURES / "tiny.npz"
 
 
-def test_the_network_with_the_references_weights_computes_its_outputs():
-    result = compare(CONFIGURATIONS["tiny"], FIXTURE)
+@pytest.mark.parametrize("name", ["tiny", "scale_shift"])
+def test_the_network_with_the_references_weights_computes_its_outputs(name):
+    result = compare(CONFIGURATIONS[name], FIXTURES / f"{name}.npz")
     assert result.parameters == result.reference_parameters
     assert result.relative_error <= MAX_RELATIVE_ERROR
 

@@ -37,7 +37,15 @@ class GroupNorm(layers.Layer):
 
     def call(self, x: tf.Tensor, training: bool | None = None) -> tf.Tensor:
         """Normalizes x; computes in float32 and returns the type of x."""
-        gamma, beta = (tf.convert_to_tensor(w) for w in (self.gamma, self.beta))
+        return self._normalize(x, *self._scale_and_offset(), training)
+
+    def _scale_and_offset(self) -> list[tf.Tensor]:
+        """Both as float32 [1, C]."""
+        return [tf.convert_to_tensor(weight)[tf.newaxis] for weight in (self.gamma, self.beta)]
+
+    def _normalize(
+        self, x: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor, training: bool | None
+    ) -> tf.Tensor:
         normalize = _group_norm(x.shape, self.groups, self.epsilon)
         y = while_training(normalize, training)(tf.cast(x, tf.float32), gamma, beta)
         return tf.cast(y, x.dtype)
@@ -51,10 +59,43 @@ class GroupNorm(layers.Layer):
         return super().get_config() | {"groups": self.groups, "epsilon": self.epsilon}
 
 
+@keras.saving.register_keras_serializable("iadb")
+class ModulatedGroupNorm(GroupNorm):
+    """Group normalization that each image scales and shifts: (1 + scale) GroupNorm(x) + shift.
+
+    "Adaptive group normalization" of Dhariwal and Nichol, "Diffusion Models Beat GANs on Image
+    Synthesis" (2021), section 3. It takes no longer than without, since both change the factors
+    of the normalization alone.
+    """
+
+    def build(self, input_shape: list[tuple[int | None, ...]]) -> None:
+        """Creates scale and offset, float32 [C], of all images."""
+        super().build(input_shape[0])
+
+    def call(self, inputs: list[tf.Tensor], training: bool | None = None) -> tf.Tensor:
+        """Normalizes x; computes in float32 and returns the type of x.
+
+        Args:
+            inputs: x [N, H, W, C], and the scales and then the shifts of its channels, [N, 2 C].
+            training: whether gradients will be taken.
+        """
+        x, modulation = inputs
+        scale, shift = tf.split(tf.cast(modulation, tf.float32), 2, axis=1)
+        gamma, beta = self._scale_and_offset()
+        return self._normalize(x, gamma * (1 + scale), beta * (1 + scale) + shift, training)
+
+    def compute_output_shape(self, input_shape: list[tuple]) -> tuple:
+        """That of x."""
+        return input_shape[0]
+
+
 def _group_norm(
     shape: tf.TensorShape, groups: int, epsilon: float
 ) -> Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tuple[tf.Tensor, Callable]]:
-    """Returns a function of x, gamma and beta, to the normalized x and its gradient."""
+    """Returns a function of x, gamma and beta, to the normalized x and its gradient.
+
+    Gamma and beta are [N, C], or [1, C] for all images of a batch.
+    """
     height, width, channels = shape[1:]
     share = channels // groups
     count = float(height * width * share)  # values of a group in one image
@@ -76,7 +117,8 @@ def _group_norm(
     def normalize(
         x: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor
     ) -> tuple[tf.Tensor, Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor, tf.Tensor]]]:
-        gamma, beta = (tf.reshape(t, [groups, share]) for t in (gamma, beta))
+        rows = gamma.shape[0]
+        gamma, beta = (tf.reshape(t, [-1, groups, share]) for t in (gamma, beta))
         m = mean(by_group(x))
         variance = mean(by_group(tf.math.squared_difference(x, spread(m))))
         r = tf.math.rsqrt(variance + epsilon)
@@ -88,7 +130,10 @@ def _group_norm(
             offset = r * mean(gamma * dy_sums)
             slope = r * r * mean(gamma * dy_n_sums)
             dx = dy * spread(r * gamma) - (x * spread(slope) + spread(offset - m * slope))
-            dgamma, dbeta = (tf.reshape(tf.reduce_sum(t, 0), [-1]) for t in (dy_n_sums, dy_sums))
+            sums = (dy_n_sums, dy_sums)
+            if rows == 1:
+                sums = (tf.reduce_sum(t, 0) for t in sums)
+            dgamma, dbeta = (tf.reshape(t, [-1, channels]) for t in sums)
             return dx, dgamma, dbeta
 
         return x * spread(r * gamma) + spread(beta - m * r * gamma), gradient

@@ -20,14 +20,16 @@ from keras import layers
 
 from trainer.networks.attention import DotProductAttention
 from trainer.networks.augmentations import LEVELS, decode, describe
-from trainer.networks.group_norm import GroupNorm
+from trainer.networks.group_norm import GroupNorm, ModulatedGroupNorm
 from trainer.networks.local_gaussian import LocalGaussian
 from trainer.networks.silu import Silu
 from trainer.options import PIXEL_WIDTH, ModelOptions
 
 EPSILON = 1e-5  # of every GroupNorm
 MAX_PERIOD = 10_000.0  # longest wave of the sinusoidal embedding
-FIRST_AND_LAST = ("conv_in", "conv_out", "share")  # layers that touch pixels
+# Of the layers, parts of their names: those that touch pixels, and scales and shifts by the time,
+# whose updates would take Muon as long as those of convolutions.
+LEFT_TO_ADAM = ("conv_in", "conv_out", "share", "modulation")
 
 # The network of the official IADB code (Heitz et al., SIGGRAPH 2023) for 64x64 RGB images:
 # 113,673,219 parameters.
@@ -238,12 +240,20 @@ def _residual(
 ) -> keras.KerasTensor:
     h = Silu()(_norm(x, options, f"{name}_norm0"))
     h = layers.Conv2D(width, 3, padding="same", name=f"{name}_conv0")(h)
-    t = layers.Dense(width, name=f"{name}_time")(time)
-    h = layers.Add()([h, layers.Reshape((1, 1, width))(t)])
-    h = Silu()(_norm(h, options, f"{name}_norm1"))
+    if options.time_embedding == "scale_shift":
+        t = layers.Dense(2 * width, name=f"{name}_modulation")(time)
+        h = ModulatedGroupNorm(options.norm_groups, EPSILON, name=f"{name}_norm1")([h, t])
+        start = "zeros"  # a block begins as its shortcut, as in the networks of that paper
+    else:
+        t = layers.Dense(width, name=f"{name}_time")(time)
+        h = layers.Add()([h, layers.Reshape((1, 1, width))(t)])
+        h = _norm(h, options, f"{name}_norm1")
+        start = "glorot_uniform"
+    h = Silu()(h)
     if options.dropout:
         h = layers.Dropout(options.dropout)(h)
-    h = layers.Conv2D(width, 3, padding="same", name=f"{name}_conv1")(h)
+    last = f"{name}_conv1"
+    h = layers.Conv2D(width, 3, padding="same", kernel_initializer=start, name=last)(h)
     if x.shape[-1] != width:
         x = layers.Conv2D(width, 1, name=f"{name}_shortcut")(x)
     return layers.Add()([x, h])

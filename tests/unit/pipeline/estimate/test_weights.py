@@ -10,11 +10,15 @@ def test_the_published_network_has_as_many_weights_as_published():
 
 
 @pytest.mark.parametrize(
-    ("nb_class", "patch", "prediction", "source_channels"),
-    [(3, 2, "difference", 0), (0, 1, "gaussian", 0), (3, 2, "gaussian", 4)],
+    ("nb_class", "patch", "prediction", "source_channels", "time_embedding"),
+    [
+        (3, 2, "difference", 0, "add"),
+        (0, 1, "gaussian", 0, "scale_shift"),
+        (3, 2, "gaussian", 4, "add"),
+    ],
 )
 def test_the_weights_of_a_network_are_those_that_it_is_built_with(
-    nb_class, patch, prediction, source_channels
+    nb_class, patch, prediction, source_channels, time_embedding
 ):
     options = ModelOptions(
         channels=(8, 16, 8),
@@ -24,6 +28,7 @@ def test_the_weights_of_a_network_are_those_that_it_is_built_with(
         blocks=1,
         patch=patch,
         prediction=prediction,
+        time_embedding=time_embedding,
         conditional=nb_class > 0,
     )
     inputs = {"nb_class": nb_class, "source_channels": source_channels}

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from trainer.networks.group_norm import GroupNorm
+from trainer.networks.group_norm import GroupNorm, ModulatedGroupNorm
 
 EPSILON = 1e-5
 
@@ -70,3 +70,31 @@ def test_an_image_does_not_depend_on_the_others_of_its_batch():
     x = tf.random.stateless_normal([4, 4, 4, 8], [0, 0])
     layer = GroupNorm(2, EPSILON)
     np.testing.assert_allclose(layer(x)[1:2], layer(x[1:2]), atol=1e-6)
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_each_image_scales_and_shifts_its_channels(images, count):
+    x, upstream = (each[:count] for each in images)
+    modulation = tf.random.stateless_normal([count, 24], [0, 2])
+    ours, plain = ModulatedGroupNorm(3, EPSILON), GroupNorm(3, EPSILON)
+    ours.build([x.shape, modulation.shape])
+    plain.build(x.shape)
+    for layer in (ours, plain):
+        layer.set_weights([np.linspace(0.5, 2, 12), np.linspace(-1, 1, 12)])
+
+    def by_layers(x, modulation):
+        scale, shift = (m[:, None, None] for m in tf.split(modulation, 2, axis=1))
+        return plain(x) * (1 + scale) + shift
+
+    def run(function, variables):
+        with tf.GradientTape() as tape:
+            tape.watch([x, modulation])
+            y = function()
+            total = tf.reduce_sum(y * upstream)
+        return [y, *tape.gradient(total, [x, modulation, *variables])]
+
+    found = run(lambda: ours([x, modulation]), ours.trainable_variables)
+    expected = run(lambda: by_layers(x, modulation), plain.trainable_variables)
+    for a, b in zip(found, expected, strict=True):
+        assert a.shape == b.shape
+        np.testing.assert_allclose(a, b, atol=1e-4 * np.abs(b).max())

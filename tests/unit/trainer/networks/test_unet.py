@@ -103,6 +103,19 @@ def test_a_network_that_predicts_pixels_gives_the_difference_and_can_be_cloned(p
     np.testing.assert_allclose(clone(inputs), difference, atol=1e-6)
 
 
+def test_residual_blocks_that_are_scaled_and_shifted_by_alpha_begin_as_their_shortcuts():
+    network = build_unet(SMALL.model_copy(update={"time_embedding": "scale_shift"}), (8, 8, 3))
+    x = tf.random.stateless_normal([2, 8, 8, 3], [0, 0])
+    early, late = (network([x, tf.fill([2], alpha)]) for alpha in (0.1, 0.9))
+    assert np.abs(early).max() > 1e-3
+    np.testing.assert_array_equal(early, late)  # alpha acts in the blocks alone
+    for layer in network.layers:
+        if layer.name.endswith("_conv1"):
+            kernel, bias = layer.get_weights()
+            layer.set_weights([kernel + 0.01, bias])
+    assert np.abs(network([x, tf.fill([2], 0.1)]) - network([x, tf.fill([2], 0.9)])).max() > 1e-3
+
+
 def test_attention_adds_weights_at_its_levels():
     without = SMALL.model_copy(update={"attention": (False, False)})
     fewer = build_unet(without, (8, 8, 1)).count_params()

@@ -22,7 +22,7 @@ def build(precision, nb_class=0, source_channels=0, **options):
     ("precision", "nb_class", "options"),
     [
         ("float16", 0, {"patch": 2}),
-        ("bfloat16", 3, {"patch": 2, "prediction": "gaussian"}),
+        ("bfloat16", 3, {"patch": 2, "prediction": "gaussian", "time_embedding": "scale_shift"}),
     ],
 )
 def test_a_network_trained_in_16_bits_computes_as_one_in_float32(precision, nb_class, options):
