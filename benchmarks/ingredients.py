@@ -48,6 +48,8 @@ VARIANTS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {  # changes of net
     "as in the preset": ({}, {}),
     "model.patch=1": ({"patch": 1}, {}),
     "model.prediction=difference": ({"prediction": "difference"}, {}),
+    "model.time_embedding=add": ({"time_embedding": "add"}, {}),
+    "model.blocks=2": ({"blocks": 2}, {}),
     "model.dropout=0.1": ({"dropout": 0.1}, {}),
     "train.precision=float32": ({}, {"precision": "float32"}),
     "train.alpha_density=logit_normal": ({}, {"alpha_density": "logit_normal"}),

@@ -34,6 +34,13 @@ CLASS_BALANCE = 0.5  # small classes would be learned too little (docs/training.
 MIN_STEPS = 1000
 MIN_BATCH = 8
 
+# What a network has unless it says otherwise.
+DEFAULT_NETWORK = {
+    "model.patch": 1,
+    "model.prediction": "difference",
+    "model.blocks": 2,
+    "model.time_embedding": "add",
+}
 NETWORKS: Mapping[int, Mapping[str, Any]] = {
     8: {
         "model.channels": [32, 64],
@@ -60,10 +67,12 @@ NETWORKS: Mapping[int, Mapping[str, Any]] = {
 CPU_NETWORKS: Mapping[int, Mapping[str, Any]] = {
     8: NETWORKS[8],
     16: NETWORKS[16],
-    # Where both sides of the images allow it: half of the work at twice the width.
+    # Where both sides of the images allow it: a third of the work at twice the width.
     32: {
         "model.patch": 2,
         "model.prediction": "gaussian",
+        "model.blocks": 1,
+        "model.time_embedding": "scale_shift",
         "model.channels": [64, 128],
         "model.attention": [False, True],
         "train.learning_rate": 0.001,
@@ -71,12 +80,11 @@ CPU_NETWORKS: Mapping[int, Mapping[str, Any]] = {
 }
 # Steps per core on a CPU, so that 2 cores take three to five minutes at 8x8, a quarter of an hour
 # at 16x16 and an hour at 32x32, up to the images of a training with a GPU.
-CPU_STEPS = {8: 500, 16: 2000, 32: 2500}
-FLOAT32_STEPS = {32: 2000}  # where there is no bfloat16, which trains more than twice as fast
+CPU_STEPS = {8: 500, 16: 2000, 32: 5000}
+FLOAT32_STEPS = {32: 2750}  # where there is no bfloat16, which trains about twice as fast
 # Images in a batch where it is not that of a GPU: of so short a training, twice the steps on half
 # of the images learn more in the same time (docs/training.md).
-CPU_BATCHES = {16: 32}
-FLOAT32_BATCHES = {32: 32}
+CPU_BATCHES = {16: 32, 32: 32}
 TRAININGS: Mapping[int, Mapping[str, Any]] = {
     8: {"train.steps": 1000, "train.batch_size": 64},
     16: {"train.steps": 10_000, "train.batch_size": 64},
@@ -166,7 +174,7 @@ def choose_network(resolution: tuple[int, int], machine: Machine) -> dict[str, A
     longer = max(*resolution, SMALLEST)
     networks = NETWORKS if machine.gpus else CPU_NETWORKS
     size = max(r for r in networks if r <= longer)
-    network = {"model.patch": 1, "model.prediction": "difference", **networks[size]}
+    network = {**DEFAULT_NETWORK, **networks[size]}
     on_gpu = machine.gpus > 0 and size == LARGEST_WITH_GPU
     on_cpu = machine.bfloat16 and size == LARGEST and not machine.gpus
     for times in range(longer // size, 0, -1):
@@ -176,7 +184,7 @@ def choose_network(resolution: tuple[int, int], machine: Machine) -> dict[str, A
             patched["model.prediction"] = "gaussian"
         if not any(side % _unit(patched) for side in resolution):
             return {**patched, "train.precision": _precision(on_gpu or on_cpu)}
-    network = {"model.patch": 1, "model.prediction": "difference", **NETWORKS[size]}
+    network = {**DEFAULT_NETWORK, **NETWORKS[size]}
     while any(side % _unit(network) for side in resolution):
         for key in ("model.channels", "model.attention"):
             network[key] = network[key][:-1]
@@ -238,8 +246,7 @@ def choose_training(images: int, resolution: tuple[int, int], machine: Machine) 
     steps, batch = training["train.steps"], training["train.batch_size"]
     if not machine.gpus:
         per_core = CPU_STEPS if machine.bfloat16 else CPU_STEPS | FLOAT32_STEPS
-        batches = CPU_BATCHES if machine.bfloat16 else CPU_BATCHES | FLOAT32_BATCHES
-        fewer = batches.get(size, batch)
+        fewer = CPU_BATCHES.get(size, batch)
         steps = min(steps * batch // fewer, machine.cores * per_core[size])
         batch = fewer
     while batch > max(images, MIN_BATCH):

@@ -27,6 +27,8 @@ KEYS = {
     EVAL_PERCENT,
     CONDITIONAL,
     "model.channels",
+    "model.blocks",
+    "model.time_embedding",
     "model.attention",
     "model.patch",
     "model.prediction",

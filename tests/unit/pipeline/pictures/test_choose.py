@@ -183,7 +183,7 @@ def test_images_that_are_seen_often_are_augmented(files, flip, augment):
         (3000, CPU, 3),
         (450, CPU, 2),  # 3,087 steps
         (100, CPU, 1),  # a short training
-        (3000, replace(CPU, cores=1), 1),
+        (3000, replace(CPU, cores=1), 2),  # 2,750 steps
         (3000, GPU, 1),  # another network
     ],
 )
@@ -219,10 +219,14 @@ def test_networks_and_learning_rates_are_those_of_the_presets(side, machine, pre
     chosen, known = choose(replace(of_size(side), files=100_000), machine), load(preset)
     assert chosen["model.patch"] == known.model.patch
     assert chosen["model.prediction"] == known.model.prediction
+    assert chosen["model.blocks"] == known.model.blocks
+    assert chosen["model.time_embedding"] == known.model.time_embedding
     assert tuple(chosen["model.channels"]) == known.model.channels
     assert tuple(chosen["model.attention"]) == known.model.attention
     assert chosen["train.learning_rate"] == known.train.learning_rate
     assert chosen["train.steps"] == known.train.steps
+    if not machine.gpus:
+        assert chosen["train.batch_size"] == known.train.batch_size
 
 
 def test_with_a_gpu_at_32x32_batch_half_life_and_solver_are_the_defaults():
