@@ -49,9 +49,11 @@ MIN_GRAY = 100  # decoded images, or all, that decide for gray where the headers
 TRANSPARENT_IMAGES = 0.05  # share from which a folder counts as transparent
 MIN_ALPHA = 0.95  # below this a pixel is transparent
 MIN_VISIBLE = 0.01  # of the area, by which a background is chosen
-BRIGHT = 200  # mean level of what is visible, from which it vanishes on white
+BRIGHT = 200  # mean level of what is visible, from which most of it vanishes on white
 DARK = 55  # below this, it vanishes on black
 TWO_TONED = 0.1  # share of bright and of dark images among the transparent ones
+FLAT = 6  # standard deviation over an image on white, below which all of it vanishes there
+VANISHING = 0.05  # share of such images among the transparent ones, from which white is unfit
 SPANS = {  # values of data.pattern, and what the paths of images in such folders begin with
     "span-{SPAN}": re.compile(r"span-\d{1,9}/"),
     "{YYYY}-{MM}-{DD}": re.compile(r"\d{4}-\d{2}-\d{2}/"),
@@ -74,6 +76,7 @@ class _Colors(NamedTuple):
     gray: bool
     brightness: float | None
     transparent: bool = False
+    vanishes_on_white: bool = False
 
 
 def look(data: DataConfig) -> Pictures:
@@ -110,7 +113,11 @@ def look(data: DataConfig) -> Pictures:
     readable = _share_of_readable(len(sample), len(headers), len(colors), len(seen))
     readable *= 1 - len(bad) / len(places)
     suffice = len(seen) >= min(MIN_GRAY, round(readable * len(places)))
-    bright = np.array([each.brightness for each in seen if each.brightness is not None])
+    visible = [each for each in seen if each.brightness is not None]
+    levels = np.array([each.brightness for each in visible])
+    vanishing = sum(each.vanishes_on_white for each in visible) > VANISHING * len(visible)
+    light = np.sum(levels > BRIGHT) > TWO_TONED * len(visible)
+    dark = np.sum(levels < DARK) > TWO_TONED * len(visible)
     labels = Counter(place.file.class_label for place in places)
     return Pictures(
         files=len(places),
@@ -125,8 +132,8 @@ def look(data: DataConfig) -> Pictures:
         wide=wide,
         gray=_are_gray(seen) and (suffice or _are_gray([*headers.values()])),
         transparent=sum(each.transparent for each in seen) > TRANSPARENT_IMAGES * len(seen),
-        bright=bool(len(bright)) and float(np.mean(bright)) > BRIGHT,
-        two_toned=min(np.sum(bright > BRIGHT), np.sum(bright < DARK)) > TWO_TONED * len(bright),
+        bright=vanishing or (bool(visible) and float(np.mean(levels)) > BRIGHT),
+        two_toned=bool(dark and (light or vanishing)),
         classes={label: count for label, count in sorted(labels.items()) if label},
         sizes=tuple((header.height, header.width) for header in headers.values()),
         labeled=all(place.file.label is not None for place in places if place.file.class_label),
@@ -260,8 +267,10 @@ def _transparent_colors(stream: BinaryIO, options: ImageOptions) -> _Colors:
     if alpha.min() >= MIN_ALPHA:
         return _Colors(_is_gray(black), None)
     # Of an image of which hardly anything is visible, no background shows more.
-    visible = alpha.mean() > MIN_VISIBLE
-    return _Colors(_is_gray(black), black.sum() / alpha.sum() if visible else None, True)
+    if alpha.mean() <= MIN_VISIBLE:
+        return _Colors(_is_gray(black), None, True)
+    flat = bool(white.std(axis=(0, 1)).max() < FLAT)
+    return _Colors(_is_gray(black), black.sum() / alpha.sum(), True, vanishes_on_white=flat)
 
 
 def _are_gray(images: Sequence[_Colors | ImageHeader]) -> bool:

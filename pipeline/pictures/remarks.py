@@ -13,7 +13,8 @@ from pipeline.pictures.seen import Pictures
 from trainer.common.resolution import from_sides
 from trainer.common.text import list_some, percentage, printable, quantity
 
-LEAST_KEPT = 0.6  # of the area of a typical picture, without a remark
+LEAST_KEPT = 0.6  # of the area of a picture, without a remark
+MANY_CUT = 0.1  # share of the pictures that may keep less, without a remark
 BY_CLASS = "samples are drawn by class; without classes: --set model.conditional=false"
 CLASSES = "to draw images of one class, by the name of its folder: --set model.conditional=true"
 SPLITS = "folders of splits are read together, and images are held out anew"
@@ -135,13 +136,16 @@ def warn_of_no_classes(pictures: Pictures, config: PipelineConfig) -> list[str]:
 
 
 def warn_of_cut(pictures: Pictures, data: DataConfig) -> list[str]:
-    """Says that a typical picture loses much of its area; no line if it does not."""
+    """Says that a typical picture, or many, lose much of their area; no line if they do not."""
     height, width = data.shape[:2]
     ratios = [(w / h) / (width / height) for h, w in pictures.sizes]
-    kept = median(min(ratio, 1 / ratio) for ratio in ratios)
-    if data.fit != "crop" or kept >= LEAST_KEPT:
+    kept = [min(ratio, 1 / ratio) for ratio in ratios]
+    cut = sum(share < LEAST_KEPT for share in kept) / len(kept)
+    if data.fit != "crop" or cut < MANY_CUT:
         return []
-    return [
-        f"data.fit=crop keeps {percentage(kept)} of a typical picture; data.fit=pad keeps all of "
-        "it, with bars at its sides"
-    ]
+    if (typical := median(kept)) < LEAST_KEPT:
+        said = f"data.fit=crop keeps {percentage(typical)} of a typical picture"
+    else:
+        said = f"data.fit=crop cuts more than {percentage(1 - LEAST_KEPT)} off {percentage(cut)} "
+        said += "of the pictures"
+    return [f"{said}; data.fit=pad keeps all of each, with bars at its sides"]

@@ -330,7 +330,7 @@ def test_a_run_that_will_lack_classes_is_reported_before_it_starts_and_keeps_not
 @pytest.mark.parametrize(
     ("fit", "said"),
     [
-        ("crop", "data.fit=crop keeps 40% of a typical picture; data.fit=pad keeps all of it"),
+        ("crop", "data.fit=crop keeps 40% of a typical picture; data.fit=pad keeps all of each"),
         ("pad", ""),
     ],
 )
@@ -339,6 +339,14 @@ def test_a_crop_that_leaves_out_most_of_the_pictures_is_reported(tmp_path, fit, 
         Image.new("RGB", (200, 40), (i, 0, 0)).save(tmp_path / f"{i}.png")
     lines = configure([f"data.folder={tmp_path}", f"data.fit={fit}"]).lines
     assert [line for line in lines if line.startswith(said)] if said else "keeps" not in str(lines)
+
+
+def test_a_crop_that_leaves_out_most_of_some_pictures_is_reported(tmp_path):
+    for i in range(20):
+        Image.new("RGB", (240 if i < 5 else 40, 40), (i, 0, 0)).save(tmp_path / f"{i}.png")
+    said = "data.fit=crop cuts more than 40% off 25% of the pictures; data.fit=pad keeps all"
+    lines = configure([f"data.folder={tmp_path}"]).lines
+    assert [line for line in lines if line.startswith(said)]
 
 
 def test_the_held_out_share_that_is_set_counts(place):
@@ -373,11 +381,13 @@ def test_the_network_follows_a_resolution_that_is_set(place):
     for _ in range(2):  # chosen, then reused
         config, _ = place.run("data.resolution=32")
         assert (config.model.patch, config.model.channels) == (2, (64, 128))
+        assert (config.model.blocks, config.model.time_embedding) == (1, "scale_shift")
         assert config.train.learning_rate == 0.001
         config, _ = place.run("data.resolution=64")
         assert (config.model.patch, config.train.learning_rate) == (4, 0.001)
         config, _ = place.run("data.resolution=31")
         assert (config.model.patch, config.model.channels) == (1, (32,))
+        assert (config.model.blocks, config.model.time_embedding) == (2, "add")
 
 
 def test_a_source_that_is_mapped_gets_a_network_that_needs_no_noise(tmp_path):

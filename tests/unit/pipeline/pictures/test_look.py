@@ -260,6 +260,28 @@ def test_pictures_that_would_vanish_on_white_beside_others_on_black_are_seen(
     assert see().two_toned == two_toned
 
 
+@pytest.mark.parametrize(("white", "bright"), [(0, False), (1, False), (3, True)])
+def test_a_few_colored_pictures_that_would_vanish_on_white_choose_against_it(
+    save, see, white, bright
+):
+    for i in range(24):
+        color = (252, 252, 252, 255) if i < white else (0, 0, 255, 255)
+        image = Image.new("RGBA", (16, 16))
+        image.paste(color, (4, 4, 12, 12))
+        save(f"{i}.png", image)
+    assert (see().bright, see().two_toned) == (bright, False)
+
+
+def test_white_pictures_with_outlines_show_on_white(save, see):
+    for i in range(24):
+        image = Image.new("RGBA", (16, 16))
+        image.paste((0, 0, 255, 255), (2, 2, 14, 14))
+        if i < 6:
+            image.paste((255, 255, 255, 255), (3, 3, 13, 13))
+        save(f"{i}.png", image)
+    assert not see().bright
+
+
 def test_an_opaque_alpha_channel_is_no_transparency(save, see):
     save("1.png", Image.fromarray(noise(0, 16, 16, 3)).convert("RGBA"))
     assert not see().transparent
