@@ -33,7 +33,10 @@ from components.image_example_gen.storage.remote import (
 )
 
 SUFFIXES = frozenset(
-    (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif")
+    {
+        *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".webp", ".gif", ".bmp", ".dib"),
+        *(".tif", ".tiff", ".avif"),
+    }
 )
 _IMAGES = tuple(SUFFIXES)
 _LISTED = (*_IMAGES, *ARCHIVES)

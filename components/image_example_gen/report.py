@@ -27,6 +27,7 @@ OMITTED = "omitted"
 NEAR_DUPLICATES = "near_duplicates"  # their counts are:
 IMAGES, GROUPS, SEPARATED = "images", "groups", "separated"
 MANY_NEAR_DUPLICATES = 0.25  # of the images; grouping them is not meant for so many
+MANY_DUPLICATES = 0.25  # of the images, from which the others are seen much more often than planned
 MAX_REJECTED_FILES = 10_000  # listed in the report; all are counted
 IN_CONFIGURATION = "in data.source"  # where the folder of sources is named
 MOSTLY = 0.5  # of the files, that a disk or network failed to read
@@ -98,6 +99,7 @@ def remarks(report: dict, folder: str = "", *, near_duplicates: bool = True) -> 
         page = os.path.join(folder, names.NEAR_DUPLICATES_HTML)
         lines.append(f"{near}: {page}" if folder else near)
         lines += _warn_of_grouping(counts, report[names.ACCEPTED])
+    lines += _describe_duplicates(report)
     lines += [f"{n:,} of the accepted images: {note}" for note, n in report["notes"].items()]
     if others:
         lines.append(f"ignored: {describe_endings(others)}")
@@ -206,6 +208,17 @@ def _check_differ(copies: int, report: dict, sources: str, images: str, where: s
             f"{sources}: all {copies:,} sources have the pixels of {images}, so that there is "
             f"nothing to translate; name another folder {where}"
         )
+
+
+def _describe_duplicates(report: dict) -> list[str]:
+    accepted, duplicates = report[names.ACCEPTED], report.get(names.DUPLICATES, 0)
+    if duplicates < MANY_DUPLICATES * max(accepted, 1):
+        return []
+    different = quantity(accepted - duplicates, "different image")
+    return [
+        f"{duplicates:,} of {accepted:,} images are duplicates of the {different}, which are "
+        "learned by heart sooner: remove them, or set train.augment=0.15"
+    ]
 
 
 def _describe_near_duplicates(counts: Mapping[str, int]) -> str:

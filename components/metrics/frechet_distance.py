@@ -1,12 +1,13 @@
 """Frechet distance of two Gaussians fitted to features (Heusel et al. 2017, arXiv 1706.08500)."""
 
+import math
 from typing import NamedTuple
 
 import numpy as np
 import scipy.linalg
 
 from components.metrics.arrays import MetricError, check_features
-from components.metrics.jackknife.leave_out import LeftOut, groups_of
+from components.metrics.jackknife.leave_out import GROUPS, LeftOut, groups_of
 
 ROWS_PER_DIMENSION = 2  # with fewer rows, the covariances are too uncertain to be compared
 MAX_DIMENSION = 4096  # a covariance takes 128 MiB then
@@ -28,7 +29,7 @@ def frechet_distance(real: np.ndarray, generated: np.ndarray) -> float:
             ROWS_PER_DIMENSION * d rows or more than MAX_DIMENSION dimensions.
     """
     check_features(real=real, generated=generated)
-    _check_rows(min(len(real), len(generated)), real.shape[1])
+    check_rows(min(len(real), len(generated)), real.shape[1], ROWS_PER_DIMENSION)
     return _Reference.of(real).distance(*_fit(generated))
 
 
@@ -40,7 +41,7 @@ def frechet_distance_left_out(real: np.ndarray, generated: np.ndarray) -> LeftOu
     """
     check_features(real=real, generated=generated)
     groups, count = groups_of(len(generated)), len(generated)
-    _check_rows(min(len(real), count - max(map(len, groups))), real.shape[1])
+    check_rows(min(len(real), count), real.shape[1], ROWS_PER_DIMENSION * GROUPS / (GROUPS - 1))
     reference = _Reference.of(real)
     mean, covariance = _fit(generated)
     without = []
@@ -52,12 +53,13 @@ def frechet_distance_left_out(real: np.ndarray, generated: np.ndarray) -> LeftOu
     return LeftOut(reference.distance(mean, covariance), without)
 
 
-def _check_rows(rows: int, dimension: int) -> None:
+def check_rows(rows: int, dimension: int, per_dimension: float) -> None:
+    """Raises a MetricError for more than MAX_DIMENSION dimensions, or too few rows for each."""
     if dimension > MAX_DIMENSION:  # before the rows: more of them would not help
         raise MetricError(
             f"{dimension} feature dimensions are too many: at most {MAX_DIMENSION} are allowed"
         )
-    needed = ROWS_PER_DIMENSION * dimension
+    needed = math.ceil(per_dimension * dimension)
     if rows < needed:
         raise MetricError(
             f"{rows} images are too few for {dimension} feature dimensions: "

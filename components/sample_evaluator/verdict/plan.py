@@ -63,7 +63,8 @@ def _without(name: str, needed: int | None, options: EvaluateOptions) -> str:
     if needed is None:
         space, most = options.features.name, f"{MAX_DIMENSION:,}"
         return f"{name} is left out: {space} has more dimensions than the {most} it allows"
-    return f"{name} is left out: it needs {needed:,} held-out images and evaluate.samples={needed}"
+    samples = f" and evaluate.samples={needed}" if options.samples < needed else ""
+    return f"{name} is left out: it needs {needed:,} held-out images{samples}"
 
 
 def _too_few(options: EvaluateOptions, held_out: int) -> str:

@@ -166,6 +166,20 @@ def test_skipped_files_and_unusual_images_are_reported(image_folder, run_executo
     ]
 
 
+@pytest.mark.parametrize(("copies", "remarks"), [(9, 0), (15, 1)])
+def test_many_duplicates_are_remarked_on(image_folder, run_executor, copies, remarks):
+    first = min(image_folder.rglob("*.png")).read_bytes()
+    for index in range(copies):
+        (image_folder / f"again-{index}.png").write_bytes(first)
+    artifact = run_executor(image_folder, resolution=12)
+    accepted = artifact.get_int_custom_property("accepted")
+    said = json.loads(artifact.get_string_custom_property("remarks"))
+    assert len(said) == remarks
+    for line in said:
+        start = f"{copies} of {accepted} images are duplicates of the {accepted - copies} different"
+        assert line.startswith(start)
+
+
 def test_usual_files_give_no_remarks(forty):
     assert forty[1].get_string_custom_property("remarks") == "[]"
     assert report_of(forty[1])["skipped"] == report_of(forty[1])["notes"] == {}

@@ -35,16 +35,14 @@ BUT_FRECHET = ", ".join(name for name in DEFAULTS if name != "frechet_distance")
             20,
             [
                 f"20 held-out images of 8x8 in gray: judged by {BUT_FRECHET} in random_conv",
-                "frechet_distance is left out: it needs 285 held-out images and "
-                "evaluate.samples=285",
+                "frechet_distance is left out: it needs 285 held-out images",
             ],
         ),
         (
             284,
             [
                 f"284 held-out images of 8x8 in gray: judged by {BUT_FRECHET} in random_conv",
-                "frechet_distance is left out: it needs 285 held-out images and "
-                "evaluate.samples=285",
+                "frechet_distance is left out: it needs 285 held-out images",
             ],
         ),
         (285, [f"285 held-out images of 8x8 in gray: judged by {ALL} in random_conv"]),
@@ -53,6 +51,13 @@ BUT_FRECHET = ", ".join(name for name in DEFAULTS if name != "frechet_distance")
 )
 def test_it_is_said_what_will_be_judged(held_out, said):
     assert announce(UNTRAINED, held_out, GRAY) == said
+
+
+def test_more_samples_are_asked_for_only_where_fewer_are_set():
+    few = UNTRAINED.model_copy(update={"samples": 100})
+    assert announce(few, 200, GRAY)[-1] == (
+        "frechet_distance is left out: it needs 285 held-out images and evaluate.samples=285"
+    )
 
 
 def test_too_few_training_images_are_said_to_be():
