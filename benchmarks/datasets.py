@@ -54,8 +54,8 @@ EMOJI_NETWORK = {  # as in the preset emoji32
 EMOJI_PEER_NETWORK = {  # for peers without patches; a few more weights than ours
     "side": 32,
     "image_channels": 3,
-    "channels": (32, 80, 128),
-    "blocks": 2,
+    "channels": (32, 96, 128),
+    "blocks": 1,
     "attention": (False, False, True),  # at 8x8, as in ours
     "attention_head_dim": 8,
     "norm_groups": 16,

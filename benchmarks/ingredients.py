@@ -36,7 +36,7 @@ ROWS = RESULTS / "ingredients.jsonl"
 
 NETWORK = datasets.EMOJI_NETWORK | {"side": datasets.EMOJI[DATA]}
 OPTIONS = {
-    "batch_size": 64,
+    "batch_size": 32,
     "precision": "auto",  # without bfloat16, the same as train.precision=float32
     "ema": {"half_life": 50_000},
     "flip": True,
@@ -51,6 +51,7 @@ VARIANTS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {  # changes of net
     "model.time_embedding=add": ({"time_embedding": "add"}, {}),
     "model.blocks=2": ({"blocks": 2}, {}),
     "model.dropout=0.1": ({"dropout": 0.1}, {}),
+    "train.batch_size=64": ({}, {"batch_size": 64}),
     "train.precision=float32": ({}, {"precision": "float32"}),
     "train.alpha_density=logit_normal": ({}, {"alpha_density": "logit_normal"}),
     "train.coupling=optimal_transport": ({}, {"coupling": "optimal_transport"}),

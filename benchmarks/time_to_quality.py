@@ -36,7 +36,7 @@ from trainer import preprocessing
 from trainer.ode.step_grids import GRIDS
 from trainer.options import TrainOptions
 
-SEEDS, NFE, TRIAL_STEPS, MIN_STEPS, BATCH = 3, 32, 60, 10, 64
+SEEDS, NFE, TRIAL_STEPS, MIN_STEPS = 3, 32, 60, 10
 HELD_OUT = 2048  # at most
 SAFETY = 0.97  # factor on the estimated number of steps
 BARS = {"official": 2.0, "strong": 1.0}  # times our distance above the floor, at least
@@ -55,6 +55,7 @@ class Task:
         samples: number of samples; at most as many as training images.
         options: of TrainOptions, as the preset has them, except for the number of steps.
         peer_network: of the rivals; by default the same.
+        batch_size: of all.
         grid: of our midpoint steps and of those of the strong loop.
     """
 
@@ -64,6 +65,7 @@ class Task:
     samples: int
     options: dict[str, Any] = field(default_factory=dict)
     peer_network: dict | None = None
+    batch_size: int = 64
     grid: str = "late"
 
 
@@ -79,6 +81,7 @@ TASKS = {
             samples=1024,
             options={"precision": "auto", "ema": {"half_life": 50_000}, "flip": True},
             peer_network=datasets.EMOJI_PEER_NETWORK,
+            batch_size=32,
             grid="uniform",
         ),
     )
@@ -209,17 +212,18 @@ class _Pair:
         if self.rival == "strong":
             choosing = pool.submit(self.peer.ask, "choose", options=self._options(1), **CHOICE)
         startup = self._fit_ours(2)["seconds"]
-        self.ours.ask("train", batch_size=BATCH, steps=3)  # compiles
+        batch_size = self.task.batch_size
+        self.ours.ask("train", batch_size=batch_size, steps=3)  # compiles
         if choosing:
             modes = " · ".join(f"{mode} {rate:.1f}" for mode, rate in choosing.result().items())
             print(f"  {self.task.name} seed {self.seed} strong, images/s: {modes}", flush=True)
         busy, tried = self._start_peer(pool, "tried")
         try:
-            rate = TRIAL_STEPS / self.ours.ask("train", batch_size=BATCH, steps=TRIAL_STEPS)
+            trial = self.ours.ask("train", batch_size=batch_size, steps=TRIAL_STEPS)
         finally:
             tried.touch()
         busy.result()
-        steps = int(SAFETY * rate * (self.task.seconds - startup))
+        steps = int(SAFETY * TRIAL_STEPS / trial * (self.task.seconds - startup))
         if steps < MIN_STEPS:
             raise BenchmarkError(
                 f"{self.task.name}: {self.task.seconds:g} s are too short, for ours takes "
@@ -259,7 +263,8 @@ class _Pair:
         self.peer.ask("draw", path=path, count=self.task.samples, batch_size=256, **steps)
 
     def _options(self, steps: int) -> dict[str, Any]:
-        options = {"batch_size": BATCH, "steps": steps, "seed": self.seed, **self.task.options}
+        options = {"batch_size": self.task.batch_size, "steps": steps, "seed": self.seed}
+        options |= self.task.options
         return TrainOptions.model_validate(options).model_dump(mode="json")
 
     def _fit_ours(self, steps: int) -> dict[str, float]:
