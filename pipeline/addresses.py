@@ -23,7 +23,7 @@ def names_of(host: str) -> list[str] | None:
 
 def without_port(name: str) -> str:
     """A value of the header Host without its port, in small letters."""
-    return re.sub(r":\d+$", "", name).lower()
+    return re.sub(r":\d*$", "", name).lower()
 
 
 def in_url(host: str) -> str:

@@ -125,7 +125,7 @@ class EinsumAttention(keras.layers.Layer):
 @functools.cache
 def _with_layers_of_keras() -> keras.Model:
     def clone(layer: keras.Layer) -> keras.Layer:
-        if isinstance(layer, GroupNorm):
+        if type(layer) is GroupNorm:
             return keras.layers.GroupNormalization(layer.groups, epsilon=layer.epsilon)
         if isinstance(layer, DotProductAttention):
             return EinsumAttention(layer.heads)

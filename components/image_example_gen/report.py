@@ -83,11 +83,13 @@ def make_report(
     }
 
 
-def remarks(report: dict, folder: str = "", *, near_duplicates: bool = True) -> list[str]:
+def remarks(
+    report: dict, folder: str = "", *, near_duplicates: bool = True, duplicates: bool = False
+) -> list[str]:
     """Returns lines about unusual images and skipped files, the most important first.
 
-    With the folder of the artifact, they name the page of near-duplicates in it. These are what a
-    training should know of.
+    With the folder of the artifact, they name the page of near-duplicates in it. These, and in
+    images to learn from `duplicates`, are what a training should know of.
     """
     pictures = unread(report["skipped"])
     others = {ending: n for ending, n in report["skipped"].items() if ending not in pictures}
@@ -99,7 +101,8 @@ def remarks(report: dict, folder: str = "", *, near_duplicates: bool = True) -> 
         page = os.path.join(folder, names.NEAR_DUPLICATES_HTML)
         lines.append(f"{near}: {page}" if folder else near)
         lines += _warn_of_grouping(counts, report[names.ACCEPTED])
-    lines += _describe_duplicates(report)
+    if duplicates:
+        lines += _describe_duplicates(report)
     lines += [f"{n:,} of the accepted images: {note}" for note, n in report["notes"].items()]
     if others:
         lines.append(f"ignored: {describe_endings(others)}")
@@ -216,8 +219,8 @@ def _describe_duplicates(report: dict) -> list[str]:
         return []
     different = quantity(accepted - duplicates, "different image")
     return [
-        f"{duplicates:,} of {accepted:,} images are duplicates of the {different}, which are "
-        "learned by heart sooner: remove them, or set train.augment=0.15"
+        f"{duplicates:,} of {accepted:,} images are duplicates of the {different}, which are seen "
+        "more often than planned: remove them, or see that train.augment is 0.15"
     ]
 
 

@@ -29,7 +29,7 @@ def frechet_distance(real: np.ndarray, generated: np.ndarray) -> float:
             ROWS_PER_DIMENSION * d rows or more than MAX_DIMENSION dimensions.
     """
     check_features(real=real, generated=generated)
-    check_rows(min(len(real), len(generated)), real.shape[1], ROWS_PER_DIMENSION)
+    _check_rows(min(len(real), len(generated)), real.shape[1], ROWS_PER_DIMENSION)
     return _Reference.of(real).distance(*_fit(generated))
 
 
@@ -37,11 +37,12 @@ def frechet_distance_left_out(real: np.ndarray, generated: np.ndarray) -> LeftOu
     """`frechet_distance` of all samples and without each group, whose part in the sums is removed.
 
     Raises:
-        MetricError: as `frechet_distance` without a group, or there are too few samples for groups.
+        MetricError: there are too few samples for groups, or as `frechet_distance` of fewer rows,
+            which both arrays must have without a group.
     """
     check_features(real=real, generated=generated)
     groups, count = groups_of(len(generated)), len(generated)
-    check_rows(min(len(real), count), real.shape[1], ROWS_PER_DIMENSION * GROUPS / (GROUPS - 1))
+    _check_rows(min(len(real), count), real.shape[1], ROWS_PER_DIMENSION * GROUPS / (GROUPS - 1))
     reference = _Reference.of(real)
     mean, covariance = _fit(generated)
     without = []
@@ -53,7 +54,7 @@ def frechet_distance_left_out(real: np.ndarray, generated: np.ndarray) -> LeftOu
     return LeftOut(reference.distance(mean, covariance), without)
 
 
-def check_rows(rows: int, dimension: int, per_dimension: float) -> None:
+def _check_rows(rows: int, dimension: int, per_dimension: float) -> None:
     """Raises a MetricError for more than MAX_DIMENSION dimensions, or too few rows for each."""
     if dimension > MAX_DIMENSION:  # before the rows: more of them would not help
         raise MetricError(

@@ -24,8 +24,8 @@ FLIP_EPOCHS = 50  # passes over the images above which these are also mirrored
 AUGMENT_EPOCHS = 200  # above, they are also shifted, zoomed and rotated: samples would be copies
 AUGMENT = 0.15
 # The weight of autoguidance after as many steps, and where it is used. A guide (train.guide_after)
-# has to learn first: after 1,000 steps of 64 images, it drove colors to their extremes, and after
-# 2,400 still did with the larger weight (docs/training.md).
+# has to learn first: after 1,000 steps, it drove colors to their extremes, and after 2,400 still
+# did with the larger weight (docs/training.md). Steps count more than the images in them.
 AUTOGUIDANCE = {3500: 3.0, 2400: 2.0}
 INTERVAL = [0.2, 0.8]
 PER_CLASS = 40  # images, from which a class counts

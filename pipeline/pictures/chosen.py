@@ -235,6 +235,8 @@ def _differs_from_a_new_choice(config: PipelineConfig, overrides: Sequence[str])
     here = choose_network(config.data.resolution, this_machine())
     kept = {
         "model.channels": list(config.model.channels),
+        "model.blocks": config.model.blocks,
+        "model.time_embedding": config.model.time_embedding,
         "model.patch": config.model.patch,
         "train.precision": config.train.precision,
     }

@@ -53,7 +53,7 @@ BRIGHT = 200  # mean level of what is visible, from which most of it vanishes on
 DARK = 55  # below this, it vanishes on black
 TWO_TONED = 0.1  # share of bright and of dark images among the transparent ones
 FLAT = 6  # standard deviation over an image on white, below which all of it vanishes there
-VANISHING = 0.05  # share of such images among the transparent ones, from which white is unfit
+VANISHING = 0.05  # share of such images, from which white is unfit, and black if as many are dark
 SPANS = {  # values of data.pattern, and what the paths of images in such folders begin with
     "span-{SPAN}": re.compile(r"span-\d{1,9}/"),
     "{YYYY}-{MM}-{DD}": re.compile(r"\d{4}-\d{2}-\d{2}/"),
@@ -117,7 +117,7 @@ def look(data: DataConfig) -> Pictures:
     levels = np.array([each.brightness for each in visible])
     vanishing = sum(each.vanishes_on_white for each in visible) > VANISHING * len(visible)
     light = np.sum(levels > BRIGHT) > TWO_TONED * len(visible)
-    dark = np.sum(levels < DARK) > TWO_TONED * len(visible)
+    dark = np.sum(levels < DARK) > (VANISHING if vanishing else TWO_TONED) * len(visible)
     labels = Counter(place.file.class_label for place in places)
     return Pictures(
         files=len(places),

@@ -53,7 +53,8 @@ class Pictures:
         gray: whether nearly all images are gray.
         transparent: whether some images have transparent pixels.
         bright: whether what is visible of those is nearly white, or vanishes on white in some.
-        two_toned: whether it is nearly white in some of them, and nearly black in others.
+        two_toned: whether it is nearly white, or vanishes on white, in some of them, and nearly
+            black in others.
         classes: numbers of files by class, that of first-level folders or in archives; empty if
             there are none.
         sizes: (height, width) of the images in the sample.

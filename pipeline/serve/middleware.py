@@ -65,9 +65,8 @@ class Guard:
         host = request.headers.get("Host", "")
         if self._names is not None and without_port(host) not in self._names:
             text = (
-                f"the header Host names {printable(shorten(host)) or 'nothing'}; this server "
-                f"answers to {', '.join(dict.fromkeys(self._names))}, to other names with --host "
-                "and a token"
+                f"the header Host names {printable(shorten(host)) or 'nothing'}; allowed are "
+                f"{', '.join(dict.fromkeys(self._names))}, and any with --host 0.0.0.0 and a token"
             )
             return as_json({"error": text}, 400)
         site = request.headers.get("Sec-Fetch-Site", "none")

@@ -46,8 +46,10 @@ def name_place(error: OSError, partial: Path, path: Path) -> None:
     A write to an open file does not say which one filled the disk.
     """
     full = error.filename is None and error.errno in (errno.ENOSPC, errno.EDQUOT)
-    if full or str(error.filename).startswith(str(partial)):
-        error.filename = str(path)
+    # A copy or a renaming names two files.
+    named = [str(name) for name in (error.filename, error.filename2)]
+    if full or any(name.startswith(str(partial)) for name in named):
+        error.filename, error.filename2 = str(path), None
 
 
 @contextmanager

@@ -27,8 +27,8 @@ from trainer.options import PIXEL_WIDTH, ModelOptions
 
 EPSILON = 1e-5  # of every GroupNorm
 MAX_PERIOD = 10_000.0  # longest wave of the sinusoidal embedding
-# Of the layers, parts of their names: those that touch pixels, and scales and shifts by the time,
-# whose updates would take Muon as long as those of convolutions.
+# Parts of the names of layers that Adam updates: those on pixels, and those that scale and shift by
+# alpha, for which Muon would take as long as for convolutions.
 LEFT_TO_ADAM = ("conv_in", "conv_out", "share", "modulation")
 
 # The network of the official IADB code (Heitz et al., SIGGRAPH 2023) for 64x64 RGB images:

@@ -3,7 +3,8 @@
 Muon moves the matrix of a layer by its averaged gradient made orthogonal, so that every direction
 that the gradient has is followed alike (Jordan et al., "Muon: An optimizer for hidden layers in
 neural networks", 2024; scale of the update: Liu et al., arXiv 2502.16982). The first and the last
-layer, embeddings and vectors are left to Adam, as both papers do.
+layer, embeddings and vectors are left to Adam, as both papers do, and what scales and shifts by
+alpha.
 """
 
 import math

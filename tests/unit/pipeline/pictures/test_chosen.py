@@ -475,6 +475,8 @@ def test_a_network_that_was_chosen_for_another_machine_is_reported(tmp_path, mon
     assert config.model.channels == (64, 128, 256, 256)
     assert text in said
     network = ("model.channels=[64,128]", "model.attention=[false,true]", "model.patch=4")
+    assert text in place.run(*network, "train.precision=float32")[1]  # as an earlier version
+    network += ("model.blocks=1", "model.time_embedding=scale_shift")
     assert text in place.run(*network)[1]
     assert text not in place.run(*network, "train.precision=float32")[1]
     assert text not in place.run("data.resolution=32")[1]

@@ -154,7 +154,7 @@ def generate_body(**inputs):
         ),
         (generate_body(seed=5), "seed: expected shape [N], got []"),
         (generate_body(nb_step=2**40), "nb_step: expected int32"),
-        (generate_body(nb_step=5000), "at most 0 images"),
+        (generate_body(nb_step=5000), "5000 steps: one request may ask for at most 1000"),
         (generate_body(seed=[0] * 300), "at most 256 images"),
         (generate_body(nb_step=0), "nb_step"),
     ],

@@ -71,6 +71,9 @@ def test_a_write_that_fills_the_disk_names_the_file(tmp_path):
     with pytest.raises(OSError, match="space") as caught, atomic_write(path):
         raise OSError(errno.ENOSPC, "No space left on device")  # as `write` raises it
     assert caught.value.filename == str(path)
+    with pytest.raises(OSError, match="space") as caught, atomic_write(path) as partial:
+        raise OSError(errno.ENOSPC, "No space left on device", "of a copy", None, str(partial))
+    assert (caught.value.filename, caught.value.filename2) == (str(path), None)
     with pytest.raises(BrokenPipeError) as caught, atomic_write(path):
         raise BrokenPipeError(errno.EPIPE, "of another file")
     assert caught.value.filename is None
