@@ -509,7 +509,7 @@ def test_limits_on_results_need_sources_before_a_run_and_not_before_an_evaluatio
 
 def test_a_mark_that_autoguidance_hides_is_an_error_of_a_run():
     marked = load("emoji32", overrides=["sample.mark=7"])
-    with pytest.raises(ConfigError, match=r"^sample\.mark=7 is hardly found .*autoguidance=3; set"):
+    with pytest.raises(ConfigError, match=r"^sample\.mark=7 is hardly found .*autoguidance=2; set"):
         require_runnable(marked)
     require_runnable(load("emoji32", overrides=["sample.mark=7", "sample.autoguidance=1"]))
 

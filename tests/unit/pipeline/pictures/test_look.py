@@ -248,7 +248,7 @@ def test_files_that_are_known_to_be_bad_count_as_few_among_the_rows_of_an_archiv
     assert "no column `image`" in seen.problem
 
 
-@pytest.mark.parametrize(("dark", "two_toned"), [(0, False), (1, False), (3, True), (9, True)])
+@pytest.mark.parametrize(("dark", "two_toned"), [(0, False), (1, True), (3, True), (9, True)])
 def test_pictures_that_would_vanish_on_white_beside_others_on_black_are_seen(
     save, see, dark, two_toned
 ):
