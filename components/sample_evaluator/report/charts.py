@@ -44,8 +44,7 @@ def line_chart(
     with svg_style():
         figure, axes = new_figure(HEIGHT)
         for (name, values), line in zip(series.items(), _LINES, strict=False):
-            points = {"marker": "o", "markersize": 4, "clip_on": False}  # at the edge as well
-            axes.plot(x, _with_gaps(values), label=name, **points, **line)
+            axes.plot(x, _with_gaps(values), label=name, marker="o", markersize=4, **line)
         axes.set_xlim(*x_range)
         axes.set_ylim(bottom=0)
         axes.set_xlabel(x_label)

@@ -331,7 +331,7 @@ def test_a_short_full_disk_does_not_end_the_schedule(scheduler, workspace, clock
         assert process.stdout.readline().startswith("missed: ")
         problem = process.stdout.readline().strip()
         assert problem.startswith(f"{workspace.schedule} cannot be written")
-        assert problem.endswith(": the disk is full; free some space")
+        assert problem.endswith(f": the disk is full: {workspace.schedule}; free some space")
         second = next_check(process)
         assert timedelta(days=3) < second - first
     assert process.stdout.readline() == f"{workspace.schedule} is written again\n"

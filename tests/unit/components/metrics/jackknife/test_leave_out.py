@@ -52,12 +52,9 @@ def test_samples_that_fill_few_dimensions_are_measured(name):
     assert found.without == pytest.approx(alone.without, rel=1e-6, abs=1e-9)
 
 
-@pytest.mark.parametrize("name", ["frechet_distance", "coverage"])
-def test_too_few_samples_without_a_group_are_rejected_with_the_same_reason(name):
-    metric = CATALOG[name]
-    real, generated = np.ones((50, 16)), np.ones((35, 16))
-    if name == "coverage":
-        real = real[:5]
+def test_too_few_images_are_rejected_with_the_same_reason():
+    metric = CATALOG["coverage"]
+    real, generated = np.ones((5, 16)), np.ones((35, 16))
     reasons = []
     for each in (metric, metric._replace(left_out=None)):
         with pytest.raises(MetricError, match="images are too few") as error:
