@@ -29,7 +29,7 @@ def frechet_distance(real: np.ndarray, generated: np.ndarray) -> float:
             ROWS_PER_DIMENSION * d rows or more than MAX_DIMENSION dimensions.
     """
     check_features(real=real, generated=generated)
-    _check_rows(min(len(real), len(generated)), real.shape[1], ROWS_PER_DIMENSION)
+    _check_rows(len(real), len(generated), real.shape[1])
     return _Reference.of(real).distance(*_fit(generated))
 
 
@@ -37,12 +37,11 @@ def frechet_distance_left_out(real: np.ndarray, generated: np.ndarray) -> LeftOu
     """`frechet_distance` of all samples and without each group, whose part in the sums is removed.
 
     Raises:
-        MetricError: there are too few samples for groups, or as `frechet_distance` of fewer rows,
-            which both arrays must have without a group.
+        MetricError: there are too few samples for groups, or as `frechet_distance` without one.
     """
     check_features(real=real, generated=generated)
     groups, count = groups_of(len(generated)), len(generated)
-    _check_rows(min(len(real), count), real.shape[1], ROWS_PER_DIMENSION * GROUPS / (GROUPS - 1))
+    _check_rows(len(real), count, real.shape[1], left_out=max(map(len, groups)))
     reference = _Reference.of(real)
     mean, covariance = _fit(generated)
     without = []
@@ -54,17 +53,21 @@ def frechet_distance_left_out(real: np.ndarray, generated: np.ndarray) -> LeftOu
     return LeftOut(reference.distance(mean, covariance), without)
 
 
-def _check_rows(rows: int, dimension: int, per_dimension: float) -> None:
-    """Raises a MetricError for more than MAX_DIMENSION dimensions, or too few rows for each."""
+def _check_rows(real: int, generated: int, dimension: int, left_out: int = 0) -> None:
+    """Raises a MetricError for more than MAX_DIMENSION dimensions, or too few rows for each.
+
+    It names the rows of whole arrays, of which some of the generated ones may be left out.
+    """
     if dimension > MAX_DIMENSION:  # before the rows: more of them would not help
         raise MetricError(
             f"{dimension} feature dimensions are too many: at most {MAX_DIMENSION} are allowed"
         )
-    needed = math.ceil(per_dimension * dimension)
-    if rows < needed:
+    needed = ROWS_PER_DIMENSION * dimension
+    if min(real, generated - left_out) < needed:
+        in_all = needed + (math.ceil(needed / (GROUPS - 1)) if left_out else 0)
         raise MetricError(
-            f"{rows} images are too few for {dimension} feature dimensions: "
-            f"at least {needed} are needed"
+            f"{min(real, generated)} images are too few for {dimension} feature dimensions: "
+            f"at least {in_all} are needed"
         )
 
 
