@@ -12,6 +12,7 @@ from pipeline.pictures.look import BLACK, GRAY, WHITE
 from pipeline.pictures.machine import Machine
 from pipeline.pictures.seen import Pictures
 from trainer.common.resolution import from_sides
+from trainer.options import ModelOptions
 
 SMALLEST, LARGEST, LARGEST_WITH_GPU = 8, 32, 64  # longer sides of the images
 LARGEST_JUDGED = 256  # of those that are only compared
@@ -34,12 +35,10 @@ CLASS_BALANCE = 0.5  # small classes would be learned too little (docs/training.
 MIN_STEPS = 1000
 MIN_BATCH = 8
 
-# What a network has unless it says otherwise.
+# Of what only some networks say, the defaults.
 DEFAULT_NETWORK = {
-    "model.patch": 1,
-    "model.prediction": "difference",
-    "model.blocks": 2,
-    "model.time_embedding": "add",
+    f"model.{name}": ModelOptions.model_fields[name].default
+    for name in ("patch", "prediction", "blocks", "time_embedding")
 }
 NETWORKS: Mapping[int, Mapping[str, Any]] = {
     8: {
@@ -67,7 +66,7 @@ NETWORKS: Mapping[int, Mapping[str, Any]] = {
 CPU_NETWORKS: Mapping[int, Mapping[str, Any]] = {
     8: NETWORKS[8],
     16: NETWORKS[16],
-    # Where both sides of the images allow it: a third of the work at twice the width.
+    # Where both sides of the images allow it: less than half of the work at twice the width.
     32: {
         "model.patch": 2,
         "model.prediction": "gaussian",
@@ -79,7 +78,7 @@ CPU_NETWORKS: Mapping[int, Mapping[str, Any]] = {
     },
 }
 # Steps per core on a CPU, so that 2 cores take three to five minutes at 8x8, a quarter of an hour
-# at 16x16 and an hour at 32x32, up to the images of a training with a GPU.
+# at 16x16 and up to an hour at 32x32, and no more than the images of a training with a GPU.
 CPU_STEPS = {8: 500, 16: 2000, 32: 5000}
 FLOAT32_STEPS = {32: 2750}  # where there is no bfloat16, which trains about twice as fast
 # Images in a batch where it is not that of a GPU: of so short a training, twice the steps on half
