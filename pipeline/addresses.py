@@ -21,6 +21,11 @@ def names_of(host: str) -> list[str] | None:
     return ["localhost", "127.0.0.1", "[::1]", in_url(host)] if is_loopback(host) else None
 
 
+def is_named(host: str, names: list[str] | None) -> bool:
+    """Whether a value of the header Host, which may have a port, is one of `names_of`."""
+    return names is None or without_port(host) in names
+
+
 def without_port(name: str) -> str:
     """A value of the header Host without its port, in small letters."""
     return re.sub(r":\d*$", "", name).lower()

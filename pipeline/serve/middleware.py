@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from pipeline.addresses import without_port
+from pipeline.addresses import is_named
 from pipeline.serve.metrics import Metrics
 from trainer.common.text import first_line, printable, shorten
 
@@ -63,7 +63,7 @@ class Guard:
 
     def _refuse(self, request: Request) -> Response | None:
         host = request.headers.get("Host", "")
-        if self._names is not None and without_port(host) not in self._names:
+        if not is_named(host, self._names):
             text = (
                 f"the header Host names {printable(shorten(host)) or 'nothing'}; allowed are "
                 f"{', '.join(dict.fromkeys(self._names))}, and any with --host 0.0.0.0 and a token"

@@ -9,7 +9,7 @@ from functools import lru_cache
 import flask
 import waitress
 
-from pipeline.addresses import names_of, without_port
+from pipeline.addresses import is_named, names_of
 from pipeline.monitoring import prometheus
 from pipeline.monitoring.dashboard.collect import collect
 from pipeline.monitoring.dashboard.pages import INDEX, Page, Site
@@ -61,7 +61,7 @@ def make_app(workspace: Workspace, names: list[str] | None) -> flask.Flask:
     @app.before_request
     def refuse_other_names() -> None:
         # Not by TRUSTED_HOSTS, which takes the end of an IPv6 address for a port.
-        if names is not None and without_port(flask.request.headers.get("Host", "")) not in names:
+        if not is_named(flask.request.headers.get("Host", ""), names):
             flask.abort(400)
 
     @app.get("/", defaults={"path": INDEX}, provide_automatic_options=False)
