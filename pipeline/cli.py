@@ -99,9 +99,11 @@ class IadbGroup(click.Group):
                 return super().invoke(ctx)
         except (click.ClickException, click.exceptions.Exit, click.Abort):
             raise
-        except (Exception, KeyboardInterrupt) as error:
+        except (Exception, KeyboardInterrupt, SystemExit) as error:
             if isinstance(error, BrokenPipeError) and _reader_has_left():
                 raise  # click ends without a word
+            if isinstance(error, SystemExit) and error.code != exit_codes.TERMINATED:
+                raise  # the command has said why
             code, text = failures.describe(error)
             click.echo(f"iadb: {text}", err=True)
             ctx.exit(code)

@@ -102,7 +102,9 @@ def test_a_run_that_is_terminated_leaves_its_result(tmp_path, digits_folder):
     for line in process.stdout:
         if line.startswith("✓ SchemaImporter"):
             process.terminate()
-    assert process.wait(timeout=600) == exit_codes.TERMINATED
+    _, error = process.communicate(timeout=600)
+    assert process.returncode == exit_codes.TERMINATED
+    assert error.splitlines()[-1] == "iadb: terminated; the next run resumes from here"
     result = read_result(file)
     assert (result.outcome, result.exit_code) == (Outcome.INTERRUPTED, exit_codes.TERMINATED)
     [run] = runs(connect(tmp_path / "workspace" / "metadata.sqlite"))

@@ -3,16 +3,20 @@ import hashlib
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 
+import click
 import pytest
 import yaml
 from click.testing import CliRunner
 from PIL import Image
 
+from pipeline import failures
 from pipeline.cli import main
 from trainer.common import exit_codes
+from trainer.common.signals import stop_on_signals
 
 
 def iadb(*args):
@@ -378,6 +382,18 @@ def test_an_interrupted_command_ends_although_a_thread_does_not():
     )
     assert result.returncode == exit_codes.INTERRUPTED
     assert result.stderr == "iadb: interrupted\n"
+
+
+def test_a_command_that_is_terminated_says_that_the_next_run_resumes(monkeypatch):
+    @click.command()
+    def train():
+        with failures.resumable(), stop_on_signals():
+            signal.raise_signal(signal.SIGTERM)
+
+    monkeypatch.setitem(main.commands, "train", train)
+    result = iadb("train")
+    assert result.exit_code == exit_codes.TERMINATED
+    assert result.stderr == "iadb: terminated; the next run resumes from here\n"
 
 
 def test_a_reader_that_leaves_early_is_no_error():
