@@ -87,7 +87,7 @@ def _ours(images: str, out: str) -> None:
 
     from components.image_example_gen.executor import Executor
     from components.image_example_gen.options import ImageOptions
-    from pipeline.config import BeamConfig
+    from pipeline.config.sections import BeamConfig
 
     artifact = Examples()
     artifact.uri = out

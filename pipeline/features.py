@@ -3,7 +3,8 @@
 from collections.abc import Callable
 
 from components.features.choice import choose_features
-from pipeline.config import PipelineConfig, require_samples
+from pipeline.config.pipeline_config import PipelineConfig
+from pipeline.config.sections import require_samples
 
 
 def with_chosen_features(

@@ -44,7 +44,7 @@ from components.sample_evaluator.component import SampleEvaluator
 from components.schema_importer import names as schema_names
 from components.schema_importer.component import SchemaImporter
 from components.source_hash import source_hash
-from pipeline.config import ConfigError, PipelineConfig
+from pipeline.config.pipeline_config import ConfigError, PipelineConfig
 from pipeline.distillation.nodes import TRAINING, Teacher, student_nodes
 from pipeline.workspace import Locations
 from trainer.common.options import Options

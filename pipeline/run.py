@@ -20,13 +20,8 @@ from components.image_example_gen.files import count_images
 from components.image_example_gen.pattern import has_spans
 from components.sample_evaluator.verdict.plan import announce
 from pipeline import failures
-from pipeline.config import (
-    ConfigError,
-    DataConfig,
-    PipelineConfig,
-    require_folder,
-    require_runnable,
-)
+from pipeline.config.pipeline_config import ConfigError, PipelineConfig, require_runnable
+from pipeline.config.sections import DataConfig, require_folder
 from pipeline.console.node_lines import NodeLines
 from pipeline.console.progress import showing
 from pipeline.estimate.held_out import held_out, trained

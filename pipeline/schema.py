@@ -4,7 +4,7 @@ import re
 from importlib import resources
 from pathlib import Path
 
-from pipeline.config_values import ConfigError, read_text
+from pipeline.config.values import ConfigError, read_text
 from trainer.common.text import first_line
 from trainer.examples import SOURCE
 

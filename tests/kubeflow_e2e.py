@@ -19,7 +19,7 @@ from ml_metadata.proto import metadata_store_pb2
 
 from data import digits
 from pipeline.cluster.compile import compile_package
-from pipeline.config import load
+from pipeline.config.pipeline_config import load
 from pipeline.metadata.database import Database, variable
 from pipeline.registry import serving
 from tests.pipeline.conftest import NODES, RESOLVERS, TINY

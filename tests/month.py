@@ -25,7 +25,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.config import PipelineConfig, load
+from pipeline.config.pipeline_config import PipelineConfig, load
 from pipeline.monitoring.dashboard.collect import collect
 from pipeline.monitoring.dashboard.pages import Site
 from pipeline.monitoring.dashboard.write import write

@@ -14,7 +14,7 @@ from components.features.options import FeatureOptions
 from components.sample_evaluator.options import EvaluateOptions
 from data import emoji, fashion_mnist
 from data.errors import DataError
-from pipeline.config import load
+from pipeline.config.pipeline_config import load
 
 SIDE = 32  # pixels of all but the digits
 FASHION_IMAGES = 5000

@@ -13,7 +13,7 @@ from typing import Any
 
 import mkdocs_gen_files
 
-from pipeline.config import PipelineConfig
+from pipeline.config.pipeline_config import PipelineConfig
 
 ROOT = Path(__file__).parents[2]
 OUTSIDE = {

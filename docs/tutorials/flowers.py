@@ -20,8 +20,8 @@ import tensorflow as tf
 from components.image_example_gen.errors import RejectedImage
 from components.image_example_gen.image_file.decode import decode
 from components.image_example_gen.options import ImageOptions
-from pipeline.config import PipelineConfig, load
-from pipeline.config_values import presets
+from pipeline.config.pipeline_config import PipelineConfig, load
+from pipeline.config.values import presets
 from pipeline.drawing.picture_files import write_gif
 from trainer import preprocessing
 from trainer.build import build_model

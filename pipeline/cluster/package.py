@@ -12,7 +12,8 @@ import yaml
 
 from components.parameters import ParameterError, complete
 from components.sample_evaluator.options import EvaluateOptions
-from pipeline.config import PipelineConfig, require_samples
+from pipeline.config.pipeline_config import PipelineConfig
+from pipeline.config.sections import require_samples
 from trainer.options import TrainOptions
 
 DIGEST_DIGITS = 12

@@ -4,7 +4,7 @@ import functools
 from pathlib import Path
 
 from pipeline import failures
-from pipeline.config import ConfigError, PipelineConfig, require_runnable
+from pipeline.config.pipeline_config import ConfigError, PipelineConfig, require_runnable
 from pipeline.features import with_chosen_features
 from pipeline.graph import Locations, create_pipeline
 from pipeline.runners.vertex import VertexCompileError, write_job

@@ -20,7 +20,7 @@ def show(arguments: ConfigArguments) -> None:
 
     With --data alone, looks at the images and prints what suits them, as `iadb run` chooses it.
     """
-    from pipeline.yaml_text import dump
+    from pipeline.config.yaml_text import dump
 
     resolved = arguments.load_or_choose()
     source = arguments.describe(resolved.data.folder)
@@ -31,7 +31,7 @@ def show(arguments: ConfigArguments) -> None:
 @config.command()
 def schema() -> None:
     """Print the JSON schema of the configuration, with a description of every key."""
-    from pipeline.config import PipelineConfig
+    from pipeline.config.pipeline_config import PipelineConfig
 
     click.echo(json.dumps(PipelineConfig.model_json_schema(), indent=2))
 
@@ -39,6 +39,6 @@ def schema() -> None:
 @config.command("list")
 def list_presets() -> None:
     """List the presets."""
-    from pipeline.config_values import presets
+    from pipeline.config.values import presets
 
     click.echo("\n".join(presets()))

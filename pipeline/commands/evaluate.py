@@ -78,7 +78,7 @@ def evaluate(
     """
     try:
         from components.image_example_gen.errors import ImageDataError
-        from pipeline.config_values import ConfigError
+        from pipeline.config.values import ConfigError
         from pipeline.console.tables import make_console
         from pipeline.evaluation.evaluate import evaluate_candidate
         from pipeline.evaluation.inputs import SAVED_MODEL

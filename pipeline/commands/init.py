@@ -54,7 +54,7 @@ def init(
 
 def _sets_steps(overrides: tuple[str, ...]) -> bool:
     """Whether one of them is train.steps, or a train with steps."""
-    from pipeline.config_values import read_values
+    from pipeline.config.values import read_values
 
     train = read_values(None, None, overrides).get("train")
     return isinstance(train, Mapping) and "steps" in train

@@ -25,7 +25,7 @@ if TYPE_CHECKING:  # they import KFP's SDK or pydantic
     from pipeline.cluster.client import Cluster, PipelineVersion
     from pipeline.cluster.package import CompiledPackage
     from pipeline.cluster.state import ClusterRun
-    from pipeline.config import PipelineConfig
+    from pipeline.config.pipeline_config import PipelineConfig
 
 TIMES_SHOWN = 3
 PARAMETERS = click.option(
@@ -226,7 +226,7 @@ def status(pipeline: str | None, last: int, as_json: bool, access: "Access") -> 
 def _load(arguments: ConfigArguments) -> "PipelineConfig":
     """The configuration; a folder that only the cluster has needs one that is written down."""
     from components.image_example_gen.errors import ImageDataError
-    from pipeline.config_values import ConfigError
+    from pipeline.config.values import ConfigError
 
     try:
         return arguments.load_or_choose(cluster=True)

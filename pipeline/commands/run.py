@@ -17,7 +17,7 @@ from pipeline.workspace import Workspace
 from trainer.common import exit_codes
 
 if TYPE_CHECKING:
-    from pipeline.config import PipelineConfig
+    from pipeline.config.pipeline_config import PipelineConfig
 
 QUIET = {0, exit_codes.NOT_BLESSED}  # exit codes that are no failures
 

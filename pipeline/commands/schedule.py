@@ -55,7 +55,7 @@ def schedule(
     workspace and survives a restart. On Ctrl-C or SIGTERM, the schedule ends as soon as a run in
     progress has saved its state.
     """
-    from pipeline.config import require_folder
+    from pipeline.config.sections import require_folder
     from pipeline.unattended.runs import IADB
     from pipeline.unattended.scheduler import CAUSE, Plan, run_scheduler
 

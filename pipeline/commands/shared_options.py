@@ -26,7 +26,7 @@ from trainer.common.text import printable
 
 if TYPE_CHECKING:
     from components.image_example_gen.errors import ImageDataError
-    from pipeline.config import PipelineConfig
+    from pipeline.config.pipeline_config import PipelineConfig
 
 
 class UserPath(click.Path):
@@ -180,7 +180,7 @@ class ConfigArguments:
         Raises:
             ConfigError: the configuration is not valid.
         """
-        from pipeline.config import load
+        from pipeline.config.pipeline_config import load
 
         return load(self.preset, self.file, self.overrides)
 
@@ -282,7 +282,7 @@ def config_options(command: Any) -> Any:
         **kwargs: Any,
     ) -> Any:
         if folder is not None:
-            from pipeline.yaml_text import quote
+            from pipeline.config.yaml_text import quote
 
             overrides = (*overrides, f"data.folder={quote(folder)}")
         return command(arguments=ConfigArguments(preset, file, overrides), **kwargs)

@@ -35,7 +35,7 @@ def spans(
     if ctx.invoked_subcommand is not None:
         refuse_options_before(ctx)
         return
-    from pipeline.config import require_folder
+    from pipeline.config.sections import require_folder
     from pipeline.console.tables import cell, make_console, number, print_table, text
     from pipeline.registry.journal import Journal
     from pipeline.unattended.new_data import look

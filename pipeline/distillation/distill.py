@@ -13,7 +13,8 @@ from rich.console import Console
 from components.features import check_available
 from components.garbage import without_garbage_collection
 from components.pair_gen import names as pair_names
-from pipeline.config import BeamConfig, PipelineConfig
+from pipeline.config.pipeline_config import PipelineConfig
+from pipeline.config.sections import BeamConfig
 from pipeline.console.node_lines import NodeLines
 from pipeline.console.progress import showing
 from pipeline.distillation.options import DistillOptions

@@ -13,7 +13,7 @@ from components.image_example_gen import names as example_names
 from components.image_trainer import names as trainer_names
 from components.real_features import names as feature_names
 from components.sample_evaluator import names as evaluator_names
-from pipeline.config import PipelineConfig
+from pipeline.config.pipeline_config import PipelineConfig
 from pipeline.distillation.options import DistillOptions
 from pipeline.registry import lineage
 from pipeline.registry.models import RegisteredModel, by_model

@@ -12,7 +12,7 @@ from components.image_trainer import names as trainer_names
 from components.images.views import MAX_SHIFTED, MIN_SHIFTED, SHIFTS
 from components.real_features import names as feature_names
 from components.sample_evaluator import names as evaluator_names
-from pipeline.config import PipelineConfig
+from pipeline.config.pipeline_config import PipelineConfig
 from pipeline.estimate.held_out import expected
 from pipeline.estimate.weights import count_weights
 from pipeline.workspace import Workspace, WorkspaceError

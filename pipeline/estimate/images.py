@@ -21,7 +21,7 @@ from components.image_example_gen.spans import (
 )
 from components.image_example_gen.storage.remote import needs_tfx
 from components.image_example_gen.windows import find_windows
-from pipeline.config import DataConfig
+from pipeline.config.sections import DataConfig
 from trainer.common.text import shorten
 
 SAMPLE = 64  # images

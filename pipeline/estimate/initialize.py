@@ -11,8 +11,9 @@ from pydantic import ValidationError
 from rich.console import Console
 
 from components.sample_evaluator.verdict.plan import announce
-from pipeline.config import ConfigError, PipelineConfig
-from pipeline.config_values import read_values
+from pipeline.config.pipeline_config import ConfigError, PipelineConfig
+from pipeline.config.values import read_values
+from pipeline.config.yaml_text import dump, quote
 from pipeline.console.progress import showing
 from pipeline.logs import logging_to
 from pipeline.pictures.applied import autoguidance_for
@@ -20,7 +21,6 @@ from pipeline.pictures.choose import choose_augmentation, most_steps
 from pipeline.pictures.chosen import Choice, configure
 from pipeline.pictures.expected import describe_expected
 from pipeline.pictures.machine import this_machine
-from pipeline.yaml_text import dump, quote
 from trainer.common.files import atomic_write
 from trainer.common.phases import duration
 from trainer.common.text import printable, quantity

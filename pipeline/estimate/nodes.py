@@ -18,7 +18,7 @@ from components.real_features.artifact import TRAINING_IMAGES
 from components.sample_evaluator import names as evaluator_names
 from components.sample_evaluator.pictures import error_by_alpha
 from components.sample_evaluator.samples.translations import nb_answer, nb_answered
-from pipeline.config import PipelineConfig
+from pipeline.config.pipeline_config import PipelineConfig
 from pipeline.estimate.earlier import Earlier, find_earlier
 from pipeline.estimate.held_out import expected
 from pipeline.estimate.students import student_step_cost

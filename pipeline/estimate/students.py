@@ -1,6 +1,6 @@
 """What a training step of a student takes."""
 
-from pipeline.config import PipelineConfig
+from pipeline.config.pipeline_config import PipelineConfig
 from trainer.ode.guidance import evaluations_per_slope
 
 STEP_COST = 3  # of a training step, in evaluations of the network on as many images

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from components.image_example_gen import names as example_names
 from components.image_trainer import names as trainer_names
-from pipeline.config import PipelineConfig
+from pipeline.config.pipeline_config import PipelineConfig
 from pipeline.estimate.disk import DiskNeed, disk_need, free_bytes, require_space
 from pipeline.estimate.images import (
     Listed,

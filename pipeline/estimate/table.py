@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from rich.console import Console
 
-from pipeline.config import PipelineConfig
+from pipeline.config.pipeline_config import PipelineConfig
 from pipeline.console.tables import Column, cell, number, print_table
 from pipeline.estimate.available_memory import available_memory
 from pipeline.estimate.disk import size

@@ -15,7 +15,7 @@ from components.pair_gen import names as pair_names
 from components.pair_gen.options import steps_per_pair
 from components.real_features import names as feature_names
 from components.sample_evaluator import names as evaluator_names
-from pipeline.config import PipelineConfig
+from pipeline.config.pipeline_config import PipelineConfig
 from pipeline.estimate.held_out import held_out
 from pipeline.estimate.students import STEP_COST, student_step_cost
 from pipeline.pictures.machine import this_machine

@@ -15,7 +15,7 @@ from components.features.options import SEARCH_SPACE
 from components.images.batches import ImageBatch
 from components.images.features import ExtractFeatures
 from components.real_features.options import RealFeaturesOptions
-from pipeline.config import PipelineConfig
+from pipeline.config.pipeline_config import PipelineConfig
 from trainer import examples
 from trainer.build import build_model
 from trainer.dataset import to_batch

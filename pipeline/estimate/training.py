@@ -1,6 +1,6 @@
 """How long a training takes, and how many steps fit into a time, from a timing of some steps."""
 
-from pipeline.config import PipelineConfig
+from pipeline.config.pipeline_config import PipelineConfig
 from pipeline.estimate.images import Sample, list_files, take_sample
 from pipeline.estimate.students import STEP_COST
 from pipeline.estimate.timings import ModelTimings, time_model

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from pydantic import ValidationError
 
 from components.image_example_gen.options import ImageOptions
-from pipeline.config import DataConfig
+from pipeline.config.sections import DataConfig
 from trainer.common.text import printable, shorten
 
 HALF = 50  # percent

@@ -19,7 +19,7 @@ from rich.markup import escape
 from components.features import check_available
 from components.garbage import without_garbage_collection
 from components.sample_evaluator import names as evaluator_names
-from pipeline.config import PipelineConfig
+from pipeline.config.pipeline_config import PipelineConfig
 from pipeline.console.progress import showing
 from pipeline.evaluation.inputs import Inputs, check_name, check_without_pattern, find_inputs
 from pipeline.evaluation.lazy_imports import UNUSED, import_lazily

@@ -15,8 +15,8 @@ from components.image_example_gen.storage.remote import relate
 from components.sample_evaluator.names import NOT_A_SAMPLER
 from components.sample_evaluator.options import MIN_IMAGES
 from components.sample_evaluator.sources import BASELINE, CANDIDATE
-from pipeline.config import SPAN_KEYS, DataConfig
-from pipeline.config_values import ConfigError
+from pipeline.config.sections import SPAN_KEYS, DataConfig
+from pipeline.config.values import ConfigError
 from trainer.common import exit_codes
 from trainer.common.text import quantity, shorten
 from trainer.names import METADATA

@@ -6,7 +6,7 @@ from typing import Any
 
 from components.image_example_gen.options import ImageOptions
 from components.sample_evaluator.samples.sampler import LoadedSampler, SamplerError
-from pipeline.config import PipelineConfig
+from pipeline.config.pipeline_config import PipelineConfig
 from pipeline.evaluation.division import Division, conversion
 
 

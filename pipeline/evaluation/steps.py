@@ -25,7 +25,7 @@ from components.sample_evaluator.evaluation import EvaluatedModel, StoredImages,
 from components.sample_evaluator.options import EvaluateOptions
 from components.sample_evaluator.samples.sampler import load_sampler
 from components.sample_evaluator.verdict.plan import announce
-from pipeline.config import PipelineConfig
+from pipeline.config.pipeline_config import PipelineConfig
 from pipeline.evaluation.compared_images import IMAGES_JSON, ComparedImages, counts_by_split
 from pipeline.evaluation.division import divide
 from pipeline.evaluation.inputs import Inputs, Judged

@@ -4,8 +4,9 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pipeline.config import DataConfig, PipelineConfig, load
-from pipeline.config_values import read_values
+from pipeline.config.pipeline_config import PipelineConfig, load
+from pipeline.config.sections import DataConfig
+from pipeline.config.values import read_values
 from pipeline.pictures.choose import (
     TRAINING_KEYS,
     choose_autoguidance,

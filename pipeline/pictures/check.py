@@ -13,7 +13,7 @@ from components.image_example_gen.spans import (
 )
 from components.image_example_gen.storage.remote import join, needs_tfx
 from components.image_example_gen.windows import find_windows
-from pipeline.config import DataConfig, ValidationConfig
+from pipeline.config.sections import DataConfig, ValidationConfig
 from pipeline.schema import min_images
 
 ROUNDING = 1e-9  # in a share

@@ -17,8 +17,10 @@ from pydantic import ValidationError
 from components.image_example_gen.errors import ImageDataError
 from components.image_example_gen.files import count_images
 from components.image_example_gen.storage.remote import is_remote
-from pipeline.config import DataConfig, PipelineConfig, load, require_folder
-from pipeline.config_values import read_values
+from pipeline.config.pipeline_config import PipelineConfig, load
+from pipeline.config.sections import DataConfig, require_folder
+from pipeline.config.values import read_values
+from pipeline.config.yaml_text import quote
 from pipeline.console.progress import showing
 from pipeline.console.tables import make_console
 from pipeline.logs import logging_to
@@ -56,7 +58,6 @@ from pipeline.pictures.seen import Pictures
 from pipeline.runners import gpu
 from pipeline.runners.kubeflow.config import KubeflowConfig
 from pipeline.workspace import Workspace
-from pipeline.yaml_text import quote
 from trainer.common.options import Options
 from trainer.common.text import printable, quantity
 

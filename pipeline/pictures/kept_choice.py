@@ -5,9 +5,10 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from pipeline.config import ConfigError, DataConfig, PipelineConfig, load
+from pipeline.config.pipeline_config import ConfigError, PipelineConfig, load
+from pipeline.config.sections import DataConfig
+from pipeline.config.yaml_text import MAX_CHARACTERS, YamlError, parse, quote
 from pipeline.workspace import Workspace
-from pipeline.yaml_text import MAX_CHARACTERS, YamlError, parse, quote
 from trainer.common.files import atomic_write, open_below, sync
 from trainer.common.text import first_line, list_some
 

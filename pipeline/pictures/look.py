@@ -31,7 +31,7 @@ from components.image_example_gen.reading import ImageReader
 from components.image_example_gen.storage.local import LINK
 from components.image_example_gen.storage.remote import is_remote
 from components.image_example_gen.windows import find_windows
-from pipeline.config import DataConfig
+from pipeline.config.sections import DataConfig
 from pipeline.pictures.seen import Pictures, are_splits, kinds_among
 from trainer.common.text import shorten
 

@@ -5,7 +5,8 @@ import os
 import shlex
 from statistics import median
 
-from pipeline.config import DataConfig, PipelineConfig
+from pipeline.config.pipeline_config import PipelineConfig
+from pipeline.config.sections import DataConfig
 from pipeline.pictures.check import ROUNDING, warn_of_rejected
 from pipeline.pictures.choose import choose_network
 from pipeline.pictures.machine import Machine

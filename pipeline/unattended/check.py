@@ -13,7 +13,8 @@ from datetime import datetime, timedelta, timezone
 from typing import TypeVar
 
 from pipeline import failures
-from pipeline.config import PipelineConfig, require_folder
+from pipeline.config.pipeline_config import PipelineConfig
+from pipeline.config.sections import require_folder
 from pipeline.monitoring import prometheus, webhook
 from pipeline.registry import lineage
 from pipeline.registry.journal import Attempt, Journal, Outcome

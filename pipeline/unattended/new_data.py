@@ -8,7 +8,7 @@ from components.image_example_gen.files import check_not_unread
 from components.image_example_gen.pattern import has_spans
 from components.image_example_gen.spans import Span, list_spans
 from components.image_example_gen.windows import Windows, choose_windows
-from pipeline.config import PipelineConfig
+from pipeline.config.pipeline_config import PipelineConfig
 from pipeline.registry.journal import HeldSpan, Journal
 from pipeline.registry.read_files import (
     digests,

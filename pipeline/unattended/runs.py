@@ -12,14 +12,14 @@ from datetime import datetime, timezone
 
 from components.image_example_gen.errors import ImageDataError
 from pipeline import failures
-from pipeline.config import PipelineConfig
+from pipeline.config.pipeline_config import PipelineConfig
+from pipeline.config.yaml_text import dump
 from pipeline.pictures.check import check_images
 from pipeline.registry.journal import Journal, Outcome
 from pipeline.registry.outcome import WRONG_DATA, RunResult, outcome_of, read_result
 from pipeline.unattended.new_data import Finding, look
 from pipeline.unattended.supervisor import supervise
 from pipeline.workspace import InUseError, Workspace, WorkspaceError
-from pipeline.yaml_text import dump
 from trainer.common import exit_codes
 
 IADB = (sys.executable, "-P", "-m", "pipeline.cli")  # -P: no modules of the working directory

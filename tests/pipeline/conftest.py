@@ -9,7 +9,7 @@ from rich.console import Console
 
 from components.drift_gate import names as drift_names
 from components.resolvers import names as resolver_names
-from pipeline.config import load
+from pipeline.config.pipeline_config import load
 from pipeline.registry import lineage
 from pipeline.run import run_pipeline
 from pipeline.workspace import Workspace

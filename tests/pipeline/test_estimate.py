@@ -7,7 +7,7 @@ import pytest
 from click.testing import CliRunner
 
 from pipeline.cli import main
-from pipeline.config import load
+from pipeline.config.pipeline_config import load
 from pipeline.estimate.survey import check_space
 from pipeline.workspace import Workspace, WorkspaceError
 from tests.pipeline.conftest import TINY

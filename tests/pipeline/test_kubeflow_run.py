@@ -12,7 +12,7 @@ from click.testing import CliRunner
 
 from pipeline.cli import main
 from pipeline.cluster.compile import compile_package
-from pipeline.config import load
+from pipeline.config.pipeline_config import load
 from pipeline.metadata.database import ENVIRONMENT, Database, variable
 from pipeline.registry import lineage
 from pipeline.registry.serving import latest_model, read_metadata

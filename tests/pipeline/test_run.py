@@ -9,7 +9,7 @@ import pytest
 
 from components.image_example_gen.errors import ImageDataError
 from pipeline import graph
-from pipeline.config import ConfigError
+from pipeline.config.pipeline_config import ConfigError
 from pipeline.drawing.draw import draw_samples
 from pipeline.registry import lineage, serving
 from pipeline.registry.names import Outcome

@@ -3,7 +3,7 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
-from pipeline.config import load
+from pipeline.config.pipeline_config import load
 from tests.small_network import build_unet
 
 SMALL = (

@@ -24,8 +24,8 @@ LAYERS = (
     "pipeline.metadata",
     "pipeline.addresses pipeline.console pipeline.failures pipeline.logs "
     "pipeline.parent_death pipeline.workspace",
-    "pipeline.unknown_keys pipeline.yaml_text",
-    "pipeline.config_values",
+    "pipeline.config.unknown_keys pipeline.config.yaml_text",
+    "pipeline.config.values",
     "options",
     "pipeline.registry pipeline.runners",
     "pipeline.config",

@@ -11,9 +11,9 @@ from click.testing import CliRunner
 from markdown_blocks import DOCUMENTS, PROJECT, blocks, commands
 
 from pipeline.cli import main
-from pipeline.config import PipelineConfig, load
+from pipeline.config.pipeline_config import PipelineConfig, load
+from pipeline.config.yaml_text import parse
 from pipeline.logs import logging_to
-from pipeline.yaml_text import parse
 from tests.programs import find_program
 
 ERROR = "\niadb: "  # below a command, in a block that shows an error

@@ -9,8 +9,8 @@ import pytest
 import yaml
 
 from pipeline.commands.run import run
-from pipeline.config import load
-from pipeline.config_values import presets
+from pipeline.config.pipeline_config import load
+from pipeline.config.values import presets
 from pipeline.metadata.database import KEYS, variable
 from pipeline.runners.kubeflow.config import KubeflowConfig
 from tests.programs import find_program

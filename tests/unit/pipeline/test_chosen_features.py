@@ -7,7 +7,7 @@ import pytest
 from components.features.options import FeatureOptions
 from pipeline.cluster.compile import compile_package
 from pipeline.cluster.vertex import compile_job
-from pipeline.config import load
+from pipeline.config.pipeline_config import load
 from pipeline.features import with_chosen_features
 
 COLOR = ("data.folder=gs://bucket/images", "data.resolution=32", "data.channels=3")

@@ -17,7 +17,7 @@ from components.image_example_gen.errors import ImageDataError
 from components.parameters import ParameterError
 from data.errors import DataError
 from pipeline import failures
-from pipeline.config import ConfigError
+from pipeline.config.pipeline_config import ConfigError
 from pipeline.drawing.arguments import UnknownLabelError
 from pipeline.registry import lineage
 from pipeline.registry.journal import Journal

@@ -16,7 +16,7 @@ from components.image_trainer import names as trainer_names
 from components.sample_evaluator import names as evaluator_names
 from components.source_hash import PROJECT, source_hash
 from pipeline import graph
-from pipeline.config import ConfigError, load
+from pipeline.config.pipeline_config import ConfigError, load
 from pipeline.graph import Locations, create_pipeline
 from tests.recorded import OUTPUTS
 

@@ -10,7 +10,7 @@ from ml_metadata.proto import metadata_store_pb2 as mlmd
 from components.drift_gate.executor import DriftError
 from components.image_trainer.names import SERVING
 from pipeline.cli import main
-from pipeline.config import load
+from pipeline.config.pipeline_config import load
 from pipeline.monitoring.dashboard.collect import collect
 from pipeline.monitoring.dashboard.pages import Site
 from pipeline.monitoring.dashboard.weeks import calendar

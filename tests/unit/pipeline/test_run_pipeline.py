@@ -6,7 +6,7 @@ from ml_metadata.proto import metadata_store_pb2 as mlmd
 from rich.console import Console
 
 from pipeline.cli import main
-from pipeline.config import load
+from pipeline.config.pipeline_config import load
 from pipeline.pictures.machine import Machine
 from pipeline.registry.journal import Journal
 from pipeline.run import _claim, _tell_of_kill, _without_held, check_gpus

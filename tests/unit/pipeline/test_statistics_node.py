@@ -12,7 +12,8 @@ from tfx.components.util import examples_utils
 from tfx.proto import example_gen_pb2
 from tfx.types import standard_artifacts
 
-from pipeline.config import BeamConfig, load
+from pipeline.config.pipeline_config import load
+from pipeline.config.sections import BeamConfig
 from pipeline.graph import Locations, create_pipeline
 from pipeline.schema import read_schema
 from trainer import examples

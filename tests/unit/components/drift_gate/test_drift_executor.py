@@ -18,7 +18,7 @@ from components.drift_gate.executor import DriftError, Executor
 from components.drift_gate.options import DriftOptions
 from components.drift_gate.sample import SCALARS, SOURCE_SCALARS, Sample
 from components.features.options import FeatureOptions
-from pipeline.config import BeamConfig
+from pipeline.config.sections import BeamConfig
 
 DAY = 60  # images
 

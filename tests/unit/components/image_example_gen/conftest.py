@@ -16,7 +16,7 @@ from tfx.types import standard_artifacts
 
 from components.image_example_gen.executor import Executor
 from components.image_example_gen.options import ImageOptions
-from pipeline.config import BeamConfig
+from pipeline.config.sections import BeamConfig
 
 NOBODY = 65534
 

@@ -13,7 +13,7 @@ from components.image_example_gen.errors import ImageDataError
 from components.image_example_gen.executor import Executor
 from components.image_example_gen.options import ImageOptions, WindowOptions
 from components.image_example_gen.windows import parse_window
-from pipeline.config import BeamConfig
+from pipeline.config.sections import BeamConfig
 
 
 def resolve(folder, pattern="", span=None, holdout=None, **window):

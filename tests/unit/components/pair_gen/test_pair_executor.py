@@ -8,7 +8,7 @@ from tfx.types.standard_artifacts import Examples, Model
 from components.pair_gen import executor, names, pairs
 from components.pair_gen.options import PairOptions
 from components.pair_gen.pairs import chunks_of
-from pipeline.config import BeamConfig
+from pipeline.config.sections import BeamConfig
 from tests.exported_models import write_sampler
 from trainer.fit.folder_lock import FolderInUseError, folder_locked
 

@@ -16,7 +16,7 @@ from components.real_features.artifact import ImageFeatures
 from components.real_features.executor import Executor
 from components.real_features.options import RealFeaturesOptions
 from components.sample_evaluator.describe import RealImages
-from pipeline.config import BeamConfig
+from pipeline.config.sections import BeamConfig
 from pipeline.evaluation.transform_graph import write_transform_graph
 from tests.stock_sampler import StockSampler
 from trainer.names import METADATA

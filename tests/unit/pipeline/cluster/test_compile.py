@@ -5,7 +5,7 @@ import pytest
 from components.parameters import ParameterError
 from pipeline.cluster.compile import compile_package
 from pipeline.cluster.package import check_parameters
-from pipeline.config import ConfigError, load
+from pipeline.config.pipeline_config import ConfigError, load
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@ import pytest
 from pydantic import ValidationError
 
 from components.sample_evaluator.options import EvaluateOptions
-from pipeline.config import ConfigError, load
+from pipeline.config.pipeline_config import ConfigError, load
 from pipeline.distillation.options import DistillOptions
 
 DEFAULT = {"kid": 0.0, "frechet_distance": 0.0, "coverage": 0.0}

@@ -7,7 +7,7 @@ import pytest
 from rich.console import Console
 
 from components.sample_evaluator import names as evaluator_names
-from pipeline.config import ConfigError, PipelineConfig, load
+from pipeline.config.pipeline_config import ConfigError, PipelineConfig, load
 from pipeline.distillation.distill import _check_space, distill_model
 from pipeline.distillation.options import DistillOptions
 from pipeline.distillation.recorded import DistillError, RecordedTeacher, configure

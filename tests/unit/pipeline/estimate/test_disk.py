@@ -5,7 +5,7 @@ import pytest
 
 from components.image_example_gen import names as example_names
 from components.image_trainer import names as trainer_names
-from pipeline.config import load
+from pipeline.config.pipeline_config import load
 from pipeline.estimate.disk import (
     GRAPH_BYTES,
     MODEL_BYTES,

@@ -7,7 +7,7 @@ import pytest
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 from PIL import Image
 
-from pipeline.config import load
+from pipeline.config.pipeline_config import load
 from pipeline.estimate.earlier import find_cached, find_earlier, goes_on, plan
 from pipeline.estimate.images import list_files
 from pipeline.graph import Locations, create_pipeline

@@ -4,7 +4,7 @@ import numpy as np
 from PIL import Image
 from rich.console import Console
 
-from pipeline.config import load
+from pipeline.config.pipeline_config import load
 from pipeline.estimate.nodes import NodeEstimate
 from pipeline.estimate.survey import survey
 from pipeline.estimate.table import print_estimate

@@ -10,7 +10,7 @@ from PIL import Image
 from tfx.dsl.io import fileio
 
 from components.image_example_gen.storage import s3
-from pipeline.config import DataConfig
+from pipeline.config.sections import DataConfig
 from pipeline.estimate.images import (
     NoSampleError,
     count_classes,

@@ -12,13 +12,13 @@ from click.testing import CliRunner
 from PIL import Image
 
 from pipeline.cli import main
-from pipeline.config import load
+from pipeline.config.pipeline_config import load
+from pipeline.config.yaml_text import quote
 from pipeline.estimate import timings as timings_of_models
 from pipeline.estimate import training
 from pipeline.estimate.timings import ModelTimings
 from pipeline.pictures.chosen import configure
 from pipeline.pictures.expected import describe_expected
-from pipeline.yaml_text import quote
 from tests import small_network
 
 TIMINGS = ModelTimings(10.0, 0.1, 1.0, 0.001, 0.001, 0, 0)

@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from components.image_example_gen.names import REJECTED_JSON, SOURCES_FOLDER
-from pipeline.config import load
+from pipeline.config.pipeline_config import load
 from pipeline.estimate import time_left
 from pipeline.estimate.time_left import TimeLeft
 from pipeline.pictures.machine import Machine

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from components.image_example_gen.example import split_of
-from pipeline.config import DataConfig
+from pipeline.config.sections import DataConfig
 from pipeline.evaluation.division import divide
 
 MODEL, OTHER = Path("serving/1"), Path("serving/2")

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from components.image_example_gen.errors import ImageDataError
-from pipeline.config import load
+from pipeline.config.pipeline_config import load
 from pipeline.evaluation import steps
 from pipeline.evaluation.inputs import Inputs, Judged
 from tests.unit.pipeline.evaluation.stand_in import sampler

@@ -2,7 +2,7 @@
 
 import pytest
 
-from pipeline.config import load
+from pipeline.config.pipeline_config import load
 from pipeline.evaluation.judged_models import image_options
 from tests.unit.pipeline.evaluation.stand_in import sampler
 from trainer.source.options import Source

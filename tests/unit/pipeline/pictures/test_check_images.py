@@ -3,7 +3,7 @@
 import pytest
 
 from components.image_example_gen.errors import ImageDataError
-from pipeline.config import DataConfig
+from pipeline.config.sections import DataConfig
 from pipeline.pictures.check import check_images
 
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from pipeline.config import load
+from pipeline.config.pipeline_config import load
 from pipeline.pictures.choose import (
     AUGMENT,
     CPU_NETWORKS,

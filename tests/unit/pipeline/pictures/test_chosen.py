@@ -10,7 +10,8 @@ from PIL import Image
 
 from components.image_example_gen.errors import ImageDataError
 from components.image_example_gen.reading import ImageReader
-from pipeline.config import ConfigError, load
+from pipeline.config.pipeline_config import ConfigError, load
+from pipeline.config.yaml_text import quote
 from pipeline.pictures import chosen as chosen_module
 from pipeline.pictures import look
 from pipeline.pictures.check import warn_of_rejected
@@ -23,7 +24,6 @@ from pipeline.pictures.chosen import (
 )
 from pipeline.pictures.machine import Machine
 from pipeline.workspace import InUseError, Workspace, WorkspaceError
-from pipeline.yaml_text import quote
 
 CPU = Machine(cores=2, gpus=0)
 

@@ -12,7 +12,7 @@ import pytest
 from PIL import ExifTags, Image
 
 from components.image_example_gen.errors import ImageDataError
-from pipeline.config import DataConfig
+from pipeline.config.sections import DataConfig
 from pipeline.pictures import look as looking
 from pipeline.pictures.look import look
 

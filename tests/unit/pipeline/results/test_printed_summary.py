@@ -16,7 +16,7 @@ from components.image_trainer import names as trainer_names
 from components.resolvers.withdrawal import WITHDRAWN_PROPERTY
 from components.sample_evaluator import names as evaluator_names
 from pipeline.cli import main
-from pipeline.config import load
+from pipeline.config.pipeline_config import load
 from pipeline.distillation.options import DistillOptions
 from pipeline.registry.lineage import Run
 from pipeline.results.summary import (

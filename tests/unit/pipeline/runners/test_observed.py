@@ -6,7 +6,7 @@ from absl import flags
 from tfx.dsl.components.base.base_beam_executor import BaseBeamExecutor
 from tfx.types import standard_artifacts
 
-from pipeline.config import BeamConfig
+from pipeline.config.sections import BeamConfig
 from pipeline.runners.observed import _sync, clear, observed
 
 CONTEXT = BaseBeamExecutor.Context(beam_pipeline_args=BeamConfig().arguments("X"))

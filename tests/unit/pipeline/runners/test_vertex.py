@@ -10,7 +10,7 @@ from components.drift_gate.artifact import DriftVerdict
 from components.real_features.artifact import ImageFeatures
 from pipeline import graph
 from pipeline.cluster.vertex import compile_job
-from pipeline.config import ConfigError, load
+from pipeline.config.pipeline_config import ConfigError, load
 from pipeline.runners.gpu import GPU_NODES
 from pipeline.runners.vertex import VertexCompileError, write_job
 

@@ -12,7 +12,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from pipeline.config import load
+from pipeline.config.pipeline_config import load
 from tests.browser import LEAST_CONTRAST, READABLE
 from tests.exported_models import write_sampler, write_translator
 from tests.running_server import RunningServer

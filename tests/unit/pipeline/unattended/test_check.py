@@ -15,7 +15,7 @@ from datetime import datetime, timedelta, timezone
 import pytest
 import yaml
 
-from pipeline.config import ConfigError, load
+from pipeline.config.pipeline_config import ConfigError, load
 from pipeline.monitoring import webhook
 from pipeline.registry import models
 from pipeline.registry.journal import Journal, Outcome
@@ -76,7 +76,7 @@ except OSError:
 # Two checks in a process with a disk of its own: one whose run fills the disk, one on a full disk.
 CHECKS = """
 import pathlib, sys
-from pipeline.config import load
+from pipeline.config.pipeline_config import load
 from pipeline.failures import say
 from pipeline.registry.journal import Journal
 from pipeline.unattended.check import check

@@ -7,7 +7,7 @@ from datetime import datetime, timezone
 import pytest
 
 from components.image_example_gen.errors import ImageDataError
-from pipeline.config import load
+from pipeline.config.pipeline_config import load
 from pipeline.registry import read_files
 from pipeline.registry.journal import Journal
 from pipeline.unattended.new_data import look

@@ -12,7 +12,7 @@ from benchmarks.gate.verdicts import describe_noise, judge
 from components.features.options import FeatureOptions
 from components.sample_evaluator import sources
 from components.sample_evaluator.options import EvaluateOptions
-from pipeline.config import load
+from pipeline.config.pipeline_config import load
 
 SEEDS = 2
 FEW = 130  # images of each source, for a whole evaluation

@@ -1,7 +1,7 @@
 import pytest
 from pydantic import ValidationError
 
-from pipeline.config import ConfigError, load
+from pipeline.config.pipeline_config import ConfigError, load
 from pipeline.runners.kubeflow.config import KubeflowConfig
 from pipeline.runners.kubeflow.options import KubeflowOptions
 

@@ -19,7 +19,7 @@ from tfx.types.standard_artifacts import String
 
 from pipeline.cluster.compile import compile_package
 from pipeline.commands.clean import clean
-from pipeline.config import ConfigError, load
+from pipeline.config.pipeline_config import ConfigError, load
 from pipeline.runners.kubeflow.options import USER, KubeflowOptions
 from pipeline.runners.kubeflow.package import (
     MAX_PACKAGE,
@@ -145,7 +145,7 @@ def test_arguments_and_package_fit_a_cluster_with_room_to_spare(package):
 @pytest.mark.slow
 def test_the_same_configuration_gives_the_same_package_in_any_process(package, tmp_path):
     command = (
-        "import sys; from pathlib import Path; from pipeline.config import load;"
+        "import sys; from pathlib import Path; from pipeline.config.pipeline_config import load;"
         "from pipeline.cluster.compile import compile_package;"
         "compile_package(load('digits', overrides=sys.argv[2:]), Path(sys.argv[1]))"
     )

@@ -5,7 +5,7 @@ import yaml
 
 from components.image_trainer.job_options import VARIABLE, JobOptions
 from pipeline.cluster.compile import compile_package
-from pipeline.config import ConfigError, load
+from pipeline.config.pipeline_config import ConfigError, load
 from pipeline.runners.kubeflow.config import KubeflowConfig
 from pipeline.runners.kubeflow.workers import with_workers
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from components.features.options import KINDS
-from pipeline.yaml_text import MAX_CHARACTERS, MAX_DEPTH, YamlError, parse
+from pipeline.config.yaml_text import MAX_CHARACTERS, MAX_DEPTH, YamlError, parse
 from trainer.common import exit_codes
 from trainer.common.text import shorten
 
@@ -38,7 +38,7 @@ def presets() -> list[str]:
 
 
 def read_values(preset: str | None, file: Path | None, overrides: Sequence[str]) -> dict[str, Any]:
-    """Reads and merges what `pipeline.config.load` validates; its arguments.
+    """Reads and merges what `load` validates; its arguments.
 
     Raises:
         ConfigError: the preset is unknown, the file cannot be read, or something is not YAML.

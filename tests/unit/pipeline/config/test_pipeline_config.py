@@ -6,11 +6,16 @@ import pytest
 import yaml
 
 from data import emoji
-from pipeline import config
-from pipeline.config import ConfigError, DataConfig, load, require_folder, require_runnable
-from pipeline.config_values import presets
-from pipeline.yaml_text import MAX_CHARACTERS, dump, parse, quote
-from trainer.options import EmaOptions
+from pipeline.config.pipeline_config import (
+    ConfigError,
+    PipelineConfig,
+    load,
+    require_runnable,
+)
+from pipeline.config.sections import DataConfig, require_folder
+from pipeline.config.values import presets
+from pipeline.config.yaml_text import MAX_CHARACTERS, dump, parse, quote
+from trainer.options import EmaOptions, TrainOptions
 
 
 def message(*overrides, **kwargs):
@@ -80,7 +85,7 @@ def test_a_resolution_is_shown_as_one_number_or_as_two(override, sides, shown, t
 def test_what_is_shown_describes_every_key():
     shown = dump(load("digits"))
     assert "  # number of batches to train on\n  steps: 1000\n" in shown
-    for section in (config.PipelineConfig, config.DataConfig, config.TrainOptions, EmaOptions):
+    for section in (PipelineConfig, DataConfig, TrainOptions, EmaOptions):
         for name, field in section.model_fields.items():
             words = r"\s+(# )?".join(map(re.escape, field.description.split()))
             assert re.search(rf"# {words}\n *{name}:", shown), name
@@ -321,7 +326,7 @@ def test_a_missing_file_is_named(tmp_path):
 
 
 def test_the_json_schema_describes_every_key():
-    schema = config.PipelineConfig.model_json_schema()
+    schema = PipelineConfig.model_json_schema()
     sections = {"PipelineConfig": schema, **schema["$defs"]}
     undescribed = [
         f"{name}.{key}"

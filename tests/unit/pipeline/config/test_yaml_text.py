@@ -3,7 +3,7 @@ import time
 import pytest
 from pydantic import BaseModel
 
-from pipeline.yaml_text import MAX_CHARACTERS, MAX_DEPTH, YamlError, dump, parse
+from pipeline.config.yaml_text import MAX_CHARACTERS, MAX_DEPTH, YamlError, dump, parse
 
 
 def failure(text):
