@@ -1,7 +1,6 @@
 """The verdict: whether a candidate is blessed, with the reasons."""
 
 import dataclasses
-import math
 from collections.abc import Collection, Iterator, Mapping
 
 from tensorflow_model_analysis.proto import validation_result_pb2
@@ -17,27 +16,14 @@ from components.sample_evaluator.measure.results import (
     tfma_name,
 )
 from components.sample_evaluator.options import EvaluateOptions, Threshold
-from components.sample_evaluator.verdict import sentences
-from trainer.common.text import quantity
+from components.sample_evaluator.verdict import faults, sentences
 
-# The excess of single-colored samples over real images, as a share, that rejects a model: NaN in a
-# network becomes such samples in uint8.
-MAX_FLAT_EXCESS = 0.01
-FLAT_DEVIATIONS = 2.5  # of a difference between samples and images that chance may make
-# The excess of samples that repeat others, as a share, that rejects a model: it has collapsed.
-MAX_REPEATED_EXCESS = 0.2
-EQUAL_SHARE = 0.01  # of samples that are held-out images pixel by pixel, from which this is said
 # By how much of `max_place` a model may be further from the floor than the best earlier one.
 BEST_SLACK = 0.25
 # How far samples have to be recognized as the classes that they were asked for: 0 by chance, 1 as
 # held-out images are.
 MIN_FOLLOWED = 0.25
-# By how many dB results have to be nearer to their images than other held-out images are.
-MIN_PSNR_GAIN = 0.5
-# By how much a model may exceed training images until it looks too good.
-MAX_PRECISION_EXCESS, MAX_DENSITY_RATIO = 0.1, 1.5
 KINDS = "kinds"  # of images, among the names of what a candidate fails in
-PSNR = "psnr"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,7 +69,7 @@ def judge(
     """
     if candidate_problem is not None:
         problem = f"the candidate cannot be sampled: {candidate_problem}"
-        return ModelVerdict(False, (*_image_problems(results, options), problem))
+        return ModelVerdict(False, (*faults.image_problems(results, options), problem))
     unjudged = dict(_left_out(results, options))
     left_out = {**(dropped or {}), **unjudged}
     failed = dict(_failures(results, validation, options, left_out, best or {}))
@@ -92,11 +78,11 @@ def judge(
     followed = kinds.followed if kinds and options.limits != "none" else None
     if followed is not None and followed + 2 * kinds.followed_error < MIN_FOLLOWED:
         failed.setdefault(KINDS, sentences.ignored_labels(followed, MIN_FOLLOWED))
-    if options.limits != "none" and (ignored := _ignored_sources(results)):
-        failed.setdefault(PSNR, ignored)
+    if options.limits != "none" and (ignored := faults.ignored_sources(results)):
+        failed.setdefault(faults.PSNR, ignored)
     problems = [
-        *_image_problems(results, options),
-        *_sample_problems(results),
+        *faults.image_problems(results, options),
+        *faults.sample_problems(results),
         *failed.values(),
         *_improvement_problems(results, options, failed),
     ]
@@ -109,7 +95,7 @@ def judge(
         found = "misses" if problems else "meets"
         stated = f"evaluate.bless={options.bless} overrides the limits, which the model {found}"
         blessed, reasons = options.bless == "always", [stated, *reasons]
-    return ModelVerdict(blessed, tuple(reasons), failed, left_out, tuple(_warnings(results)))
+    return ModelVerdict(blessed, tuple(reasons), failed, left_out, tuple(faults.warnings(results)))
 
 
 def _left_out(results: Results, options: EvaluateOptions) -> Iterator[tuple[str, str]]:
@@ -191,79 +177,12 @@ def _is_beyond_place(found: MetricResult, limit: Threshold) -> bool:
     )
 
 
-def _ignored_sources(results: Results) -> str | None:
-    """A sentence on results that could as well be those for other sources."""
-    # Both are for the same sources; all results would be for more of them.
-    found, other = (
-        results.get(source, SourceResult())[PSNR].value
-        for source in (sources.ANSWER, sources.OTHER)
-    )
-    if found is None or other is None or found >= other + MIN_PSNR_GAIN:
-        return None
-    return sentences.ignored_sources(found, other, MIN_PSNR_GAIN)
-
-
 def _memorized_sentence(candidate: SourceResult, options: EvaluateOptions) -> str:
     found = candidate[MEMORIZED_SHARE]
     if found.value is None:
         return sentences.unavailable(MEMORIZED_SHARE, found)
     mirrored = candidate[MIRRORED_SHARE].value
     return sentences.memorized(found.value, mirrored, options.max_memorized)
-
-
-def _image_problems(results: Results, options: EvaluateOptions) -> Iterator[str]:
-    unpaired = sources.SOURCE in results and sources.OTHER not in results
-    both = ", of images and of sources" if unpaired else ""
-    for source, images, more in (
-        (sources.REAL, "held-out image", both),
-        (sources.TRAIN, "training image", ": their distances are the floor of all"),
-    ):
-        count = results[source].images
-        if count < options.min_samples:
-            few = "is too few" if count == 1 else "are too few"
-            required = f"at least {options.min_samples} are required"
-            yield f"{quantity(count, images)} {few}: {required}{more}"
-            return  # no more training images are compared than are held out
-
-
-def _sample_problems(results: Results) -> Iterator[str]:
-    real, candidate = results[sources.REAL], results[sources.CANDIDATE]
-    count = candidate.images
-    if count < 2:
-        return
-    if candidate.distinct_images == 1:
-        yield f"all {count} samples are the same image"
-    given = results.get(sources.SOURCE)
-    shares = [real.distinct_images / real.images]
-    several = results.get(sources.MEAN_ANSWER, SourceResult()).images  # answers to each source
-    if given and given.images and not several:
-        shares.append(given.distinct_images / given.images)  # equal sources have equal results
-    excess = min(shares) - candidate.distinct_images / count
-    if candidate.distinct_images > 1 and excess > MAX_REPEATED_EXCESS:
-        yield (
-            f"{count - candidate.distinct_images} of {count} samples repeat others pixel by pixel: "
-            f"only {candidate.distinct_images} are different"
-        )
-    if candidate.flat_images > _expected_flat(results, count):
-        verb = "is" if candidate.flat_images == 1 else "are"
-        reason = ", as from a network that returns NaN" if 2 * candidate.flat_images > count else ""
-        flat = results.get(sources.TRAIN, SourceResult()).flat_images
-        trained = f", training images: {flat}" if flat else ""
-        yield (
-            f"{candidate.flat_images} of {count} samples {verb} a single color "
-            f"(held-out images: {real.flat_images}{trained}){reason}"
-        )
-
-
-def _expected_flat(results: Results, count: int) -> float:
-    """How many of so many samples may be a single color, by real images and by chance.
-
-    Equal images are on one side of the split, so both sides count.
-    """
-    real = [results.get(source, SourceResult()) for source in (sources.REAL, sources.TRAIN)]
-    share = max(each.flat_images / each.images for each in real if each.images)
-    chance = FLAT_DEVIATIONS * math.sqrt(share * (1 - share) * 2 / count)
-    return (share + max(MAX_FLAT_EXCESS, chance)) * count
 
 
 def _improvement_problems(
@@ -300,30 +219,6 @@ def _is_better(found: MetricResult) -> bool:
     """Whether a metric is better than the baseline's by more than the spread over seeds."""
     # The sum is the difference.
     return found.worsening is not None and found.worsening + found.margin < -found.margin
-
-
-def _warnings(results: Results) -> Iterator[str]:
-    candidate, floor = results[sources.CANDIDATE], results[sources.TRAIN]
-    if candidate.equal_images > EQUAL_SHARE * candidate.images:
-        samples = quantity(candidate.images, "sample")
-        verb = "equals a held-out image" if candidate.equal_images == 1 else "equal held-out images"
-        yield (
-            f"{candidate.equal_images:,} of {samples} {verb} pixel by pixel: the metrics do not "
-            "show how good new images are"
-        )
-    if sources.OTHER in results:  # results that should be held-out images may be this near to them
-        return
-    for name, is_too_good in (
-        ("precision", lambda value, real: value > real + MAX_PRECISION_EXCESS),
-        ("density", lambda value, real: value > real * MAX_DENSITY_RATIO),
-    ):
-        value, real = candidate[name].value, floor[name].value
-        if value is not None and real is not None and is_too_good(value, real):
-            yield (
-                f"{name} {value:.3g} is above that of training images, {real:.3g}, which is no "
-                "success: the samples crowd where the data are dense, as blurred images, means of "
-                "images and noise do"
-            )
 
 
 def _kept_limits(results: Results, options: EvaluateOptions) -> Iterator[str]:

@@ -1,0 +1,117 @@
+"""Faults of images and samples that reject a model, or are worth a warning, without a limit."""
+
+import math
+from collections.abc import Iterator
+
+from components.sample_evaluator import sources
+from components.sample_evaluator.measure.results import Results, SourceResult
+from components.sample_evaluator.options import EvaluateOptions
+from components.sample_evaluator.verdict import sentences
+from trainer.common.text import quantity
+
+# The excess of single-colored samples over real images, as a share, that rejects a model: NaN in a
+# network becomes such samples in uint8.
+MAX_FLAT_EXCESS = 0.01
+FLAT_DEVIATIONS = 2.5  # of a difference between samples and images that chance may make
+# The excess of samples that repeat others, as a share, that rejects a model: it has collapsed.
+MAX_REPEATED_EXCESS = 0.2
+EQUAL_SHARE = 0.01  # of samples that are held-out images pixel by pixel, from which this is said
+# By how many dB results have to be nearer to their images than other held-out images are.
+MIN_PSNR_GAIN = 0.5
+# By how much a model may exceed training images until it looks too good.
+MAX_PRECISION_EXCESS, MAX_DENSITY_RATIO = 0.1, 1.5
+PSNR = "psnr"
+
+
+def image_problems(results: Results, options: EvaluateOptions) -> Iterator[str]:
+    """Too few real images to judge by, in a sentence."""
+    unpaired = sources.SOURCE in results and sources.OTHER not in results
+    both = ", of images and of sources" if unpaired else ""
+    for source, images, more in (
+        (sources.REAL, "held-out image", both),
+        (sources.TRAIN, "training image", ": their distances are the floor of all"),
+    ):
+        count = results[source].images
+        if count < options.min_samples:
+            few = "is too few" if count == 1 else "are too few"
+            required = f"at least {options.min_samples} are required"
+            yield f"{quantity(count, images)} {few}: {required}{more}"
+            return  # no more training images are compared than are held out
+
+
+def sample_problems(results: Results) -> Iterator[str]:
+    """Samples that are all the same, repeat others, or are a single color, in sentences."""
+    real, candidate = results[sources.REAL], results[sources.CANDIDATE]
+    count = candidate.images
+    if count < 2:
+        return
+    if candidate.distinct_images == 1:
+        yield f"all {count} samples are the same image"
+    given = results.get(sources.SOURCE)
+    shares = [real.distinct_images / real.images]
+    several = results.get(sources.MEAN_ANSWER, SourceResult()).images  # answers to each source
+    if given and given.images and not several:
+        shares.append(given.distinct_images / given.images)  # equal sources have equal results
+    excess = min(shares) - candidate.distinct_images / count
+    if candidate.distinct_images > 1 and excess > MAX_REPEATED_EXCESS:
+        yield (
+            f"{count - candidate.distinct_images} of {count} samples repeat others pixel by pixel: "
+            f"only {candidate.distinct_images} are different"
+        )
+    if candidate.flat_images > _expected_flat(results, count):
+        verb = "is" if candidate.flat_images == 1 else "are"
+        reason = ", as from a network that returns NaN" if 2 * candidate.flat_images > count else ""
+        flat = results.get(sources.TRAIN, SourceResult()).flat_images
+        trained = f", training images: {flat}" if flat else ""
+        yield (
+            f"{candidate.flat_images} of {count} samples {verb} a single color "
+            f"(held-out images: {real.flat_images}{trained}){reason}"
+        )
+
+
+def _expected_flat(results: Results, count: int) -> float:
+    """How many of so many samples may be a single color, by real images and by chance.
+
+    Equal images are on one side of the split, so both sides count.
+    """
+    real = [results.get(source, SourceResult()) for source in (sources.REAL, sources.TRAIN)]
+    share = max(each.flat_images / each.images for each in real if each.images)
+    chance = FLAT_DEVIATIONS * math.sqrt(share * (1 - share) * 2 / count)
+    return (share + max(MAX_FLAT_EXCESS, chance)) * count
+
+
+def ignored_sources(results: Results) -> str | None:
+    """A sentence on results that could as well be those for other sources."""
+    # Both are for the same sources; all results would be for more of them.
+    found, other = (
+        results.get(source, SourceResult())[PSNR].value
+        for source in (sources.ANSWER, sources.OTHER)
+    )
+    if found is None or other is None or found >= other + MIN_PSNR_GAIN:
+        return None
+    return sentences.ignored_sources(found, other, MIN_PSNR_GAIN)
+
+
+def warnings(results: Results) -> Iterator[str]:
+    """What looks too good, in sentences: samples that are real images, or that crowd."""
+    candidate, floor = results[sources.CANDIDATE], results[sources.TRAIN]
+    if candidate.equal_images > EQUAL_SHARE * candidate.images:
+        samples = quantity(candidate.images, "sample")
+        verb = "equals a held-out image" if candidate.equal_images == 1 else "equal held-out images"
+        yield (
+            f"{candidate.equal_images:,} of {samples} {verb} pixel by pixel: the metrics do not "
+            "show how good new images are"
+        )
+    if sources.OTHER in results:  # results that should be held-out images may be this near to them
+        return
+    for name, is_too_good in (
+        ("precision", lambda value, real: value > real + MAX_PRECISION_EXCESS),
+        ("density", lambda value, real: value > real * MAX_DENSITY_RATIO),
+    ):
+        value, real = candidate[name].value, floor[name].value
+        if value is not None and real is not None and is_too_good(value, real):
+            yield (
+                f"{name} {value:.3g} is above that of training images, {real:.3g}, which is no "
+                "success: the samples crowd where the data are dense, as blurred images, means of "
+                "images and noise do"
+            )
