@@ -5,12 +5,12 @@ import keras
 from trainer.iadb import IADBModel
 from trainer.networks.unet import LEFT_TO_ADAM, build_unet
 from trainer.ode import solvers
+from trainer.optimizers.adam import FusedAdam
+from trainer.optimizers.muon import ConvolutionalMuon
 from trainer.options import ModelOptions, SampleOptions, TrainOptions
 from trainer.source.options import Source
-from trainer.step.adam import FusedAdam
 from trainer.step.ema import ExponentialMovingAverage
 from trainer.step.guiding import GuidingNetwork
-from trainer.step.muon import ConvolutionalMuon
 
 
 def build_model(

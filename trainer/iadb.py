@@ -27,36 +27,27 @@ from trainer.networks import augmentations, mlp, unet  # noqa: F401
 from trainer.ode import solvers
 from trainer.ode.arguments import check_steps
 from trainer.ode.guidance import WHOLE, Interval
-from trainer.ode.sampling import TRACED, SamplingModel
+from trainer.ode.sampling import TRACED
+from trainer.optimizers.adam import FusedAdam  # noqa: F401
+from trainer.optimizers.muon import ConvolutionalMuon  # noqa: F401
 from trainer.options import AlphaDensity, Coupling
-from trainer.step.adam import FusedAdam  # noqa: F401
-from trainer.step.batches import (
-    Batch,
-    ScaleWarning,
-    check_arrays,
-    check_batches,
-    reject_weights,
-    unpack,
-)
+from trainer.step.batches import Batch, unpack
+from trainer.step.checked_model import CheckedModel
 from trainer.step.coupling import groups, optimal_transport
 from trainer.step.draws import Draws, blend_noise, draw, draw_for
 from trainer.step.ema import ExponentialMovingAverage
 from trainer.step.guiding import GuidingNetwork
 from trainer.step.loss_by_alpha import LossByAlpha, sum_by_alpha
-from trainer.step.model_arguments import check_guidance, check_trainable, check_training
-from trainer.step.muon import ConvolutionalMuon  # noqa: F401
+from trainer.step.model_arguments import check_guidance, check_training
 from trainer.step.replicas import has_several_workers, place_in_batch, share_gradients
-from trainer.step.tuning import untuned
 from trainer.vector_field import beside, evaluate_network
 
-REPLACED = ("loss", "loss_weights", "metrics", "weighted_metrics")  # arguments of compile
-CALLBACKS = 4  # position of the callbacks among the arguments of `fit` after x
 # Attributes that decide how it is trained, and that may be set between two calls of `fit`.
 TRAINED = ("alpha_density", "coupling", "label_dropout", "paired", "pair_noise", "seed")
 
 
 @keras.saving.register_keras_serializable("iadb")
-class IADBModel(SamplingModel):
+class IADBModel(CheckedModel):
     """Learns to map a density x0 (Gaussian noise by default) to the density of the data x1.
 
         model = IADBModel(network, rank=4)
@@ -211,83 +202,6 @@ class IADBModel(SamplingModel):
                 self.make_train_function(force=True)
             if self.test_function is not None:
                 self.make_test_function(force=True)
-
-    def fit(self, x: Any = None, *args: Any, **kwargs: Any) -> keras.callbacks.History:
-        """Trains as keras.Model.fit does.
-
-        Raises:
-            ValueError: the model was compiled with a loss or metrics, or images are weighted, which
-                would have no effect; or a label is beyond those of the network; or the network has
-                no weights yet, as one that is subclassed before it is called.
-            tf.errors.InvalidArgumentError: a label or an alpha in a dataset is beyond its limits.
-        """
-        reject_weights(kwargs)
-        check_trainable(self.network)
-        x = self._checked(x, *args[:1], **kwargs)
-        if kwargs.get("validation_data") is not None:
-            images, y, weights = keras.utils.unpack_x_y_sample_weight(kwargs["validation_data"])
-            reject_weights({"sample_weight": weights})
-            images = self._checked(images, y)
-            kwargs["validation_data"] = images if y is None else (images, y)
-        callbacks = kwargs.get("callbacks")
-        is_open = len(args) <= CALLBACKS and not isinstance(callbacks, keras.callbacks.CallbackList)
-        if isinstance(x, tf.data.Dataset) and is_open:  # to one more
-            given = callbacks if isinstance(callbacks, list | tuple) else [callbacks]
-            kwargs["callbacks"] = [*(each for each in given if each), ScaleWarning()]
-        return super().fit(x, *args, **kwargs)
-
-    def _checked(self, x: Any, y: Any = None, **_: Any) -> Any:
-        """Checks what Keras is given as x and y; returns x."""
-        check_arrays(_parts(x, y), self.nb_class)
-        return untuned(check_batches(x, self.nb_class))
-
-    def train_on_batch(self, x: Any, *args: Any, **kwargs: Any) -> Any:
-        """Takes a step as keras.Model.train_on_batch does; the errors are those of `fit`."""
-        check_trainable(self.network)
-        return super().train_on_batch(self._checked(x, *args[:1], **kwargs), *args, **kwargs)
-
-    def test_on_batch(self, x: Any, *args: Any, **kwargs: Any) -> Any:
-        """Measures the loss as keras.Model.test_on_batch does; the errors are those of `fit`."""
-        return super().test_on_batch(self._checked(x, *args[:1], **kwargs), *args, **kwargs)
-
-    def evaluate(self, x: Any = None, *args: Any, **kwargs: Any) -> Any:
-        """Measures the loss as keras.Model.evaluate does.
-
-        Raises:
-            ValueError: images are weighted, which would have no effect, or a label is beyond those
-                of the network.
-        """
-        reject_weights(kwargs)
-        return super().evaluate(self._checked(x, *args[:1], **kwargs), *args, **kwargs)
-
-    def predict(self, x: Any, *args: Any, **kwargs: Any) -> Any:
-        """Maps x0 to samples as keras.Model.predict does, by `predict_step`.
-
-        Raises:
-            ValueError: a label is beyond those of the network.
-        """
-        check_arrays(x if isinstance(x, dict) else {"x0": x}, self.nb_class, stacklevel=3)
-        return super().predict(untuned(check_batches(x, self.nb_class)), *args, **kwargs)
-
-    def predict_on_batch(self, x: Any) -> Any:
-        """Maps a batch as keras.Model.predict_on_batch does; the errors are those of `predict`."""
-        check_arrays(x if isinstance(x, dict) else {"x0": x}, self.nb_class, stacklevel=3)
-        return super().predict_on_batch(x)
-
-    def _maybe_symbolic_build(self, iterator: Any = None, data_batch: Any = None) -> None:
-        # Every method that trains or measures comes here. Not get_compile_config, which needs an
-        # optimizer that can be saved.
-        compiled = self._compile_config.config if self.compiled else {}
-        if given := [key for key in REPLACED if compiled.get(key)]:
-            raise ValueError(f"IADB has its own loss: compile without {', '.join(given)}")
-        # Keras averages a batch over replicas, which it cannot for dictionaries, to build the
-        # model. Of this one, only the optimizer may not be built; if the first step built it, this
-        # would be traced twice. A frozen network can be measured.
-        if not self.optimizer or self.optimizer.built:
-            return
-        if weights := self.network.trainable_variables:
-            with self.distribute_strategy.scope():
-                self.optimizer.build(weights)
 
     def train_step(self, data: Batch) -> dict[str, tf.Tensor]:
         """Takes one step on a batch of x1, float32 [N, ...], or of pairs (x0, x1).
@@ -519,10 +433,3 @@ class IADBModel(SamplingModel):
         if not config["nb_class"]:
             config = config | {"guidance": 1.0}  # without effect, earlier versions took any
         return cls(**config | {"network": network, "ema": ema, "guide": guide, "solver": solver})
-
-
-def _parts(x: Any, y: Any) -> Any:
-    """What Keras is given as x and y, by the names of a batch."""
-    if y is None:
-        return x if isinstance(x, dict) else {"x1": x}
-    return {"x0": x, "x1": y}

@@ -15,9 +15,9 @@ from trainer.iadb import IADBModel
 from trainer.networks.mlp import build_mlp
 from trainer.ode import solvers
 from trainer.ode.tableaus import TABLEAUS
-from trainer.step.adam import FusedAdam
+from trainer.optimizers.adam import FusedAdam
+from trainer.optimizers.muon import ConvolutionalMuon
 from trainer.step.ema import ExponentialMovingAverage
-from trainer.step.muon import ConvolutionalMuon
 
 
 def points(n=256, center=3.0, seed=0):

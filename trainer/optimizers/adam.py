@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import keras
 import tensorflow as tf
 
-from trainer.step.joint_update import JointUpdate, Row
+from trainer.optimizers.joint_update import JointUpdate, Row
 
 
 @keras.saving.register_keras_serializable("iadb")

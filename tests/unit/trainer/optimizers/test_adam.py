@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from trainer.step.adam import FusedAdam
+from trainer.optimizers.adam import FusedAdam
 
 SHAPES = [(3, 3, 4, 8), (8,), ()]
 

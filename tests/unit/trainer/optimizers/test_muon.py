@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 
 from trainer.build import build_model
+from trainer.optimizers import muon
+from trainer.optimizers.adam import FusedAdam
+from trainer.optimizers.muon import UPDATE_SIZE, ConvolutionalMuon
 from trainer.options import ModelOptions, SampleOptions, TrainOptions
-from trainer.step import muon
-from trainer.step.adam import FusedAdam
-from trainer.step.muon import UPDATE_SIZE, ConvolutionalMuon
 
 RATE = 1e-2
 

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from trainer.step.adam import FusedAdam
-from trainer.step.muon import ConvolutionalMuon
+from trainer.optimizers.adam import FusedAdam
+from trainer.optimizers.muon import ConvolutionalMuon
 
 OPTIMIZERS = [FusedAdam, ConvolutionalMuon]
 SHAPES = [(3, 3, 2, 4), (4,), (3, 3, 2, 4)]

@@ -15,8 +15,8 @@ from collections.abc import Sequence
 import keras
 import tensorflow as tf
 
-from trainer.step.adam import update_by_adam
-from trainer.step.joint_update import JointUpdate, Row
+from trainer.optimizers.adam import update_by_adam
+from trainer.optimizers.joint_update import JointUpdate, Row
 
 # Root mean square of an update, as a share of the learning rate. Of Adam's updates it is about 0.2,
 # with which both take the same learning rate; more was better here (docs/training.md).

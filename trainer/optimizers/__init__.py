@@ -1,0 +1,1 @@
+"""Optimizers that move all variables in one call."""
