@@ -46,16 +46,23 @@ def load(folder: str | os.PathLike[str]) -> "Model":
     """Opens the newest model of a workspace, or the model in a folder.
 
     Args:
-        folder: a workspace, a version in its folder `serving`, or any copy of one.
+        folder: a workspace, its folder `serving`, a version in that, or any copy of one.
 
     Raises:
         ValueError: the folder is neither, the workspace has no model yet, or the metadata of the
             model are missing or damaged.
     """
-    folder = Path(folder)
+    if "://" in str(folder):
+        raise ValueError(f"{folder}: not a folder of this machine; copy the model to one")
+    folder = Path(folder).expanduser()
+    if not folder.is_dir():
+        raise ValueError(f"{folder}: no such folder; pass a workspace or the folder of a model")
     is_model = (folder / SAVED_MODEL).is_file()
+    versions = Workspace(folder).serving
+    if not versions.exists() and serving.complete_versions(folder):  # it is that folder itself
+        versions = folder
     try:
-        return Model(serving.find_model(Workspace(folder).serving, folder if is_model else None))
+        return Model(serving.find_model(versions, folder if is_model else None))
     except serving.NoModelError as error:
         raise ValueError(str(error)) from None
 
@@ -137,8 +144,9 @@ class Model:
         """Returns the x0 of seeds, float32 [count, H, W, C].
 
         Raises:
-            ValueError: a seed is no int64.
+            ValueError: a seed is no int64, or count is no whole number of at least 1.
         """
+        _check_number("count", count)
         seeds = np.array(_seeds(seed, count), np.int64)
         return noise_from_seeds(seeds, self.shape, self._mark)
 
@@ -294,8 +302,8 @@ class Model:
         if self._source and not maps_back:
             raise ValueError(f"{self!r} translates images: call translate, not {name}")
         for what, number in (("count", count), ("nb_step", nb_step)):
-            if number is not None and not (isinstance(number, Integral) and number >= 1):
-                raise ValueError(f"{what}={number!r}: expected a whole number of at least 1")
+            if number is not None:
+                _check_number(what, number)
         if rows is not None and np.shape(rows)[1:] != self.shape:
             raise ValueError(
                 f"expected an array of shape {('N', *self.shape)}, got {np.shape(rows)}"
@@ -338,10 +346,15 @@ class Model:
         return LoadedModel(self.folder)
 
 
+def _check_number(name: str, number: int) -> None:
+    if not (isinstance(number, Integral) and number >= 1):
+        raise ValueError(f"{name}={number!r}: expected a whole number of at least 1")
+
+
 def _seeds(first: int, count: int) -> range:
     """The seeds of so many images."""
     try:
-        first = operator.index(first)  # those of NumPy wrap around
+        first, count = operator.index(first), operator.index(count)  # those of NumPy wrap around
     except TypeError:
         raise ValueError(f"seed={first!r}: expected a whole number") from None
     seeds = range(first, first + count)

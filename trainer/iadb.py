@@ -27,7 +27,7 @@ from trainer.networks import augmentations, mlp, unet  # noqa: F401
 from trainer.ode import solvers
 from trainer.ode.arguments import check_steps
 from trainer.ode.guidance import WHOLE, Interval
-from trainer.ode.sampling import TRACED
+from trainer.ode.sampling import NETWORKS, TRACED
 from trainer.optimizers.adam import FusedAdam  # noqa: F401
 from trainer.optimizers.muon import ConvolutionalMuon  # noqa: F401
 from trainer.options import AlphaDensity, Coupling
@@ -126,7 +126,9 @@ class IADBModel(CheckedModel):
         autoguidance_interval: Interval = WHOLE,
         **kwargs: object,
     ) -> None:
-        check_training(rank, source_channels, alpha_density, coupling, label_dropout, pair_noise)
+        check_training(
+            rank, source_channels, alpha_density, coupling, label_dropout, pair_noise, seed
+        )
         check_guidance(guidance, nb_class, autoguidance, autoguidance_interval, guide is not None)
         if guide and guide.source is not (ema.network if ema else network):
             raise ValueError(
@@ -191,13 +193,14 @@ class IADBModel(CheckedModel):
             )
         if name in TRAINED and self.built:
             how = {each: getattr(self, each) for each in TRAINED} | {name: value}
-            del how["paired"], how["seed"]
+            del how["paired"]
             check_training(self.rank, self.source_channels, **how)
             self.supports_jit = how["coupling"] == "independent"
             if self.compiled and not self.supports_jit:
                 self.jit_compile = False
         super().__setattr__(name, value)
-        if name in TRAINED and self.built:  # also in the middle of a training, by a callback
+        # Also in the middle of a training, by a callback.
+        if name in (*TRAINED, *NETWORKS) and self.built:
             if self.train_function is not None:
                 self.make_train_function(force=True)
             if self.test_function is not None:

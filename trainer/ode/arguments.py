@@ -19,9 +19,8 @@ def to_float(name: str, values: Any) -> tf.Tensor:
     written = isinstance(values, (int, list, tuple))
     tensor = tf.convert_to_tensor(values, tf.float32 if written else None)
     if not tensor.dtype.is_floating:
-        raise ValueError(
-            f"{name} has values of {tensor.dtype.name}; scale images to [-1, 1] as float32"
-        )
+        need = "pass it" if name == "alpha" else "scale images to [-1, 1]"
+        raise ValueError(f"{name} has values of {tensor.dtype.name}; {need} as float32")
     return tf.cast(tensor, tf.float32)
 
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 INPUTS = ("x0", "label", "source")  # keys of a dictionary for `predict`
 # Attributes that decide how samples are drawn, and that may be set between two calls.
 TRACED = ("solver", "guidance", "nb_step", "autoguidance", "autoguidance_interval")
+NETWORKS = ("network", "ema_network")  # which may be replaced
 
 
 class SamplingModel(keras.Model):
@@ -70,7 +71,7 @@ class SamplingModel(keras.Model):
     def __setattr__(self, name: str, value: Any) -> None:
         """Sets an attribute. What was traced with another value is traced anew."""
         super().__setattr__(name, solvers.get(value) if name == "solver" else value)
-        if name in TRACED:
+        if name in (*TRACED, *NETWORKS):
             # The loops of the solvers are TensorFlow's: AutoGraph has nothing to rewrite.
             self._transport = tf.function(self._end, autograph=False)
             self._trajectory = tf.function(self._states, autograph=False)
@@ -137,10 +138,21 @@ class SamplingModel(keras.Model):
             raise ValueError(
                 f"predict was given {', '.join(unknown)}; its keys are {', '.join(INPUTS)}"
             )
-        if parts.get("x0") is None:
+        if parts.get("x0") is None or isinstance(parts["x0"], (list, tuple)):
             raise ValueError("predict takes x0, or a dictionary with x0")
         x0, label, source = (parts.get(key) for key in INPUTS)
         return self.transport(x0, self.nb_step, label, source)
+
+    def export(self, *_: Any, **__: Any) -> None:
+        """Rejects what Keras would write: a model that is called, which this one is not.
+
+        Raises:
+            ValueError: always; it names what to call.
+        """
+        raise ValueError(
+            "IADBModel draws by a solver and has no call to export: save() keeps the model, and "
+            "sampling_network.export() writes the network"
+        )
 
     def _any_size(
         self,
@@ -166,6 +178,11 @@ class SamplingModel(keras.Model):
             rows.append(to_labels(label, rows[0], self.nb_class))
         if source is not None:
             rows.append(to_float("source", source))
+            if not rows[-1].shape[:-1].is_compatible_with(rows[0].shape[:-1]):
+                raise ValueError(
+                    f"source has the shape {rows[-1].shape}, but x0 has {rows[0].shape}: pass one "
+                    "for each row, of the same sides"
+                )
         return call_for_any_size(function, tf.cast(nb_step, tf.int32), rows, axis)
 
     def _end(self, nb_step: tf.Tensor, x0: tf.Tensor, *conditions: tf.Tensor) -> tf.Tensor:

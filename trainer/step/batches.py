@@ -1,7 +1,8 @@
 """What Keras passes to a step: x1, pairs (x0, x1), or dictionaries with labels or sources."""
 
+import inspect
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 import keras
@@ -63,29 +64,47 @@ def check_arrays(parts: Any, nb_class: int, stacklevel: int = 4) -> None:
         if not values.size or values.dtype.kind not in kinds:
             continue
         least, most = values.min(), values.max()
-        if least < low or most > high:
-            wrong = least if least < low else most
+        if not (least >= low and most <= high):  # nor is it, if one is no number
+            wrong = most if least >= low else least
             raise ValueError(f"{name} {wrong} is beyond {low} to {high}")
     for name in ("x0", "x1"):
         values = parts.get(name)
         if not isinstance(values, (np.ndarray, tf.Tensor)):
             continue
         first = np.asarray(values[:CHECKED]) if len(values.shape) else np.empty(0)
-        if first.dtype.kind == "f" and (largest := np.abs(first).max(initial=0)) > LARGE:
-            warnings.warn(
-                f"{name} has values up to {largest:.4g}; {SCALE}",
-                stacklevel=stacklevel,
-            )
+        if first.dtype.kind != "f" or not first.size:
+            continue
+        least, most = first.min(), first.max()
+        is_image = first.ndim > 2 and 0 <= least < most <= 1 and len(first) > 1
+        if is_image or max(-least, most) > LARGE:
+            span = f"from {least:.4g} to {most:.4g}"
+            warnings.warn(f"{name} has values {span}; {SCALE}", stacklevel=stacklevel)
+
+
+def named(x: Any, y: Any = None) -> Any:
+    """What Keras is given as x and y, by the names of a batch."""
+    if y is None:
+        return x if isinstance(x, dict) else {"x1": x}
+    return {"x0": x, "x1": y}
 
 
 def check_batches(data: Any, nb_class: int) -> Any:
-    """Returns a tf.data.Dataset that checks its labels and alphas as it is read; other data as are.
+    """Returns data that are checked as `check_arrays` does while they are read; arrays as are.
 
-    A compiled step would take what is beyond their limits for something else.
+    A compiled step would take what is beyond its limits for something else. A tf.data.Dataset is
+    checked for labels and alphas alone.
     """
-    spec = getattr(data, "element_spec", None)
-    limits = _limits(nb_class)
-    if not isinstance(data, tf.data.Dataset) or not isinstance(spec, Mapping):
+    if isinstance(data, keras.utils.PyDataset):
+        return _CheckedBatches(data, nb_class)
+    if inspect.isgenerator(data):
+        return _read(data, nb_class)
+    if not isinstance(data, tf.data.Dataset):
+        return data
+    spec, limits = data.element_spec, _limits(nb_class)
+    if isinstance(spec, tuple) and len(spec) == 1:
+        spec = spec[0]
+        data = data.map(lambda batch: batch)  # out of the tuple
+    if not isinstance(spec, Mapping):
         return data
     checked = [name for name in limits if isinstance(spec.get(name), tf.TensorSpec)]
 
@@ -98,6 +117,38 @@ def check_batches(data: Any, nb_class: int) -> Any:
         return batch
 
     return data.map(check) if checked else data
+
+
+class _CheckedBatches(keras.utils.PyDataset):
+    """The batches of another one, which are checked."""
+
+    def __init__(self, given: keras.utils.PyDataset, nb_class: int) -> None:
+        super().__init__(given.workers, given.use_multiprocessing, given.max_queue_size)
+        self._given, self._nb_class = given, nb_class
+
+    @property
+    def num_batches(self) -> int | None:
+        return self._given.num_batches
+
+    def __getitem__(self, index: int) -> Any:
+        return _check(self._given[index], self._nb_class)
+
+    def on_epoch_begin(self) -> None:
+        self._given.on_epoch_begin()
+
+    def on_epoch_end(self) -> None:
+        self._given.on_epoch_end()
+
+
+def _read(batches: Iterator[Any], nb_class: int) -> Iterator[Any]:
+    for batch in batches:
+        yield _check(batch, nb_class)
+
+
+def _check(batch: Any, nb_class: int) -> Any:
+    x, y, _ = keras.utils.unpack_x_y_sample_weight(batch)
+    check_arrays(named(x, y), nb_class, stacklevel=1)
+    return batch
 
 
 def _limits(nb_class: int) -> dict[str, tuple[str, int, int]]:

@@ -6,7 +6,13 @@ import keras
 import tensorflow as tf
 
 from trainer.ode.sampling import SamplingModel
-from trainer.step.batches import ScaleWarning, check_arrays, check_batches, reject_weights
+from trainer.step.batches import (
+    ScaleWarning,
+    check_arrays,
+    check_batches,
+    named,
+    reject_weights,
+)
 from trainer.step.model_arguments import check_trainable
 from trainer.step.tuning import untuned
 
@@ -47,16 +53,18 @@ class CheckedModel(SamplingModel):
 
     def _checked(self, x: Any, y: Any = None, **_: Any) -> Any:
         """Checks what Keras is given as x and y; returns x."""
-        check_arrays(_parts(x, y), self.nb_class)
+        check_arrays(named(x, y), self.nb_class)
         return untuned(check_batches(x, self.nb_class))
 
     def train_on_batch(self, x: Any, *args: Any, **kwargs: Any) -> Any:
         """Takes a step as keras.Model.train_on_batch does; the errors are those of `fit`."""
+        reject_weights(kwargs)
         check_trainable(self.network)
         return super().train_on_batch(self._checked(x, *args[:1], **kwargs), *args, **kwargs)
 
     def test_on_batch(self, x: Any, *args: Any, **kwargs: Any) -> Any:
         """Measures the loss as keras.Model.test_on_batch does; the errors are those of `fit`."""
+        reject_weights(kwargs)
         return super().test_on_batch(self._checked(x, *args[:1], **kwargs), *args, **kwargs)
 
     def evaluate(self, x: Any = None, *args: Any, **kwargs: Any) -> Any:
@@ -97,10 +105,3 @@ class CheckedModel(SamplingModel):
         if weights := self.network.trainable_variables:
             with self.distribute_strategy.scope():
                 self.optimizer.build(weights)
-
-
-def _parts(x: Any, y: Any) -> Any:
-    """What Keras is given as x and y, by the names of a batch."""
-    if y is None:
-        return x if isinstance(x, dict) else {"x1": x}
-    return {"x0": x, "x1": y}

@@ -16,15 +16,19 @@ class ExponentialMovingAverage:
 
     Args:
         network: the network in training, built; Keras must be able to clone it.
-        half_life: images after which the contribution of a weight has halved.
+        half_life: images after which the contribution of a weight has halved, above 0.
         warmup: limits the half-life to this fraction of the images seen so far; 0: no limit.
 
     Raises:
         ValueError: the network is not built, or its trained weights are of low precision, in which
-            an average would stand still.
+            an average would stand still; or half_life or warmup are out of range.
     """
 
-    def __init__(self, network: keras.Model, half_life: int, warmup: float) -> None:
+    def __init__(self, network: keras.Model, half_life: float, warmup: float) -> None:
+        if not half_life > 0:
+            raise ValueError(f"half_life={half_life} must be above 0, in images")
+        if not warmup >= 0:
+            raise ValueError(f"warmup={warmup} must be at least 0, a share of the images seen")
         trained = network.trainable_variables
         dtypes = {keras.backend.standardize_dtype(each.dtype) for each in trained}
         if low := sorted(dtypes & {"bfloat16", "float16"}):

@@ -1,6 +1,7 @@
 """Checks the choices that IADBModel is made with, of which some would otherwise have no effect."""
 
 import math
+from numbers import Integral
 from typing import get_args
 
 import keras
@@ -16,6 +17,7 @@ def check_training(
     coupling: str,
     label_dropout: float,
     pair_noise: float,
+    seed: int,
 ) -> None:
     """Checks what a training depends on.
 
@@ -35,6 +37,8 @@ def check_training(
             f"coupling={coupling!r} would couple noise with the sources that the network sees, "
             "which samples do not: use independent"
         )
+    if not isinstance(seed, Integral) or not -(2**63) <= seed < 2**63:
+        raise ValueError(f"seed={seed!r} must be a whole number of 64 bits")
     for name, share in (("label_dropout", label_dropout), ("pair_noise", pair_noise)):
         if not 0 <= share <= 1:
             raise ValueError(f"{name}={share} must be from 0 to 1")

@@ -48,10 +48,35 @@ def test_a_model_says_what_it_draws(model):
     assert model.nb_step == model.metadata["nb_step"]
 
 
-@pytest.mark.parametrize("name", ["missing", "."])
-def test_a_folder_without_a_model_is_reported(tmp_path, name):
-    with pytest.raises(ValueError, match=r"no model in .*; `iadb run` pushes one"):
-        iadb.load(tmp_path / name)
+def test_the_folder_of_versions_stands_for_its_newest(workspace, monkeypatch):
+    assert iadb.load(workspace / "serving").folder == workspace / "serving" / "2"
+    monkeypatch.setenv("HOME", str(workspace.parent))
+    assert iadb.load(f"~/{workspace.name}").folder == workspace / "serving" / "2"
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        (".", "no model in .*; `iadb run` pushes one"),
+        ("missing", "missing: no such folder; pass a workspace or the folder of a model"),
+        ("file", "file: no such folder; pass a workspace or the folder of a model"),
+        ("gs://bucket/model", "gs://bucket/model: not a folder of this machine"),
+    ],
+)
+def test_a_folder_without_a_model_is_reported(tmp_path, monkeypatch, name, message):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").touch()
+    with pytest.raises(ValueError, match=message):
+        iadb.load(name)
+
+
+def test_counts_of_numpy_are_counts(model):
+    assert len(model.sample(np.uint8(3), seed=254)) == 3
+    np.testing.assert_array_equal(model.noise(np.int32(2), seed=2**31), model.noise(2, seed=2**31))
+    with pytest.raises(ValueError, match="count=-1: expected a whole number of at least 1"):
+        model.noise(-1)
+    with pytest.raises(ValueError, match=r"count=2.5: expected a whole number of at least 1"):
+        model.noise(2.5)
 
 
 @pytest.mark.parametrize(

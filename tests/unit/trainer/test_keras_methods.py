@@ -580,7 +580,7 @@ def test_a_dataset_of_images_that_are_not_scaled_is_named_after_the_first_step()
 
 
 def test_images_that_are_not_scaled_are_named():
-    message = r"x1 has values up to [\d.]+; scale images to \[-1, 1\]"
+    message = r"x1 has values from [\d.]+ to [\d.]+; scale images to \[-1, 1\]"
     with pytest.warns(UserWarning, match=message) as found:
         compiled().fit(points(8, center=200.0), verbose=0)
     assert found[0].filename == __file__
