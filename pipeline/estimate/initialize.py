@@ -16,7 +16,7 @@ from pipeline.config.values import read_values
 from pipeline.config.yaml_text import dump, quote
 from pipeline.console.progress import showing
 from pipeline.logs import logging_to
-from pipeline.pictures.applied import autoguidance_for
+from pipeline.pictures.applied import autoguidance_for, describe_choice
 from pipeline.pictures.choose import choose_augmentation, most_steps
 from pipeline.pictures.chosen import Choice, configure
 from pipeline.pictures.expected import describe_expected
@@ -62,7 +62,7 @@ def initialize(
     """
     overrides = (*overrides, f"data.folder={quote(folder)}")
     choice = configure(overrides)
-    seen, _, *warnings = choice.lines
+    seen, _, *warnings = choice.lines  # the time decides as well what is chosen
     _say(console, "\n".join([seen, *warnings]))
     seconds, config, shortened = _fit_to_time(choice, overrides, hours, console)
     machine = this_machine()
@@ -76,7 +76,8 @@ def initialize(
     expected = [*shortened, *_warn_of_few(config, choice), *describe_expected()]
     with atomic_write(file) as partial:
         partial.write_text(_head(seen, taken, *expected) + dump(config, keys), "utf-8")
-    _say(console, "\n".join([taken, *expected, f"written to {file}"]))
+    chosen = f"chosen for them: {describe_choice(choice.values, config, overrides)}"
+    _say(console, "\n".join([chosen, taken, *expected, f"written to {file}"]))
     command = ["iadb", "run", "--config", str(file)]
     images = Path(config.data.folder).resolve()
     if Path.cwd().is_relative_to(images):  # so would the default workspace be

@@ -205,9 +205,14 @@ def largest_resolution(machine: Machine) -> int:
 
 
 def choose_judged(real: Pictures, others: Sequence[Pictures]) -> dict[str, Any]:
-    """How images are converted to be compared: as the real ones are, in a size that suits all."""
+    """How images are converted to be compared: as the real ones are, in a size that suits all.
+
+    In color, if any are: gray images have no wrong colors.
+    """
     longer = _choose_longer(real, LARGEST_JUDGED, others)
-    return choose_images(real, _choose_sides(real, longer))
+    in_color = not all(each.gray for each in (real, *others))
+    chosen = choose_images(real, _choose_sides(real, longer))
+    return {**chosen, "data.channels": 3 if in_color else 1}
 
 
 def _choose_longer(pictures: Pictures, longer: int, others: Sequence[Pictures] = ()) -> int:

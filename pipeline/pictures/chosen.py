@@ -168,7 +168,12 @@ def configure_images(folder: str, overrides: Sequence[str], others: Sequence[str
     counted = Kept(values, pictures.usable, pictures.files)
     config, _ = load_choice(counted, overrides, data, this_machine())
     seen = f"{printable(data.folder)}: {printable(pictures.describe())}"
-    return Choice(config, (f"{seen}: {describe_choice(values, config, overrides)}",), values)
+    cut = [
+        f"{printable(name)}: {line}"
+        for name, each in zip((folder, *others), (pictures, *beside), strict=True)
+        for line in warn_of_cut(each, config.data)
+    ]
+    return Choice(config, (f"{seen}: {describe_choice(values, config, overrides)}", *cut), values)
 
 
 def configure_run(

@@ -11,19 +11,21 @@ OBLONG = 1.2
 TURNED = 0.05  # share of images turned against the others from which it is said
 # Names of folders, in small letters, that are no classes: splits of a data set (train2017, testA),
 # what belongs to images, numbers, dates and those of cameras (100CANON), and hashes.
-TRAIN = re.compile(r"train(?:ing)?[-_]?(?:\d+|[ab])?")
+TRAIN = re.compile(r"(?:train(?:ing|val)?|trn)[-_]?(?:\d+|[ab])?")
 OTHER_SPLITS = re.compile(
-    r"(?:val|valid|validation|eval|dev|test|testing|unlabell?ed)[-_]?(?:\d+|[ab])?"
+    r"(?:val|valid|validate|validation|eval|dev|te?st|testing|holdout|held[-_]?out|unlabell?ed)"
+    r"[-_]?(?:\d+|[ab])?"
 )
 # As part of a name, such as DIV2K_train_HR.
 NAMED_SPLIT = re.compile(
-    r"(?:.*[-_ ])?(?:(train|training|trainset)|val|valid|validation|dev|test|testing|testset|pred"
-    r"|unlabell?ed)"
+    r"(?:.*[-_ ])?(?:(train|training|trainset|trainval)|val|valid|validation|dev|test|testing"
+    r"|testset|query|gallery|pred|unlabell?ed)"
     r"(?:[-_ ].*)?"
 )
 BESIDE_IMAGES = {
-    *("annotation", "annotations", "labels", "mask", "masks", "depth", "gt"),
-    *("groundtruth", "ground_truth", "segmentationclass", "segmentationobject"),
+    *("annotation", "annotations", "label", "labels", "mask", "masks", "depth", "gt"),
+    *("groundtruth", "ground_truth", "segmentationclass", "segmentationobject", "segmentation"),
+    *("segmentations", "trimap", "trimaps", "mattes", "thumbnails", "thumbs", "previews"),
 }
 NUMBERED = re.compile(
     r"(?:batch|chunk|data|folder|fold|group|images?|img|page|part|photos from|set|shard|split"
@@ -153,10 +155,7 @@ class Pictures:
             text += f"; the folders look like spans: data.pattern={self.spans!r} reads the newest"
         if self.turned >= TURNED and self.are_oblong:
             which = "upright" if self.aspect > 1 else "landscape"
-            text += (
-                f"; {percentage(self.turned)} of them {which}: data.fit=crop cuts these to the "
-                "shape of the others, data.fit=pad keeps them whole"
-            )
+            text += f"; {percentage(self.turned)} of them {which}"
         if self.problem:
             text += f"; {percentage(1 - self.readable)} cannot be read: {self.problem}"
         if self.unread:

@@ -50,7 +50,8 @@ def class_shares(
     among generated images as among held-out ones is not missing.
 
     By clusters instead, if any image has no label, if there is one class only or more than
-    MAX_CLASSES, or if all classes are too small or recognized too seldom to be judged.
+    MAX_CLASSES, if labels say nothing of what images show, as those of splits or dates, or if all
+    classes are too small or recognized too seldom to be judged.
 
     Args:
         train: features, float [N, d].
@@ -76,12 +77,13 @@ def class_shares(
             LogisticRegression(C=STRENGTH, max_iter=300),
         ).fit(train[labeled], train_labels[labeled])
         found_real, found = classifier.predict(real), classifier.predict(generated)
-    kinds = None
-    if labeled.all() and all(real_labels):
+    known, asked = real_labels != "", np.array(asked, str)
+    kinds, sure = None, _sure_by(found_real[known], real_labels[known])
+    if labeled.all() and known.all() and sure:
         kinds = _count(classifier, train_labels, real_labels, generated, found_real, found)
     kinds = kinds or cluster_shares(train, real, generated)
-    known, asked = real_labels != "", np.array(asked, str)
-    return _with_followed(kinds, found_real[known], real_labels[known], found, asked)
+    few = min(known.sum(), np.sum(asked != "")) < MIN_IMAGES
+    return kinds if few or not sure else _with_followed(kinds, sure, found, asked)
 
 
 def _count(
@@ -118,19 +120,15 @@ def _count(
     return Kinds("class", float(recognized.mean()), tuple(kinds))
 
 
-def _with_followed(
-    kinds: Kinds,
-    found_real: np.ndarray,
-    real_labels: np.ndarray,
-    found: np.ndarray,
-    asked: np.ndarray,
-) -> Kinds:
+def _sure_by(found: np.ndarray, labels: np.ndarray) -> float:
+    """By how much more often than by chance classes are recognized; 0 if hardly."""
+    sure = _above_chance(found, labels)
+    possible = _above_chance(labels, labels)  # with every one recognized
+    return sure if possible > 0 and sure >= LEAST_SURE * possible else 0.0
+
+
+def _with_followed(kinds: Kinds, sure: float, found: np.ndarray, asked: np.ndarray) -> Kinds:
     """Adds how far generated images are of the classes that they were asked for."""
-    sure = _above_chance(found_real, real_labels)
-    possible = _above_chance(real_labels, real_labels)  # with every one recognized
-    few = min(len(real_labels), np.sum(asked != "")) < MIN_IMAGES
-    if few or possible <= 0 or sure < LEAST_SURE * possible:
-        return kinds
     found, labels = found[asked != ""], asked[asked != ""]
     return kinds._replace(
         followed=_above_chance(found, labels) / sure,

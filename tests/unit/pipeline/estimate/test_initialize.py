@@ -104,6 +104,7 @@ def test_the_training_takes_the_hours_that_are_given(folder, timed):
     seconds = training.training_seconds(config, TIMINGS)
     assert 0.9 * 180 < seconds <= 180
     assert f"{config.train.steps:,} steps of 16 images take about 2 min " in result.output
+    assert f"train.steps={config.train.steps}," in result.output  # among what is chosen
     assert "--hours" not in result.output
 
 

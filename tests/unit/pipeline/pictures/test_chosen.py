@@ -628,6 +628,25 @@ def test_samples_of_another_shape_are_not_rejected_by_the_size_that_is_chosen(tm
     assert config.data.resolution == (64, 64)
 
 
+def test_samples_in_color_are_compared_in_color_with_gray_images(tmp_path):
+    for name, mode in (("real", "L"), ("samples", "RGB")):
+        fill(tmp_path / name, 20)
+        for path in (tmp_path / name).iterdir():
+            Image.open(path).convert(mode).save(path)
+    both = (str(tmp_path / "real"), str(tmp_path / "samples"))
+    assert configure_images(both[0], [], both[1:]).config.data.channels == 3
+    assert configure_images(both[0], [], both[:1]).config.data.channels == 1
+
+
+def test_a_folder_whose_images_are_cut_to_be_compared_is_named(tmp_path):
+    fill(tmp_path / "real", 20, side=64)
+    fill(tmp_path / "grids", 20, side=160)
+    for path in (tmp_path / "grids").iterdir():
+        Image.open(path).crop((0, 0, 160, 64)).save(path)
+    _, line = configure_images(str(tmp_path / "real"), [], [str(tmp_path / "grids")]).lines
+    assert line.startswith(f"{tmp_path / 'grids'}: data.fit=crop keeps 40% of a typical picture; ")
+
+
 def test_a_remote_folder_is_looked_at_with_few_reads(place, monkeypatch):
     monkeypatch.setattr(look, "REMOTE_SAMPLE", 2)
     import tensorflow as tf

@@ -73,6 +73,11 @@ def test_sizes_classes_and_color_are_seen(save, see):
         (("train", "test", "extra"), True),
         (("trainA", "trainB"), True),
         (("train", "unlabeled"), True),
+        (("train", "validate"), True),
+        (("trainval", "test"), True),
+        (("trn", "val", "tst"), True),
+        (("train", "holdout"), True),
+        (("bounding_box_train", "bounding_box_test", "query"), True),
         (("training_set", "test_set"), True),
         (("seg_train", "seg_test", "seg_pred"), True),
         (("DIV2K_train_HR", "DIV2K_valid_HR"), True),
@@ -92,6 +97,10 @@ def test_folders_of_splits_are_no_classes(save, see, folders, splits):
         (("0", "1", "10"), {"0", "1", "10"}),
         (("n01440764", "n01443537"), {"n01440764", "n01443537"}),
         (("bad", "bed"), {"bad", "bed"}),
+        (("image", "label"), set()),
+        (("images", "segmentation"), set()),
+        (("photos", "thumbnails"), set()),
+        (("alpha", "beta"), {"alpha", "beta"}),
         (("0f", "a0"), set()),
         (("0", "a"), set()),
         (("00000", "01000"), set()),
@@ -176,10 +185,7 @@ def test_images_turned_against_the_others_are_reported_from_a_twentieth(
         save(f"{i:02}.png", np.zeros((height, width), np.uint8))
     text = f"40 gray pictures of {most[0]}x{most[1]}"
     if share:
-        text += (
-            f"; {share} of them {which}: data.fit=crop cuts these to the shape of the others, "
-            "data.fit=pad keeps them whole"
-        )
+        text += f"; {share} of them {which}"
     assert see().describe() == text
 
 

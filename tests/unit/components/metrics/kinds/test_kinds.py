@@ -116,6 +116,17 @@ def test_of_a_single_class_all_others_are_missing(stock, seed):
     assert len(missing(cluster_shares(train[0], real[0], generated))) >= 2
 
 
+@pytest.mark.parametrize("share", [0.5, 0.8])
+def test_labels_that_say_nothing_of_the_images_are_no_classes(stock, share):
+    """Folders of splits or dates: a classifier finds the larger one in every image."""
+    (train, _), (real, labels), others = split(stock, 0)
+    generator = np.random.default_rng(0)
+    drawn = [np.where(generator.random(len(x)) < share, "a", "b") for x in (train, real)]
+    name = str(np.unique(labels)[0])
+    found = class_shares(train, drawn[0], real, drawn[1], left_out(others, name))
+    assert found == cluster_shares(train, real, left_out(others, name))
+
+
 def test_the_number_of_generated_images_may_differ():
     train, real, (others, labels) = split(digits(), 0)
     zeros = labels != "0"
