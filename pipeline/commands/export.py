@@ -40,10 +40,9 @@ def export(model: Path | None, workspace: Workspace, kind: str, output: Path | N
     model = serving.find_model(workspace.serving, model)
     if kind == "onnx":
         from pipeline.console.tables import make_console
-        from pipeline.export.network import export_network
+        from pipeline.export.network import check_place, export_network
 
-        if output.is_dir():
-            raise click.BadParameter(f"{output} is a folder", param_hint="--output")
+        check_place(output, model)
         export_network(model, output, make_console())
         click.echo(f"network of {model}: {output}")
     elif kind == "hub":

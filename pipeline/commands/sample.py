@@ -202,5 +202,5 @@ def serve_check(workspace: Workspace, model: Path | None) -> None:
         result = serving.check(model)
     click.echo(result.stdout, nl=False)
     if result.returncode:
-        raise click.ClickException(f"{model} {serving.describe_failure(result)}")
+        raise serving.ServeCheckError(f"{model} {serving.describe_failure(result)}")
     click.echo(f"{model} serves")

@@ -172,6 +172,12 @@ class PipelineConfig(Options):
                 f"distill.pairs={distill.pairs}: a student by {method} learns without pairs; leave "
                 "it out, or set distill.method=steps"
             )
+        steps = distill.steps_for(mark, self.train.steps)
+        if steps < self.train.accumulate:
+            raise ValueError(
+                f"distill.steps={steps} is below train.accumulate={self.train.accumulate}: the "
+                "weights of a student would never change; set more steps"
+            )
         limits = self.sample.limits
         if not limits.images_of(self.distill.nfe):
             raise ValueError(

@@ -8,11 +8,34 @@ from rich.console import Console
 
 from components.garbage import without_garbage_collection
 from pipeline.console.progress import showing
+from pipeline.export.new_folder import ExportError
 from pipeline.logs import logging_to
 from trainer.common.files import atomic_write
 from trainer.common.progress import phase
 from trainer.light import network_file
 from trainer.names import FINGERPRINT, NETWORK
+
+
+def check_place(output: Path, model: Path) -> None:
+    """Checks that a network may be written to a file; it may take the place of an earlier one.
+
+    Raises:
+        ExportError: something else is there, or the file would be in the model.
+    """
+    if output.is_dir():
+        raise ExportError(f"{output} is a folder; name a file with -o")
+    if output.resolve().is_relative_to(model.resolve()):
+        raise ExportError(f"{output} lies in the model; name another file with -o")
+    if output.is_file() and not _is_network(output):
+        raise ExportError(f"{output} is no network of a model; name another file with -o")
+
+
+def _is_network(file: Path) -> bool:
+    try:
+        network_file.read(file)
+    except (OSError, ValueError):
+        return False
+    return True
 
 
 def export_network(model: Path, output: Path, console: Console) -> None:
@@ -27,7 +50,7 @@ def export_network(model: Path, output: Path, console: Console) -> None:
         trainer.serving.onnx_network.ExportError: the model does not load, or is no sampler.
     """
     content = _network_beside(model) or _convert(model, console)
-    with atomic_write(output) as partial:
+    with atomic_write(output.resolve()) as partial:  # a link stays one
         partial.write_bytes(content)
 
 

@@ -28,6 +28,12 @@ class NoModelError(RuntimeError):
     exit_code = exit_codes.USAGE
 
 
+class ServeCheckError(RuntimeError):
+    """A model that does not serve; the message says why in one line."""
+
+    exit_code = exit_codes.UNEXPECTED
+
+
 def latest_model(serving: AnyPath) -> AnyPath:
     """The folder of the newest complete version.
 

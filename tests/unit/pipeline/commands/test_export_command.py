@@ -66,6 +66,26 @@ def _about(text):
     return network.SerializeToString()
 
 
+def test_a_network_takes_the_place_of_an_earlier_one_and_of_nothing_else(tmp_path):
+    model, file, notes = tmp_path / "model", tmp_path / "network.onnx", tmp_path / "notes.md"
+    write_with_network(model)
+    notes.write_text("my notes")
+    result = iadb_export(model, "-o", notes)
+    assert result.exit_code == exit_codes.USAGE
+    assert result.output == f"iadb: {notes} is no network of a model; name another file with -o\n"
+    assert notes.read_text() == "my notes"
+    inside = model / "saved_model.pb"
+    before = inside.read_bytes()
+    result = iadb_export(model, "-o", inside)
+    assert result.exit_code == exit_codes.USAGE
+    assert result.output == f"iadb: {inside} lies in the model; name another file with -o\n"
+    assert inside.read_bytes() == before
+    (tmp_path / "link.onnx").symlink_to(file)
+    for output in (file, file, tmp_path / "link.onnx"):
+        assert iadb_export(model, "-o", output).exit_code == 0
+    assert (tmp_path / "link.onnx").is_symlink()
+
+
 def test_what_is_no_model_is_an_error_of_one_line(tmp_path):
     result = iadb_export(tmp_path, "-o", tmp_path / "network.onnx")
     assert result.exit_code == exit_codes.USAGE
@@ -73,12 +93,13 @@ def test_what_is_no_model_is_an_error_of_one_line(tmp_path):
 
 
 def test_a_model_that_does_not_load_is_an_error_of_one_line(tmp_path):
-    (tmp_path / METADATA).parent.mkdir()
-    (tmp_path / METADATA).write_text("{}")
-    (tmp_path / "saved_model.pb").write_bytes(b"junk")
-    result = iadb_export(tmp_path, "-o", tmp_path / "network.onnx")
+    model = tmp_path / "model"
+    (model / METADATA).parent.mkdir(parents=True)
+    (model / METADATA).write_text("{}")
+    (model / "saved_model.pb").write_bytes(b"junk")
+    result = iadb_export(model, "-o", tmp_path / "network.onnx")
     assert result.exit_code == exit_codes.USAGE
-    assert result.output.startswith(f"iadb: {tmp_path} does not load as a SavedModel")
+    assert result.output.startswith(f"iadb: {model} does not load as a SavedModel")
     assert result.output.count("\n") == 1 and not (tmp_path / "network.onnx").exists()
 
 

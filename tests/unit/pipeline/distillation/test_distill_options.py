@@ -113,6 +113,12 @@ def test_a_mark_that_could_not_be_found_is_a_configuration_error(method):
         load("digits", overrides=overrides)
 
 
+def test_fewer_steps_than_an_update_takes_are_a_configuration_error():
+    overrides = ["distill.enabled=true", "train.accumulate=16", "distill.steps=8"]
+    with pytest.raises(ConfigError, match=r"distill\.steps=8 is below train\.accumulate=16"):
+        load("digits", overrides=overrides)
+
+
 def test_pairs_for_a_student_that_learns_without_are_a_configuration_error():
     overrides = ["distill.enabled=true", "distill.pairs=500"]
     with pytest.raises(ConfigError, match=r"distill\.pairs=500: a student by mean_flow learns"):
