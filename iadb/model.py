@@ -54,12 +54,14 @@ def load(folder: str | os.PathLike[str]) -> "Model":
     """
     if "://" in str(folder):
         raise ValueError(f"{folder}: not a folder of this machine; copy the model to one")
-    folder = Path(folder).expanduser()
+    folder = Path(os.path.expanduser(folder))
     if not folder.is_dir():
         raise ValueError(f"{folder}: no such folder; pass a workspace or the folder of a model")
     is_model = (folder / SAVED_MODEL).is_file()
     versions = Workspace(folder).serving
-    if not versions.exists() and serving.complete_versions(folder):  # it is that folder itself
+    if not versions.exists() and (
+        folder.name == versions.name or serving.complete_versions(folder)
+    ):
         versions = folder
     try:
         return Model(serving.find_model(versions, folder if is_model else None))

@@ -27,7 +27,7 @@ from trainer.networks import augmentations, mlp, unet  # noqa: F401
 from trainer.ode import solvers
 from trainer.ode.arguments import check_steps
 from trainer.ode.guidance import WHOLE, Interval
-from trainer.ode.sampling import NETWORKS, TRACED
+from trainer.ode.sampling import TRACED
 from trainer.optimizers.adam import FusedAdam  # noqa: F401
 from trainer.optimizers.muon import ConvolutionalMuon  # noqa: F401
 from trainer.options import AlphaDensity, Coupling
@@ -42,6 +42,7 @@ from trainer.step.model_arguments import check_guidance, check_training
 from trainer.step.replicas import has_several_workers, place_in_batch, share_gradients
 from trainer.vector_field import beside, evaluate_network
 
+NETWORKS = ("network", "ema_network")
 # Attributes that decide how it is trained, and that may be set between two calls of `fit`.
 TRAINED = ("alpha_density", "coupling", "label_dropout", "paired", "pair_noise", "seed")
 
@@ -179,8 +180,11 @@ class IADBModel(CheckedModel):
 
         Raises:
             ValueError: it decides how samples are drawn, or how the network is trained, and the
-                constructor would refuse it.
+                constructor would refuse it; or it is a network, of which average, guide and
+                optimizer would keep the old one.
         """
+        if name in NETWORKS and self.built:
+            raise ValueError(f"{name} cannot be replaced: make a new IADBModel of another network")
         if name in TRACED and self.built:
             how = {each: getattr(self, each) for each in TRACED} | {name: value}
             check_steps(how["nb_step"])
@@ -199,8 +203,7 @@ class IADBModel(CheckedModel):
             if self.compiled and not self.supports_jit:
                 self.jit_compile = False
         super().__setattr__(name, value)
-        # Also in the middle of a training, by a callback.
-        if name in (*TRAINED, *NETWORKS) and self.built:
+        if name in TRAINED and self.built:  # also in the middle of a training, by a callback
             if self.train_function is not None:
                 self.make_train_function(force=True)
             if self.test_function is not None:

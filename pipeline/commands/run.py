@@ -112,4 +112,4 @@ def _run_if_new_data(
         failures.say(f"{result.outcome}: {result.message}")
     else:
         failures.say(f"iadb: {result.outcome}: {result.message}", error=True)
-    sys.exit(result.exit_code)
+    click.get_current_context().exit(result.exit_code)

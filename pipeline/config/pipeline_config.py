@@ -175,8 +175,8 @@ class PipelineConfig(Options):
         steps = distill.steps_for(mark, self.train.steps)
         if steps < self.train.accumulate:
             raise ValueError(
-                f"distill.steps={steps} is below train.accumulate={self.train.accumulate}: the "
-                "weights of a student would never change; set more steps"
+                f"distill.steps: {steps} after train.steps={self.train.steps} are fewer than "
+                f"train.accumulate={self.train.accumulate}: a student would never change; set more"
             )
         limits = self.sample.limits
         if not limits.images_of(self.distill.nfe):

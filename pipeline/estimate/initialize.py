@@ -25,7 +25,6 @@ from trainer.common.files import atomic_write
 from trainer.common.phases import duration
 from trainer.common.text import printable, quantity
 from trainer.common.validation import explain_reason
-from trainer.options import TrainOptions
 
 # Written beside what is chosen and set: what a person looks for first.
 OTHERS = (
@@ -150,10 +149,11 @@ def _with_training(config: PipelineConfig, **values: Any) -> PipelineConfig:
 def _check(config: PipelineConfig, hours: float) -> None:
     """Raises a ConfigError if what is set of the training does not fit to its steps."""
     try:
-        TrainOptions.model_validate(config.train.model_dump())
+        PipelineConfig.model_validate(config.model_dump())
     except ValidationError as error:
-        reason = explain_reason(error.errors()[0])
-        raise ConfigError(f"--hours {hours:g}: train: {reason}") from None
+        first = error.errors()[0]
+        place = "".join(f"{part}: " for part in first["loc"][:1])
+        raise ConfigError(f"--hours {hours:g}: {place}{explain_reason(first)}") from None
 
 
 def _rounded(steps: int) -> int:

@@ -27,10 +27,15 @@ def check_place(output: Path, model: Path) -> None:
     if output.resolve().is_relative_to(model.resolve()):
         raise ExportError(f"{output} lies in the model; name another file with -o")
     if output.is_file() and not _is_network(output):
-        raise ExportError(f"{output} is no network of a model; name another file with -o")
+        raise ExportError(
+            f"{output} is no intact network of a model; remove it, or name another file with -o"
+        )
 
 
 def _is_network(file: Path) -> bool:
+    """Whether a file may be replaced: a network that was exported, or nothing yet."""
+    if not file.stat().st_size:
+        return True
     try:
         network_file.read(file)
     except (OSError, ValueError):

@@ -13,7 +13,7 @@ TURNED = 0.05  # share of images turned against the others from which it is said
 # what belongs to images, numbers, dates and those of cameras (100CANON), and hashes.
 TRAIN = re.compile(r"(?:train(?:ing|val)?|trn)[-_]?(?:\d+|[ab])?")
 OTHER_SPLITS = re.compile(
-    r"(?:val|valid|validate|validation|eval|dev|te?st|testing|holdout|held[-_]?out|unlabell?ed)"
+    r"(?:val|valid|validate|validation|eval|dev|te?st|testing|h[eo]ld[-_ ]?out|unlabell?ed)"
     r"[-_]?(?:\d+|[ab])?"
 )
 # As part of a name, such as DIV2K_train_HR.
@@ -23,10 +23,12 @@ NAMED_SPLIT = re.compile(
     r"(?:[-_ ].*)?"
 )
 BESIDE_IMAGES = {
-    *("annotation", "annotations", "label", "labels", "mask", "masks", "depth", "gt"),
+    *("annotation", "annotations", "labels", "mask", "masks", "depth", "gt"),
     *("groundtruth", "ground_truth", "segmentationclass", "segmentationobject", "segmentation"),
-    *("segmentations", "trimap", "trimaps", "mattes", "thumbnails", "thumbs", "previews"),
+    *("segmentations", "trimap", "trimaps", "mattes", "thumbnails"),
 }
+BESIDE_SOME = {"label", "thumbs", "previews"}  # which may be classes, unless beside one of IMAGES
+IMAGES = {"image", "images", "img", "imgs", "photo", "photos", "picture", "pictures", "rgb"}
 NUMBERED = re.compile(
     r"(?:batch|chunk|data|folder|fold|group|images?|img|page|part|photos from|set|shard|split"
     r"|video)?[-_. ]?\d+(?:[-_. x]\d+)*_*|\d{6}_[a-z_]|dji_\d{3}.*"
@@ -113,7 +115,7 @@ class Pictures:
         """Names of folders whose images belong to the images in others, such as masks."""
         if self.labeled:
             return []
-        return [name for name in self.classes if name.lower() in BESIDE_IMAGES]
+        return beside_images(self.classes)
 
     @property
     def kinds(self) -> Mapping[str, int]:
@@ -173,12 +175,19 @@ class Pictures:
         )
 
 
+def beside_images(folders: Collection[str]) -> list[str]:
+    """The names of folders whose images belong to the images in others."""
+    has_images = any(name.lower() in IMAGES for name in folders)
+    beside = BESIDE_IMAGES | (BESIDE_SOME if has_images else set())
+    return [name for name in folders if name.lower() in beside]
+
+
 def kinds_among(folders: Mapping[str, int]) -> Mapping[str, int]:
     """Those of folders, by name, that may sort images by what they show."""
     names = [name.lower() for name in folders]
     hashes = len({*map(len, names)}) == 1 and all(HASH.fullmatch(name) for name in names)
     hashes = hashes and {*map(str.isdigit, "".join(names))} == {True, False}
-    if hashes or BESIDE_IMAGES & {*names} or all(map(YEAR.fullmatch, names)):
+    if hashes or beside_images(names) or all(map(YEAR.fullmatch, names)):
         return {}
     numbered = {
         name for name in folders if NUMBERED.fullmatch(name.lower()) or CAMERA.fullmatch(name)

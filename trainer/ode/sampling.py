@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 INPUTS = ("x0", "label", "source")  # keys of a dictionary for `predict`
 # Attributes that decide how samples are drawn, and that may be set between two calls.
 TRACED = ("solver", "guidance", "nb_step", "autoguidance", "autoguidance_interval")
-NETWORKS = ("network", "ema_network")  # which may be replaced
 
 
 class SamplingModel(keras.Model):
@@ -71,7 +70,7 @@ class SamplingModel(keras.Model):
     def __setattr__(self, name: str, value: Any) -> None:
         """Sets an attribute. What was traced with another value is traced anew."""
         super().__setattr__(name, solvers.get(value) if name == "solver" else value)
-        if name in (*TRACED, *NETWORKS):
+        if name in TRACED:
             # The loops of the solvers are TensorFlow's: AutoGraph has nothing to rewrite.
             self._transport = tf.function(self._end, autograph=False)
             self._trajectory = tf.function(self._states, autograph=False)

@@ -2,7 +2,7 @@
 
 import inspect
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import keras
@@ -14,6 +14,7 @@ from trainer.ode.arguments import to_float
 LARGE = 10  # of x0 or x1: probably pixels that are not scaled
 SCALE = "scale images to [-1, 1], as noise has a deviation of 1"
 CHECKED = 64  # rows of an array that are looked at for that
+SEEN = 16  # images, at least, of which not one has a value below 0, as if scaled to [0, 1]
 
 # x1, (x0, x1), or {"x1"} with any of "x0", "alpha", "label" (for a conditional network), "source"
 # and "augmentation" (for a network that sees them).
@@ -75,33 +76,39 @@ def check_arrays(parts: Any, nb_class: int, stacklevel: int = 4) -> None:
         if first.dtype.kind != "f" or not first.size:
             continue
         least, most = first.min(), first.max()
-        is_image = first.ndim > 2 and 0 <= least < most <= 1 and len(first) > 1
-        if is_image or max(-least, most) > LARGE:
+        is_dark = first.ndim > 2 and len(first) >= SEEN and 0 <= least < most <= 1
+        if is_dark or max(-least, most) > LARGE:
             span = f"from {least:.4g} to {most:.4g}"
             warnings.warn(f"{name} has values {span}; {SCALE}", stacklevel=stacklevel)
 
 
-def named(x: Any, y: Any = None) -> Any:
-    """What Keras is given as x and y, by the names of a batch."""
+def named(x: Any, y: Any = None, name: str = "x1") -> Any:
+    """What Keras is given as x and y, by the names of a batch; x alone is that of `name`."""
     if y is None:
-        return x if isinstance(x, dict) else {"x1": x}
+        return x if isinstance(x, dict) else {name: x}
     return {"x0": x, "x1": y}
 
 
-def check_batches(data: Any, nb_class: int) -> Any:
+def check_batches(data: Any, nb_class: int, name: str = "x1") -> Any:
     """Returns data that are checked as `check_arrays` does while they are read; arrays as are.
 
-    A compiled step would take what is beyond its limits for something else. A tf.data.Dataset is
-    checked for labels and alphas alone.
+    A compiled step would take what is beyond its limits for something else. Of the batches of a
+    program, the scale of the first one is looked at; of a tf.data.Dataset, labels and alphas alone.
+
+    Args:
+        data: what Keras is given as x.
+        nb_class: as of `check_arrays`.
+        name: what a batch is that is no dictionary or pair.
     """
+    check = _CheckBatch(nb_class, name)
     if isinstance(data, keras.utils.PyDataset):
-        return _CheckedBatches(data, nb_class)
+        return _CheckedBatches(data, check)
     if inspect.isgenerator(data):
-        return _read(data, nb_class)
+        return (check(batch) for batch in data)
     if not isinstance(data, tf.data.Dataset):
         return data
     spec, limits = data.element_spec, _limits(nb_class)
-    if isinstance(spec, tuple) and len(spec) == 1:
+    if isinstance(spec, tuple) and len(spec) == 1 and isinstance(spec[0], Mapping):
         spec = spec[0]
         data = data.map(lambda batch: batch)  # out of the tuple
     if not isinstance(spec, Mapping):
@@ -122,16 +129,16 @@ def check_batches(data: Any, nb_class: int) -> Any:
 class _CheckedBatches(keras.utils.PyDataset):
     """The batches of another one, which are checked."""
 
-    def __init__(self, given: keras.utils.PyDataset, nb_class: int) -> None:
+    def __init__(self, given: keras.utils.PyDataset, check: "_CheckBatch") -> None:
         super().__init__(given.workers, given.use_multiprocessing, given.max_queue_size)
-        self._given, self._nb_class = given, nb_class
+        self._given, self._check = given, check
 
     @property
     def num_batches(self) -> int | None:
         return self._given.num_batches
 
     def __getitem__(self, index: int) -> Any:
-        return _check(self._given[index], self._nb_class)
+        return self._check(self._given[index])
 
     def on_epoch_begin(self) -> None:
         self._given.on_epoch_begin()
@@ -140,15 +147,21 @@ class _CheckedBatches(keras.utils.PyDataset):
         self._given.on_epoch_end()
 
 
-def _read(batches: Iterator[Any], nb_class: int) -> Iterator[Any]:
-    for batch in batches:
-        yield _check(batch, nb_class)
+class _CheckBatch:
+    """Checks batches and returns them; it warns of the first alone."""
 
+    def __init__(self, nb_class: int, name: str) -> None:
+        self._nb_class, self._name = nb_class, name
+        self._is_first = True
 
-def _check(batch: Any, nb_class: int) -> Any:
-    x, y, _ = keras.utils.unpack_x_y_sample_weight(batch)
-    check_arrays(named(x, y), nb_class, stacklevel=1)
-    return batch
+    def __call__(self, batch: Any) -> Any:
+        x, y, _ = keras.utils.unpack_x_y_sample_weight(batch)
+        with warnings.catch_warnings():
+            if not self._is_first:
+                warnings.simplefilter("ignore")
+            self._is_first = False
+            check_arrays(named(x, y, self._name), self._nb_class, stacklevel=1)
+        return batch
 
 
 def _limits(nb_class: int) -> dict[str, tuple[str, int, int]]:

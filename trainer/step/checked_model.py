@@ -83,12 +83,13 @@ class CheckedModel(SamplingModel):
         Raises:
             ValueError: a label is beyond those of the network.
         """
-        check_arrays(x if isinstance(x, dict) else {"x0": x}, self.nb_class, stacklevel=3)
-        return super().predict(untuned(check_batches(x, self.nb_class)), *args, **kwargs)
+        check_arrays(named(x, name="x0"), self.nb_class, stacklevel=3)
+        x = untuned(check_batches(x, self.nb_class, "x0"))
+        return super().predict(x, *args, **kwargs)
 
     def predict_on_batch(self, x: Any) -> Any:
         """Maps a batch as keras.Model.predict_on_batch does; the errors are those of `predict`."""
-        check_arrays(x if isinstance(x, dict) else {"x0": x}, self.nb_class, stacklevel=3)
+        check_arrays(named(x, name="x0"), self.nb_class, stacklevel=3)
         return super().predict_on_batch(x)
 
     def _maybe_symbolic_build(self, iterator: Any = None, data_batch: Any = None) -> None:

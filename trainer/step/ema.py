@@ -16,7 +16,7 @@ class ExponentialMovingAverage:
 
     Args:
         network: the network in training, built; Keras must be able to clone it.
-        half_life: images after which the contribution of a weight has halved, above 0.
+        half_life: images after which the contribution of a weight has halved; 0: no average.
         warmup: limits the half-life to this fraction of the images seen so far; 0: no limit.
 
     Raises:
@@ -25,8 +25,8 @@ class ExponentialMovingAverage:
     """
 
     def __init__(self, network: keras.Model, half_life: float, warmup: float) -> None:
-        if not half_life > 0:
-            raise ValueError(f"half_life={half_life} must be above 0, in images")
+        if not half_life >= 0:
+            raise ValueError(f"half_life={half_life} must be at least 0, in images")
         if not warmup >= 0:
             raise ValueError(f"warmup={warmup} must be at least 0, a share of the images seen")
         trained = network.trainable_variables

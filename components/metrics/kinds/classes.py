@@ -28,6 +28,9 @@ from components.metrics.threads import one_thread
 COMPONENTS = 64  # principal ones that the classifier sees
 STRENGTH = 0.1  # of the fit, C: a low one, so that probabilities are not too sure
 MIN_RECOGNIZED = 0.5  # of the held-out images of a class, or it is not judged
+# How much more often a class has to be found in its images than in others (Youden's index): labels
+# of splits or dates say nothing of what images show, and the largest is found in all of them.
+MIN_INFORMED = 0.2
 LEAST_SURE = 0.2  # of what is possible above chance, that held-out images are recognized
 MAX_CLASSES = 200  # more take a classifier minutes
 ITERATIONS = 1000
@@ -46,12 +49,11 @@ def class_shares(
     """Estimates the number of generated images of each class.
 
     A linear classifier is fitted to the first MAX_TRAINING training images. Classes that it hardly
-    recognizes among held-out images have no estimate. One that it finds at least half as often
-    among generated images as among held-out ones is not missing.
+    recognizes among held-out images, or finds in others as often, have no estimate. One that it
+    finds at least half as often among generated images as among held-out ones is not missing.
 
     By clusters instead, if any image has no label, if there is one class only or more than
-    MAX_CLASSES, if labels say nothing of what images show, as those of splits or dates, or if all
-    classes are too small or recognized too seldom to be judged.
+    MAX_CLASSES, or if all classes are too small or recognized too seldom to be judged.
 
     Args:
         train: features, float [N, d].
@@ -77,13 +79,12 @@ def class_shares(
             LogisticRegression(C=STRENGTH, max_iter=300),
         ).fit(train[labeled], train_labels[labeled])
         found_real, found = classifier.predict(real), classifier.predict(generated)
-    known, asked = real_labels != "", np.array(asked, str)
-    kinds, sure = None, _sure_by(found_real[known], real_labels[known])
-    if labeled.all() and known.all() and sure:
+    kinds = None
+    if labeled.all() and all(real_labels):
         kinds = _count(classifier, train_labels, real_labels, generated, found_real, found)
     kinds = kinds or cluster_shares(train, real, generated)
-    few = min(known.sum(), np.sum(asked != "")) < MIN_IMAGES
-    return kinds if few or not sure else _with_followed(kinds, sure, found, asked)
+    known, asked = real_labels != "", np.array(asked, str)
+    return _with_followed(kinds, found_real[known], real_labels[known], found, asked)
 
 
 def _count(
@@ -106,7 +107,7 @@ def _count(
     kinds = []
     for name, share in zip(classes, shares, strict=True):
         examples = np.flatnonzero(real_labels == name)
-        is_known = len(examples) and recognized[examples].mean() >= MIN_RECOGNIZED
+        is_known = len(examples) and _is_known(found_real == name, real_labels == name)
         estimated = None
         if is_known:
             wanted, estimated = float(expected[name]), float(share) * len(generated)
@@ -120,15 +121,25 @@ def _count(
     return Kinds("class", float(recognized.mean()), tuple(kinds))
 
 
-def _sure_by(found: np.ndarray, labels: np.ndarray) -> float:
-    """By how much more often than by chance classes are recognized; 0 if hardly."""
-    sure = _above_chance(found, labels)
-    possible = _above_chance(labels, labels)  # with every one recognized
-    return sure if possible > 0 and sure >= LEAST_SURE * possible else 0.0
+def _is_known(found: np.ndarray, right: np.ndarray) -> bool:
+    """Whether a class is recognized in held-out images: in most of its own, and less in others."""
+    recognized, elsewhere = found[right].mean(), found[~right].mean() if not right.all() else 0.0
+    return recognized >= MIN_RECOGNIZED and recognized - elsewhere >= MIN_INFORMED
 
 
-def _with_followed(kinds: Kinds, sure: float, found: np.ndarray, asked: np.ndarray) -> Kinds:
+def _with_followed(
+    kinds: Kinds,
+    found_real: np.ndarray,
+    real_labels: np.ndarray,
+    found: np.ndarray,
+    asked: np.ndarray,
+) -> Kinds:
     """Adds how far generated images are of the classes that they were asked for."""
+    sure = _above_chance(found_real, real_labels)
+    possible = _above_chance(real_labels, real_labels)  # with every one recognized
+    few = min(len(real_labels), np.sum(asked != "")) < MIN_IMAGES
+    if few or possible <= 0 or sure < LEAST_SURE * possible:
+        return kinds
     found, labels = found[asked != ""], asked[asked != ""]
     return kinds._replace(
         followed=_above_chance(found, labels) / sure,

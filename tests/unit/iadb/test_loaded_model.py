@@ -58,6 +58,8 @@ def test_the_folder_of_versions_stands_for_its_newest(workspace, monkeypatch):
     ("name", "message"),
     [
         (".", "no model in .*; `iadb run` pushes one"),
+        ("serving", "no model in serving; `iadb run` pushes one"),
+        ("~nobody-such/model", "model: no such folder"),
         ("missing", "missing: no such folder; pass a workspace or the folder of a model"),
         ("file", "file: no such folder; pass a workspace or the folder of a model"),
         ("gs://bucket/model", "gs://bucket/model: not a folder of this machine"),
@@ -66,6 +68,7 @@ def test_the_folder_of_versions_stands_for_its_newest(workspace, monkeypatch):
 def test_a_folder_without_a_model_is_reported(tmp_path, monkeypatch, name, message):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "file").touch()
+    (tmp_path / "serving").mkdir()
     with pytest.raises(ValueError, match=message):
         iadb.load(name)
 

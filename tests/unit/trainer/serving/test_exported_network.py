@@ -6,7 +6,7 @@ import onnxruntime
 import pytest
 import tensorflow as tf
 
-from pipeline import config
+from pipeline.config.pipeline_config import load
 from tests import small_network
 from tests.exported_models import metadata, randomize, write_sampler, write_with_network
 from trainer.common.resolution import to_sides
@@ -46,7 +46,7 @@ def distance(found, expected):
 
 
 def preset_network(name, precision, nb_class, **changes):
-    options = config.load(name)
+    options = load(name)
     shape = (*to_sides(options.data.resolution), options.data.channels)
     network = build_unet(options.model.model_copy(update=changes), shape, precision, nb_class)
     return randomize(network, 0.02), shape
