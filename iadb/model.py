@@ -33,6 +33,7 @@ from trainer.serving.model_error import reason
 PARALLEL = 1e-4  # radians: below, an arc is a line
 FLOAT_BATCH = 64  # images that are transported or inverted at a time
 LEAST_SEED, LAST_SEED = -(2**63), 2**63 - 1  # int64, as models take them
+Labels = str | Sequence[str]  # of all images, or one for each
 INVERSION_STEPS = 32  # at least, to find a mark: a student's few lead back to another x0
 
 
@@ -73,7 +74,8 @@ class Model:
     """A model that draws images from noise, or translates images.
 
     The conditional ones take a `label`, the name of a class in `labels`, or an empty string for any
-    class. An image depends on its seed alone, so a count may grow without changing the first ones.
+    class; where it says so, also a list with one for each image. An image depends on its seed
+    alone, so a count may grow without changing the first ones.
 
     Attributes:
         folder: where its SavedModel is.
@@ -102,12 +104,12 @@ class Model:
         *,
         seed: int = 0,
         nb_step: int | None = None,
-        label: str | None = None,
+        label: Labels | None = None,
     ) -> np.ndarray:
         """Draws images, uint8 [count, H, W, C], of the seeds from `seed` on.
 
-        Without a label, a conditional model draws its classes in turn. A student with fixed steps
-        takes its own, here and in the other methods.
+        `label` may be one for each. Without, a conditional model draws its classes in turn. A
+        student with fixed steps takes its own, here and in the other methods.
 
         Raises:
             ValueError: the model translates, does not know the label, takes fewer steps, or a seed
@@ -115,7 +117,7 @@ class Model:
         """
         self._check("sample", count=count, nb_step=nb_step)
         if label is not None:
-            label = known_label(self.folder, label)
+            label = self._known(label, count)
         return draw_samples(
             self.folder, _seeds(seed, count), nb_step, label=label, draw=self._generate
         )
@@ -126,7 +128,7 @@ class Model:
         *,
         seed: int = 0,
         nb_step: int | None = None,
-        label: str | None = None,
+        label: Labels | None = None,
     ) -> np.ndarray:
         """Draws the states from noise to image, uint8 [count, T, H, W, C]; at most 50 of each.
 
@@ -137,7 +139,7 @@ class Model:
         """
         self._check("trajectory", count=count, nb_step=nb_step)
         if label is not None:
-            label = known_label(self.folder, label)
+            label = self._known(label, count)
         return draw_trajectories(
             self.folder, _seeds(seed, count), nb_step, label=label, draw=self._trajectory
         )
@@ -153,24 +155,26 @@ class Model:
         return noise_from_seeds(seeds, self.shape, self._mark)
 
     def transport(
-        self, x0: np.ndarray, *, nb_step: int | None = None, label: str = ""
+        self, x0: np.ndarray, *, nb_step: int | None = None, label: Labels = ""
     ) -> np.ndarray:
         """Maps x0, float32 [N, H, W, C], to images, uint8 [N, H, W, C].
+
+        `label` may be one for each.
 
         Raises:
             ValueError: as of `sample`, or x0 has another shape or type.
         """
         self._check("transport", x0, nb_step=nb_step)
-        label = known_label(self.folder, label)
+        label = self._known(label, len(x0))
         if np.asarray(x0).dtype.kind != "f":
             raise ValueError("expected x0 of type float; images become x0 by invert")
         x1 = self._solve("transport", "x0", np.asarray(x0, np.float32), nb_step, label)
         return to_uint8(x1)
 
     def invert(
-        self, images: np.ndarray, *, nb_step: int | None = None, label: str = ""
+        self, images: np.ndarray, *, nb_step: int | None = None, label: Labels = ""
     ) -> np.ndarray:
-        """Maps images, uint8 [N, H, W, C], to what leads to them.
+        """Maps images, uint8 [N, H, W, C], to what leads to them; `label` may be one for each.
 
         Returns:
             Their x0, float32 [N, H, W, C], or, if the model maps sources (`model.source=map`), the
@@ -181,7 +185,7 @@ class Model:
                 know the label, takes fewer steps, or the images have another shape or type.
         """
         self._check("invert", images, nb_step=nb_step)
-        label = known_label(self.folder, label)
+        label = self._known(label, len(images))
         if self.metadata.get(FIXED_STEPS):
             number, path = self.metadata.get(TEACHER_NOTE), self.metadata.get(TEACHER)
             # The path is that of the training, which may be gone, or of another machine.
@@ -195,7 +199,7 @@ class Model:
         return self._solve("invert", "image", np.asarray(images), nb_step, label)
 
     def find_mark(
-        self, images: np.ndarray, *, nb_step: int | None = None, label: str = ""
+        self, images: np.ndarray, *, nb_step: int | None = None, label: Labels = ""
     ) -> np.ndarray:
         """Looks for the mark that this model sets in the pixels (`sample.mark`).
 
@@ -311,14 +315,28 @@ class Model:
                 f"expected an array of shape {('N', *self.shape)}, got {np.shape(rows)}"
             )
 
+    def _known(self, label: Labels, count: int) -> str | list[str]:
+        """The label of all, or one for each of so many, as the model spells it."""
+        if label is None or isinstance(label, str):
+            return known_label(self.folder, label)
+        if len(label) != count:
+            raise ValueError(f"expected one label, or one for each of {count}, got {len(label)}")
+        return [known_label(self.folder, each) for each in label]
+
     def _solve(
-        self, signature: str, name: str, rows: np.ndarray, nb_step: int | None, label: str
+        self,
+        signature: str,
+        name: str,
+        rows: np.ndarray,
+        nb_step: int | None,
+        label: str | list[str],
     ) -> np.ndarray:
         nb_step, size = within_limits(self.folder, nb_step, FLOAT_BATCH)
+        labels = label if isinstance(label, list) else [label] * len(rows)
         results = [np.empty((0, *self.shape), np.uint8 if self._source else np.float32)]
         for start in range(0, len(rows), size):
             batch = rows[start : start + size]
-            inputs = {name: batch, "nb_step": nb_step, "label": [label] * len(batch)}
+            inputs = {name: batch, "nb_step": nb_step, "label": labels[start : start + size]}
             results.append(_call(self._saved_model, signature, inputs))
         return np.concatenate(results)
 

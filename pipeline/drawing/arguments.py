@@ -57,12 +57,14 @@ def known_label(model: Path, label: str | None) -> str:
     raise UnknownLabelError(f"label {shorten(repr(label))}: unknown; {hint}")
 
 
-def labels_of(model: Path, seeds: range, label: str | None) -> list[str]:
-    """A label for each seed: the given one, or without one each class in turn.
+def labels_of(model: Path, seeds: range, label: str | list[str] | None) -> list[str]:
+    """A label for each seed: the given one or ones, or without one each class in turn.
 
     Those of an unconditional model are empty. A conditional one draws better with a label than with
     an empty one: see `train.label_dropout`.
     """
+    if isinstance(label, list):
+        return label
     if label is not None:
         return [label] * len(seeds)
     labels = read_metadata(model).get("labels") or [""]

@@ -28,7 +28,7 @@ def draw_samples(
     seeds: range,
     nb_step: int | None = None,
     batch_size: int = 256,
-    label: str | None = None,
+    label: str | list[str] | None = None,
     *,
     light: bool | None = None,
     warn: Callable[[str], None] = _log.warning,
@@ -41,7 +41,8 @@ def draw_samples(
         seeds: of the images; an image depends on its seed alone.
         nb_step: solver steps; the model's default if None.
         batch_size: images drawn at a time, at most; the limits of the model may allow fewer.
-        label: of all images of a conditional model, empty for none; by default each class in turn.
+        label: of all images of a conditional model, or one of each; empty for none; by default each
+            class in turn.
         light: draw on the CPU without TensorFlow, if the network is beside the model as ONNX and
             onnxruntime is installed; None: unless there is a GPU that TensorFlow can use.
         warn: is called with one line if that network cannot be used, and TensorFlow draws.
@@ -68,7 +69,7 @@ def draw_trajectories(
     seeds: range,
     nb_step: int | None = None,
     batch_size: int = 16,
-    label: str | None = None,
+    label: str | list[str] | None = None,
     *,
     light: bool | None = None,
     warn: Callable[[str], None] = _log.warning,

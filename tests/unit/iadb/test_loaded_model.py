@@ -73,6 +73,26 @@ def test_a_folder_without_a_model_is_reported(tmp_path, monkeypatch, name, messa
         iadb.load(name)
 
 
+def test_each_image_may_have_a_label_of_its_own(model):
+    labels = ["dog", "cat", "dog"]
+    drawn = model.sample(3, label=labels)
+    x0 = model.noise(3)
+    for i, label in enumerate(labels):
+        alone = model.sample(1, seed=i, label=label)[0].astype(int)
+        other = model.sample(1, seed=i, label="cat" if label == "dog" else "dog")[0]
+        assert np.abs(drawn[i] - alone).max() <= 1 < np.abs(other - alone).max()
+        assert np.abs(model.trajectory(3, label=labels)[i, -1] - alone).max() <= 1
+        assert np.abs(model.transport(x0, label=labels)[i] - alone).max() <= 1
+        inverted = model.invert(drawn, label=labels)[i]
+        np.testing.assert_allclose(
+            inverted, model.invert(drawn[i : i + 1], label=label)[0], atol=1e-4
+        )
+    with pytest.raises(ValueError, match="expected one label, or one for each of 3, got 2"):
+        model.sample(3, label=["dog", "cat"])
+    with pytest.raises(ValueError, match="label 'cow': unknown"):
+        model.transport(x0, label=["dog", "cat", "cow"])
+
+
 def test_counts_of_numpy_are_counts(model):
     assert len(model.sample(np.uint8(3), seed=254)) == 3
     np.testing.assert_array_equal(model.noise(np.int32(2), seed=2**31), model.noise(2, seed=2**31))
