@@ -34,10 +34,12 @@ def export(model: Path | None, workspace: Workspace, kind: str, output: Path | N
     """
     if kind == "onnx":
         require_library("tf2onnx", "onnx")
+    from pipeline.export.new_folder import check_not_served
     from pipeline.registry import serving
 
     output = output or Path(OUTPUTS[kind])
     model = serving.find_model(workspace.serving, model)
+    check_not_served(output, model, workspace)
     if kind == "onnx":
         from pipeline.console.tables import make_console
         from pipeline.export.network import check_place, export_network

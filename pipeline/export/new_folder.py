@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.registry import serving
+from pipeline.workspace import Workspace
 from trainer.common import exit_codes
 from trainer.common.files import name_place
 from trainer.common.signals import stop_on_signals
@@ -20,6 +21,23 @@ class ExportError(ValueError):
     """A model that cannot be laid out, or a folder that is taken."""
 
     exit_code = exit_codes.USAGE
+
+
+def check_not_served(output: Path, model: Path, workspace: Workspace) -> None:
+    """Checks that an export is not written among the versions of a workspace.
+
+    There, servers would load it past verdict, withdrawal and journal.
+
+    Raises:
+        ExportError: it would be.
+    """
+    beside = model.resolve().parent
+    served = {
+        workspace.serving.resolve(),
+        *([beside] if beside.name == workspace.serving.name else []),
+    }
+    if any(output.resolve().is_relative_to(each) for each in served):
+        raise ExportError(f"{output} lies among the versions that are served; name another with -o")
 
 
 @contextmanager

@@ -8,7 +8,7 @@ here.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pipeline.pictures.look import BLACK, GRAY, WHITE
+from pipeline.pictures.look import BLACK, GRAY, LOW_PERCENTILE, WHITE
 from pipeline.pictures.machine import Machine
 from pipeline.pictures.seen import Pictures
 from trainer.common.resolution import from_sides
@@ -27,8 +27,7 @@ AUGMENT = 0.15
 # The weight of autoguidance after as many steps, and where it is used. A guide (train.guide_after)
 # has to learn first: after 1,000 steps, it drove colors to their extremes, and after 2,400 still
 # did with the larger weight (docs/training.md). Steps count more than the images in them.
-AUTOGUIDANCE = {3500: 3.0, 2400: 2.0}
-INTERVAL = [0.2, 0.8]
+AUTOGUIDANCE = {3500: (2.5, [0.1, 0.9]), 2400: (2.0, [0.2, 0.8])}
 PER_CLASS = 40  # images, from which a class counts
 SORTED = 0.9  # share of the images in such classes, from which samples are drawn by class
 CLASS_BALANCE = 0.5  # small classes would be learned too little (docs/training.md)
@@ -221,11 +220,20 @@ def _choose_longer(pictures: Pictures, longer: int, others: Sequence[Pictures] =
     Most images have about as many pixels; few have less than half of them, and are rejected. That
     holds for others too, of which each is cropped to the shape of these.
     """
-    every = (pictures, *others)
-    most = min(min(each.median / MIN_SHARE, 2 * each.low) for each in every)
+    every = ((pictures.median, pictures.low), *(_cropped(each, pictures) for each in others))
+    most = min(min(median / MIN_SHARE, 2 * low) for median, low in every)
     while longer > SMALLEST and min(_choose_sides(pictures, longer)) > most:
         longer //= 2
     return longer
+
+
+def _cropped(pictures: Pictures, like: Pictures) -> tuple[float, float]:
+    """`median` and `low` of pictures that are cropped to the aspect of others."""
+    if not like.are_oblong:
+        return pictures.median, pictures.low
+    kept = min(1, like.aspect)  # of the height, that is the shorter side
+    sides = sorted(kept * min(height, width / like.aspect) for height, width in pictures.sizes)
+    return sides[(len(sides) - 1) // 2], sides[(len(sides) - 1) * LOW_PERCENTILE // 100]
 
 
 def _choose_sides(pictures: Pictures, longer: int) -> tuple[int, int]:
@@ -291,8 +299,6 @@ def choose_autoguidance(prediction: str, steps: int, plain: bool = True) -> dict
             which would not be found.
     """
     tried = prediction == "gaussian" and plain
-    weights = [weight for least, weight in AUTOGUIDANCE.items() if tried and steps >= least]
-    return {
-        "sample.autoguidance": weights[0] if weights else 1.0,
-        "sample.autoguidance_interval": INTERVAL if weights else [0.0, 1.0],
-    }
+    chosen = [how for least, how in AUTOGUIDANCE.items() if tried and steps >= least]
+    weight, interval = chosen[0] if chosen else (1.0, [0.0, 1.0])
+    return {"sample.autoguidance": weight, "sample.autoguidance_interval": interval}

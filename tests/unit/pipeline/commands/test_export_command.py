@@ -1,3 +1,4 @@
+import shutil
 from unittest.mock import Mock
 
 import numpy as np
@@ -85,6 +86,18 @@ def test_a_network_takes_the_place_of_an_earlier_one_and_of_nothing_else(tmp_pat
     for output in (file, file, tmp_path / "link.onnx", tmp_path / "empty"):
         assert iadb_export(model, "-o", output).exit_code == 0
     assert (tmp_path / "link.onnx").is_symlink()
+
+
+@pytest.mark.parametrize("kind", ["onnx", "hub", "mlflow"])
+def test_nothing_is_exported_among_the_versions_that_are_served(workspace, tmp_path, kind):
+    output = workspace / "serving" / "99"
+    copy = tmp_path / "model"
+    shutil.copytree(workspace / "serving" / "7", copy)
+    for arguments in ([workspace / "serving" / "7"], [copy, "--workspace", workspace]):
+        result = iadb_export(*arguments, "--format", kind, "-o", output)
+        assert result.exit_code == exit_codes.USAGE
+        assert result.output.startswith(f"iadb: {output} lies among the versions that are served")
+        assert not output.exists()
 
 
 def test_what_is_no_model_is_an_error_of_one_line(tmp_path):

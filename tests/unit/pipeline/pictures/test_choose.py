@@ -11,7 +11,6 @@ from pipeline.pictures.choose import (
     CPU_NETWORKS,
     CPU_STEPS,
     FLOAT32_STEPS,
-    INTERVAL,
     NETWORKS,
     choose,
     choose_network,
@@ -180,7 +179,7 @@ def test_images_that_are_seen_often_are_augmented(files, flip, augment):
 @pytest.mark.parametrize(
     ("files", "machine", "weight"),
     [
-        (3000, CPU, 3),
+        (3000, CPU, 2.5),
         (450, CPU, 2),  # 3,087 steps
         (100, CPU, 1),  # a short training
         (3000, replace(CPU, cores=1), 2),  # 2,750 steps
@@ -193,7 +192,8 @@ def test_long_trainings_of_the_network_of_emoji32_are_drawn_with_autoguidance(
     pictures = replace(of_size(32), files=files)
     chosen = choose(pictures, machine)
     assert chosen["sample.autoguidance"] == weight
-    assert chosen["sample.autoguidance_interval"] == (INTERVAL if weight > 1 else [0, 1])
+    interval = {1: [0, 1], 2: [0.2, 0.8], 2.5: [0.1, 0.9]}[weight]
+    assert chosen["sample.autoguidance_interval"] == interval
 
 
 @pytest.mark.parametrize("machine", [CPU, GPU], ids=["cpu", "gpu"])

@@ -15,7 +15,6 @@ from pipeline.config.yaml_text import quote
 from pipeline.pictures import chosen as chosen_module
 from pipeline.pictures import look
 from pipeline.pictures.check import warn_of_rejected
-from pipeline.pictures.choose import INTERVAL
 from pipeline.pictures.chosen import (
     configure,
     configure_for_cluster,
@@ -416,14 +415,14 @@ def test_a_source_that_is_mapped_gets_a_network_that_needs_no_noise(tmp_path):
 def test_autoguidance_is_chosen_for_what_it_was_tried_with(
     tmp_path, monkeypatch, overrides, weight
 ):
-    monkeypatch.setattr("pipeline.pictures.choose.AUTOGUIDANCE", {1000: 3.0})
+    monkeypatch.setattr("pipeline.pictures.choose.AUTOGUIDANCE", {1000: (3.0, [0.2, 0.8])})
     place = Place(tmp_path)
     fill(place.images, 60, side=40)
     images = f"data.folder={quote(str(place.images))}"
     choice = configure([images, *overrides.split()], Machine(cores=2, gpus=0))
     assert choice.values["sample.autoguidance"] == 3
     assert choice.config.sample.autoguidance == weight
-    on_part = tuple(INTERVAL) if weight == 3 else (0, 1)
+    on_part = (0.2, 0.8) if weight == 3 else (0, 1)
     given = (0.1, 0.9) if "interval" in overrides else on_part
     assert choice.config.sample.autoguidance_interval == given
 
@@ -434,8 +433,8 @@ def test_autoguidance_follows_steps_that_are_set_beyond_the_chosen_ones(tmp_path
     images = f"data.folder={quote(str(place.images))}"
     choice = configure([images, "train.steps=4000"], Machine(cores=2, gpus=0))
     assert choice.values["sample.autoguidance"] == 1
-    assert choice.config.sample.autoguidance == 3
-    assert choice.config.sample.autoguidance_interval == tuple(INTERVAL)
+    assert choice.config.sample.autoguidance == 2.5
+    assert choice.config.sample.autoguidance_interval == (0.1, 0.9)
 
 
 def test_the_channels_of_a_chosen_network_can_be_set_alone(tmp_path):
@@ -496,7 +495,7 @@ def test_the_autoguidance_that_is_kept_stays_until_what_it_follows_is_set(tmp_pa
     kept["train"]["steps"] = 1000
     file.write_text(yaml.safe_dump(kept))
     sample = place.run("train.steps=3000")[0].sample
-    assert (sample.autoguidance, sample.autoguidance_interval) == (2, tuple(INTERVAL))
+    assert (sample.autoguidance, sample.autoguidance_interval) == (2, (0.2, 0.8))
 
 
 def test_another_folder_gets_a_choice_of_its_own(place, tmp_path):
@@ -626,6 +625,20 @@ def test_samples_of_another_shape_are_not_rejected_by_the_size_that_is_chosen(tm
         Image.open(path).crop((0, 0, 120, 60)).save(path)
     config = configure_images(str(tmp_path / "real"), [], [str(tmp_path / "wide")]).config
     assert config.data.resolution == (64, 64)
+
+
+@pytest.mark.parametrize(
+    ("size", "expected"),
+    [((16, 8), (8, 16)), ((16, 16), (8, 16)), ((8, 16), (4, 8)), ((48, 48), (16, 32))],
+)
+def test_images_to_judge_are_as_large_as_what_is_left_of_others(tmp_path, size, expected):
+    """Of 16x16, a crop to 2:1 leaves 16x8."""
+    for name, (width, height) in (("real", (96, 48)), ("samples", size)):
+        fill(tmp_path / name, 20, side=96)
+        for path in (tmp_path / name).iterdir():
+            Image.open(path).crop((0, 0, width, height)).save(path)
+    found = configure_images(str(tmp_path / "real"), [], [str(tmp_path / "samples")])
+    assert found.config.data.resolution == expected
 
 
 def test_samples_in_color_are_compared_in_color_with_gray_images(tmp_path):
