@@ -25,6 +25,7 @@ from trainer import examples
 from trainer.common.files import sync
 from trainer.labels import NO_LABEL
 from trainer.light.sampler import to_uint8
+from trainer.records import count_records
 
 FIRST_SEED = 2**32  # above all seeds of evaluations and of requests that people make
 CHUNK = 1024  # pairs in a file
@@ -68,7 +69,7 @@ def draw_pairs(
     folder: str,
     labeled: Sequence[str] = (),
 ) -> int:
-    """Draws the chunks that are not in a folder yet.
+    """Draws the chunks that are not in a folder yet, or are damaged there.
 
     Args:
         pipeline: empty; it is run.
@@ -86,7 +87,7 @@ def draw_pairs(
     fileio.makedirs(folder)
     for unfinished in fileio.glob(f"{folder}/{UNFINISHED}*"):
         fileio.remove(unfinished)
-    missing = [c for c in chunks_of(options.pairs) if not fileio.exists(f"{folder}/{c.file}")]
+    missing = [chunk for chunk in chunks_of(options.pairs) if not _is_there(chunk, folder)]
     count = sum(chunk.count for chunk in missing)
     expect(SAMPLED, count)
     with pipeline:
@@ -103,6 +104,15 @@ def draw_pairs(
             | beam.ParDo(_DrawChunk(model, options, folder), beam.pvalue.AsSingleton(counts))
         )
     return count
+
+
+def _is_there(chunk: Chunk, folder: str) -> bool:
+    """Whether the file of a chunk has all of its pairs."""
+    file = f"{folder}/{chunk.file}"
+    try:
+        return fileio.exists(file) and count_records([file]) == chunk.count
+    except tf.errors.DataLossError:
+        return False
 
 
 def choose_label(seed: int, counts: Counts, unlabeled: float) -> str:

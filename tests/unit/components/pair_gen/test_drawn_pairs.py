@@ -161,11 +161,17 @@ def test_a_model_of_an_earlier_version_is_reported(sampler, tmp_path):
         draw(str(tmp_path / "old"), tmp_path / "pairs")
 
 
-def test_a_second_run_draws_only_what_is_missing_and_gets_the_same_bytes(sampler, drawn, tmp_path):
+@pytest.mark.parametrize("kept", [None, 0, 40])
+def test_a_second_run_draws_only_what_is_missing_or_damaged_and_gets_the_same_bytes(
+    sampler, drawn, tmp_path, kept
+):
     folder = shutil.copytree(drawn[0], tmp_path / "pairs")
     first = {path.name: path.read_bytes() for path in folder.glob("*.gz")}
     lost = folder / Chunk(examples.TRAIN, FIRST_SEED + 4, 8).file
-    lost.unlink()
+    if kept is None:
+        lost.unlink()
+    else:
+        os.truncate(lost, kept)
     reports = []
     with listening(reports.append):
         draw(sampler, folder)
