@@ -315,10 +315,10 @@ class Model:
                 f"expected an array of shape {('N', *self.shape)}, got {np.shape(rows)}"
             )
 
-    def _known(self, label: Labels, count: int) -> str | list[str]:
-        """The label of all, or one for each of so many, as the model spells it."""
+    def _known(self, label: Labels, count: int) -> list[str]:
+        """A label for each of so many images, as the model spells it."""
         if label is None or isinstance(label, str):
-            return known_label(self.folder, label)
+            return [known_label(self.folder, label)] * count
         if len(label) != count:
             raise ValueError(f"expected one label, or one for each of {count}, got {len(label)}")
         return [known_label(self.folder, each) for each in label]
@@ -329,10 +329,9 @@ class Model:
         name: str,
         rows: np.ndarray,
         nb_step: int | None,
-        label: str | list[str],
+        labels: list[str],
     ) -> np.ndarray:
         nb_step, size = within_limits(self.folder, nb_step, FLOAT_BATCH)
-        labels = label if isinstance(label, list) else [label] * len(rows)
         results = [np.empty((0, *self.shape), np.uint8 if self._source else np.float32)]
         for start in range(0, len(rows), size):
             batch = rows[start : start + size]

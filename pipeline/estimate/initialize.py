@@ -24,7 +24,7 @@ from pipeline.pictures.machine import this_machine
 from trainer.common.files import atomic_write
 from trainer.common.phases import duration
 from trainer.common.text import printable, quantity
-from trainer.common.validation import explain_reason
+from trainer.common.validation import explain
 
 # Written beside what is chosen and set: what a person looks for first.
 OTHERS = (
@@ -151,9 +151,7 @@ def _check(config: PipelineConfig, hours: float) -> None:
     try:
         PipelineConfig.model_validate(config.model_dump())
     except ValidationError as error:
-        first = error.errors()[0]
-        place = "".join(f"{part}: " for part in first["loc"][:1])
-        raise ConfigError(f"--hours {hours:g}: {place}{explain_reason(first)}") from None
+        raise ConfigError(f"--hours {hours:g}: {explain(error.errors()[0])}") from None
 
 
 def _rounded(steps: int) -> int:

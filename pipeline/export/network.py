@@ -8,7 +8,7 @@ from rich.console import Console
 
 from components.garbage import without_garbage_collection
 from pipeline.console.progress import showing
-from pipeline.export.new_folder import ExportError
+from pipeline.export.new_folder import ExportError, check_outside
 from pipeline.logs import logging_to
 from trainer.common.files import atomic_write
 from trainer.common.progress import phase
@@ -24,8 +24,7 @@ def check_place(output: Path, model: Path) -> None:
     """
     if output.is_dir():
         raise ExportError(f"{output} is a folder; name a file with -o")
-    if output.resolve().is_relative_to(model.resolve()):
-        raise ExportError(f"{output} lies in the model; name another file with -o")
+    check_outside(output, model, "file")
     if output.is_file() and not _is_network(output):
         raise ExportError(
             f"{output} is no intact network of a model; remove it, or name another file with -o"

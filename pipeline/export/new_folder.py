@@ -23,6 +23,12 @@ class ExportError(ValueError):
     exit_code = exit_codes.USAGE
 
 
+def check_outside(output: Path, model: Path, kind: str) -> None:
+    """Raises an ExportError for a file or folder, which `kind` says, in the folder of the model."""
+    if output.resolve().is_relative_to(model.resolve()):
+        raise ExportError(f"{output} lies in the model; name another {kind} with -o")
+
+
 def check_not_served(output: Path, model: Path, workspace: Workspace) -> None:
     """Checks that an export is not written among the versions of a workspace.
 
@@ -52,8 +58,7 @@ def new_folder(folder: Path, version: Path) -> Iterator[Path]:
         ExportError: the folder is not empty, lies in the model, or is a volume's.
     """
     folder = folder.resolve()  # a link, or `.`, has no name to write beside
-    if folder.is_relative_to(version.resolve()):
-        raise ExportError(f"{folder} lies in the model; name another folder with -o")
+    check_outside(folder, version, "folder")
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise ExportError(f"{folder} is there already; name a new folder with -o")
     if os.path.ismount(folder):

@@ -46,12 +46,19 @@ def reject_weights(arguments: Mapping[str, Any]) -> None:
 def check_arrays(parts: Any, nb_class: int, stacklevel: int = 4) -> None:
     """Checks all of what is passed in memory, before steps get it by batches.
 
-    Warns if x0 or x1 are probably not scaled.
+    Warns if x0 or x1 are probably not scaled. The arguments are those of the two checks; so is the
+    error.
+    """
+    check_limits(parts, nb_class)
+    warn_of_scale(parts, stacklevel + 1)
+
+
+def check_limits(parts: Any, nb_class: int) -> None:
+    """Checks labels and alphas in memory.
 
     Args:
         parts: what a batch has by name; anything else is not looked at.
         nb_class: number of classes of the network.
-        stacklevel: of the warning, to the caller of a method of Keras.
 
     Raises:
         ValueError: a label is beyond 0 to nb_class, or an alpha beyond 0 to 1.
@@ -68,6 +75,17 @@ def check_arrays(parts: Any, nb_class: int, stacklevel: int = 4) -> None:
         if not (least >= low and most <= high):  # nor is it, if one is no number
             wrong = most if least >= low else least
             raise ValueError(f"{name} {wrong} is beyond {low} to {high}")
+
+
+def warn_of_scale(parts: Any, stacklevel: int) -> None:
+    """Warns if x0 or x1 in memory are probably not scaled.
+
+    Args:
+        parts: as of `check_limits`.
+        stacklevel: of the warning, to the caller of a method of Keras.
+    """
+    if not isinstance(parts, Mapping):
+        return
     for name in ("x0", "x1"):
         values = parts.get(name)
         if not isinstance(values, (np.ndarray, tf.Tensor)):
@@ -156,11 +174,11 @@ class _CheckBatch:
 
     def __call__(self, batch: Any) -> Any:
         x, y, _ = keras.utils.unpack_x_y_sample_weight(batch)
-        with warnings.catch_warnings():
-            if not self._is_first:
-                warnings.simplefilter("ignore")
+        parts = named(x, y, self._name)
+        check_limits(parts, self._nb_class)
+        if self._is_first:
             self._is_first = False
-            check_arrays(named(x, y, self._name), self._nb_class, stacklevel=1)
+            warn_of_scale(parts, stacklevel=2)
         return batch
 
 
