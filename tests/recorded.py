@@ -16,6 +16,7 @@ from components.real_features import names as feature_names
 from components.resolvers import names as resolver_names
 from components.sample_evaluator import names as evaluator_names
 from components.schema_importer import names as schema_names
+from pipeline.registry.names import CHOSEN
 from trainer.common.remote_path import to_path
 from trainer.names import METADATA, WARM_UP
 
@@ -155,7 +156,7 @@ class Recorded:
         Returns:
             The id of its Model.
         """
-        for node in STUDENT_NODES:
+        for node in (CHOSEN, *STUDENT_NODES):
             if node not in self._contexts:
                 kind = mlmd.ExecutionType(name=node)
                 self._execution_types[node] = self.store.put_execution_type(kind)
@@ -167,6 +168,8 @@ class Recorded:
         else:
             run = self.store.get_context_by_type_and_name("pipeline_run", name)
         inputs = {trainer_names.BASE_MODEL: teacher}
+        if alone:
+            self._node(run, CHOSEN, {}, {})
         about = {trainer_names.TEACHER: teacher, trainer_names.STARTED_FROM: teacher}
         outputs = {trainer_names.MODEL: about}
         made = self._node(run, trainer_names.STUDENT, inputs, outputs)

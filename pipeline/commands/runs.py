@@ -58,7 +58,7 @@ def runs(workspace: Workspace, last: int) -> None:
 @LAST
 @JSON
 def history(workspace: Workspace, last: int, as_json: bool) -> None:
-    """List checks, runs, rollbacks and promotions.
+    """List checks, runs, distillations, rollbacks and promotions.
 
     Runs that a check started are part of it.
     """

@@ -24,6 +24,7 @@ from pipeline.estimate.survey import SURE
 from pipeline.logs import logging_to
 from pipeline.registry import lineage
 from pipeline.registry.models import load_models
+from pipeline.registry.names import CHOSEN
 from pipeline.registry.outcome import find_version, recording
 from pipeline.results.kept import LATEST_STUDENT, keep_report
 from pipeline.results.summary import print_log, print_model, print_student
@@ -34,8 +35,6 @@ from trainer.common.signals import stop_on_signals
 
 if TYPE_CHECKING:
     from tfx.orchestration.pipeline import Pipeline
-
-CHOSEN = "Chosen"  # the node that resolves the teacher and what it was made of
 
 
 def distill_model(
@@ -101,7 +100,7 @@ def distill_model(
             if run.evaluation:
                 keep_report(run.evaluation, workspace, LATEST_STUDENT)
         print_student(console, run, workspace)
-        print_model(console, run, live)
+        print_model(console, run, live, workspace)
     return run.pushable
 
 

@@ -26,6 +26,11 @@ def lay_out(version: Path, folder: Path, workspace: Workspace) -> None:
         if not (version / MODEL_CARD).exists() and workspace.metadata.exists():
             write_missing(workspace)
         if not (version / MODEL_CARD).exists():
+            if version.resolve().is_relative_to(workspace.artifacts.resolve()):
+                raise ExportError(
+                    f"{version} has no {MODEL_CARD}, for it was never pushed: export the version "
+                    "that `iadb promote` makes of it"
+                )
             raise ExportError(
                 f"{version} has no {MODEL_CARD}, which is made from the records of the workspace "
                 "that pushed it: name that one with --workspace"

@@ -1,7 +1,7 @@
 """What happened in a workspace, in one list: checks, runs that no check started, and decisions.
 
-Checks come from the journal; runs, rollbacks and promotions from ML Metadata, which retention never
-shortens.
+Checks come from the journal; runs, distillations, rollbacks and promotions from ML Metadata, which
+retention never shortens.
 """
 
 from collections import defaultdict
@@ -15,16 +15,17 @@ from pipeline.registry.models import RegisteredModel
 from pipeline.registry.names import Decision, Outcome
 from pipeline.registry.outcome import parse_result
 
-RUN, ROLLBACK, PROMOTION = "run", "rollback", "promotion"  # causes, beside those of checks
+# Causes, beside those of checks.
+RUN, DISTILLATION, ROLLBACK, PROMOTION = "run", "distillation", "rollback", "promotion"
 
 
 @dataclass(frozen=True)
 class Event(Attempt):
-    """A check, a run that no check started, a rollback or a promotion, with the fields of a check.
+    """A check, a run that none started, a distillation, a rollback or a promotion, as a check.
 
     Attributes:
         number: of a check; None for the others.
-        cause: that of a check; `run`, `rollback` or `promotion` for the others.
+        cause: that of a check; `run`, `distillation`, `rollback` or `promotion` for the others.
         outcome: an Outcome, or a Decision; None for what runs or was killed.
         models: numbers of the models that it judged, withdrew or promoted.
     """
@@ -60,11 +61,12 @@ def run_event(run: Run) -> Event:
     Such a run was killed, still runs, or is of a version that recorded no results.
     """
     result = parse_result(run.result)
+    cause = DISTILLATION if run.is_distillation else RUN
     if result:
         return Event(
             number=None,
             started=result.started.astimezone(),
-            cause=RUN,
+            cause=cause,
             ended=result.ended.astimezone(),
             outcome=result.outcome,
             message=result.message,
@@ -83,7 +85,7 @@ def run_event(run: Run) -> Event:
     return Event(
         number=None,
         started=run.started.astimezone(),
-        cause=RUN,
+        cause=cause,
         outcome=outcome,
         message=message,
         tries=1,

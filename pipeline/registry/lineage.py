@@ -5,7 +5,6 @@ Imports neither TFX nor TensorFlow, so that reading the history takes a second.
 
 import json
 import logging
-import os
 from collections import defaultdict
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
@@ -22,6 +21,7 @@ from components.image_example_gen import names as example_names
 from components.image_trainer import names as trainer_names
 from components.resolvers.withdrawal import WITHDRAWN_PROPERTY
 from components.sample_evaluator import names as evaluator_names
+from pipeline.registry.names import CHOSEN
 from trainer.common.remote_path import AnyPath, to_path
 
 if TYPE_CHECKING:  # psycopg is in the extra kubeflow
@@ -215,6 +215,11 @@ class Run:
         return bool(self.blessed) and self.withdrawn is None
 
     @property
+    def is_distillation(self) -> bool:
+        """Whether `iadb distill` made the run."""
+        return any(node.id == CHOSEN for node in self.nodes)
+
+    @property
     def is_decided(self) -> bool:
         """Whether a Pusher has pushed the model or passed it over; a student may follow."""
         ended = {node.id for node in self.nodes if node.state in ("done", "cached")}
@@ -288,9 +293,10 @@ def connect(database: "Path | Database") -> MetadataStore:
 
 
 def follow_move(store: MetadataStore, artifacts: AnyPath) -> bool:
-    """Records where artifacts are, if the workspace was moved or has another path here.
+    """Records where artifacts are, if the workspace was moved or copied or has another path here.
 
-    Otherwise models would be compared with no earlier ones, since these would not be found.
+    Otherwise models would be compared with no earlier ones, since these would not be found; those
+    of a copy would be read in the original.
 
     Args:
         store: of a workspace that this process holds.
@@ -304,13 +310,20 @@ def follow_move(store: MetadataStore, artifacts: AnyPath) -> bool:
     moved = []
     for artifact in store.get_artifacts():
         recorded, place = Path(artifact.uri), place_of(artifact, artifacts)
-        # The earlier place may be one that this user may not look into.
-        if recorded != place and place.exists() and not os.path.exists(recorded):
+        if recorded != place and place.exists() and not _is_same(recorded, place):
             artifact.uri = str(place)
             moved.append(artifact)
     if moved:
         store.put_artifacts(moved)
     return bool(moved)
+
+
+def _is_same(recorded: Path, place: Path) -> bool:
+    """Whether two paths lead to one folder, as through a link."""
+    try:
+        return recorded.samefile(place)
+    except OSError:  # it is gone, or one that this user may not look into
+        return False
 
 
 def place_of(artifact: mlmd.Artifact, artifacts: AnyPath) -> AnyPath:

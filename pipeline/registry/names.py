@@ -2,6 +2,8 @@
 
 from enum import StrEnum
 
+CHOSEN = "Chosen"  # the first node of `iadb distill`: the teacher, and what it was made of
+
 
 class Outcome(StrEnum):
     """How an attempt ended."""

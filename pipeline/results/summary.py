@@ -66,7 +66,7 @@ def print_summary(console: Console, run: Run, live: Path | None, workspace: Work
         print_verdict(console, run.metrics)
     else:
         _row(console, "Verdict", "[red]not blessed[/]")
-    print_model(console, run, live)
+    print_model(console, run, live, workspace)
     _row(console, "Report", escape(str(workspace.reports / LATEST)))
     if run.student and run.student.metrics:
         print_student(console, run.student, workspace)
@@ -140,12 +140,16 @@ def _print_next(console: Console, run: Run, workspace: Workspace, advice: str = 
         _row(console, "", escape(shlex.join(command)))
 
 
-def print_model(console: Console, run: Run, live: Path | None) -> None:
-    """Prints where the model of a run is live, or that it was withdrawn or not pushed."""
+def print_model(console: Console, run: Run, live: Path | None, workspace: Workspace) -> None:
+    """Prints where the model of a run, or its student, is live, or why neither is."""
     if run.withdrawn:
-        _row(console, "Model", f"[red]withdrawn[/]: {escape(run.withdrawn)}")
+        text = f"[red]withdrawn[/]: {escape(run.withdrawn)}"
+    elif live is None:
+        text = "not pushed"
     else:
-        _row(console, "Model", escape(str(live)) if live else "not pushed")
+        own = run.model is not None and serving.find_live(workspace.serving, run.model) is not None
+        text = escape(str(live)) + ("" if own else ", a student of it")
+    _row(console, "Model", text)
 
 
 def print_verdict(console: Console, metrics: dict) -> None:

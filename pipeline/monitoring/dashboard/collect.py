@@ -21,7 +21,7 @@ from pipeline.monitoring.dashboard.configuration import load_configurations
 from pipeline.monitoring.dashboard.datasets import IngestedImages, load_datasets
 from pipeline.monitoring.dashboard.files import Metric, Metrics, WorkspaceFiles
 from pipeline.registry import lineage
-from pipeline.registry.history import RUN, Event, events
+from pipeline.registry.history import DISTILLATION, RUN, Event, events
 from pipeline.registry.journal import Attempt, HeldSpan, Journal
 from pipeline.registry.models import RegisteredModel, load_models
 from pipeline.workspace import Workspace
@@ -131,7 +131,7 @@ class Overview:
     @cached_property
     def last_run(self) -> Event | None:
         """The newest run that no check started, whatever its clock said; None if there was none."""
-        started = {run: each for each in self.events if each.cause == RUN for run in each.runs}
+        started = {r: e for e in self.events if e.cause in (RUN, DISTILLATION) for r in e.runs}
         return next((started[run.id] for run in reversed(self.runs) if run.id in started), None)
 
     @cached_property

@@ -150,6 +150,14 @@ def test_history_runs_models_and_dashboard_agree_on_what_happened(place):
     assert {event.outcome for event in days} == outcomes
 
 
+def test_a_distillation_is_no_run_in_the_history(place):
+    _, teacher = place.run()
+    student = place.recorded.student(teacher, alone=True)
+    listed = [(each["cause"], each["models"]) for each in place.json("history")]
+    assert listed == [("run", [teacher]), ("distillation", [student])]
+    assert "distillation" in place.text("history.html")
+
+
 def test_a_model_that_a_person_trained_and_the_gate_rejected_is_for_review(place):
     place.run(blessed=False, reason="kid 0.3 exceeds 0.02", kid=0.3)
     text = place.text("index.html")

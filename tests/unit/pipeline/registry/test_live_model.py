@@ -243,14 +243,24 @@ def test_models_of_a_workspace_that_was_moved_are_found(served, tmp_path, monkey
     assert all(folder.is_relative_to(moved.folder) and folder.exists() for folder in folders)
 
 
-def test_a_copy_of_a_workspace_leaves_the_records_where_their_files_are(served, tmp_path):
+def test_a_copy_of_a_workspace_reads_nothing_in_its_original(served, tmp_path):
     place = served(1)
     copy = Workspace(tmp_path / "copy")
     shutil.copytree(place.workspace.folder, copy.folder)
     store = lineage.connect(copy.metadata)
-    before = [artifact.uri for artifact in store.get_artifacts()]
+    assert lineage.follow_move(store, copy.artifacts)
+    [model] = load_models(store, copy.serving)
+    assert model.folder.is_relative_to(copy.folder) and model.folder.exists()
     assert not lineage.follow_move(store, copy.artifacts)
-    assert [artifact.uri for artifact in store.get_artifacts()] == before
+
+
+def test_a_link_to_a_workspace_leaves_the_records_as_they_are(served, tmp_path):
+    place = served(1)
+    link = Workspace(tmp_path / "link")
+    link.folder.symlink_to(place.workspace.folder)
+    assert not lineage.follow_move(lineage.connect(link.metadata), link.artifacts)
+    [folder] = [model.folder for model in place.models().values()]
+    assert folder.is_relative_to(place.workspace.folder)
 
 
 def test_a_version_is_not_of_another_model_that_got_its_number_later(served):

@@ -18,6 +18,7 @@ from components.sample_evaluator import names as evaluator_names
 from pipeline.cli import main
 from pipeline.config.pipeline_config import load
 from pipeline.distillation.options import DistillOptions
+from pipeline.registry import lineage
 from pipeline.registry.lineage import Run
 from pipeline.results.summary import (
     BETTER,
@@ -28,11 +29,13 @@ from pipeline.results.summary import (
     print_evaluation,
     print_log,
     print_metrics,
+    print_model,
     print_student,
     print_summary,
     print_verdict,
 )
 from pipeline.workspace import Workspace
+from tests.recorded import Recorded
 
 
 @pytest.fixture
@@ -230,6 +233,25 @@ def of_student(tmp_path):
         return [line.rstrip() for line in console.file.getvalue().splitlines()]
 
     return make
+
+
+def test_a_live_student_is_not_taken_for_the_model_of_the_run(tmp_path):
+    workspace = Workspace(tmp_path / "workspace")
+    workspace.folder.mkdir()
+    recorded = Recorded(workspace.metadata, workspace.artifacts)
+    model = recorded.run()
+    student = recorded.student(model, blessed=False)
+    [run] = lineage.runs(lineage.connect(workspace.metadata))
+
+    def told():
+        console = Console(file=io.StringIO(), width=200)
+        print_model(console, run, workspace.serving / str(version), workspace)
+        return console.file.getvalue().strip()
+
+    version = recorded.push(model, workspace.serving)
+    assert told() == f"Model    {workspace.serving / str(version)}"
+    version = recorded.push(student, workspace.serving)
+    assert told() == f"Model    {workspace.serving / str(version)}, a student of it"
 
 
 def test_the_verdict_on_a_student_names_its_steps(of_student):

@@ -10,10 +10,12 @@ from dashboard_story import HOSTILE, record_everything
 from huggingface_hub import ModelCard
 
 from components.atomic_pusher import card
+from components.image_trainer.names import SERVING
 from pipeline.export.hub import lay_out
 from pipeline.export.new_folder import ExportError
 from pipeline.monitoring.model_card import write_after_promotion, write_missing
 from pipeline.workspace import Workspace
+from tests.recorded import write_model
 from trainer.names import METADATA, MODEL_CARD
 
 
@@ -137,6 +139,13 @@ def test_nothing_in_a_folder_is_replaced(story, version, tmp_path):
 def test_a_version_of_another_workspace_is_reported(version, tmp_path):
     with pytest.raises(ExportError, match=r"has no MODEL_CARD.md, .* --workspace"):
         lay_out(version, tmp_path / "hub", Workspace(tmp_path / "other"))
+    assert not (tmp_path / "hub").exists()
+
+
+def test_a_model_that_was_never_pushed_is_to_be_promoted(story, tmp_path):
+    never = write_model(story.workspace.artifacts / "Trainer" / "model" / "never" / SERVING)
+    with pytest.raises(ExportError, match="was never pushed: export the version that `iadb promo"):
+        lay_out(never, tmp_path / "hub", story.workspace)
     assert not (tmp_path / "hub").exists()
 
 
