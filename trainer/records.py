@@ -1,12 +1,21 @@
 """Files of serialized examples, and how an example becomes an image."""
 
+import contextlib
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import tensorflow as tf
 import tensorflow_transform as tft
 
+from trainer.common import exit_codes
+
 Preprocess = Callable[[tf.Tensor], dict[str, tf.Tensor]]
+
+
+class DamagedExamplesError(ValueError):
+    """A file of examples that is cut off or holds something else."""
+
+    exit_code = exit_codes.WORKSPACE
 
 
 def read_records(files: Sequence[str]) -> tf.data.Dataset:
@@ -17,6 +26,37 @@ def read_records(files: Sequence[str]) -> tf.data.Dataset:
 def count_records(files: Sequence[str]) -> int:
     """Counts the examples in the files by reading them."""
     return int(read_records(files).reduce(tf.constant(0, tf.int64), lambda n, _: n + 1).numpy())
+
+
+@contextlib.contextmanager
+def naming_damaged(files: Sequence[str]) -> Iterator[None]:
+    """Names the damaged one of files that are read inside, of which TensorFlow names none.
+
+    Args:
+        files: of splits, each in a folder of an artifact.
+
+    Raises:
+        DamagedExamplesError: one is damaged, or empty, which reads as if it had no examples.
+    """
+    for file in files:
+        if not tf.io.gfile.stat(file).length:
+            raise _damaged(file)
+    try:
+        yield
+    except tf.errors.DataLossError as error:
+        for file in files:
+            try:
+                count_records([file])
+            except tf.errors.DataLossError:
+                raise _damaged(file) from error
+        raise
+
+
+def _damaged(file: str) -> DamagedExamplesError:
+    artifact = file.rsplit("/", 2)[0]
+    return DamagedExamplesError(
+        f"{file} is damaged: remove {artifact}, which the next run then makes again"
+    )
 
 
 def fingerprint(files: Sequence[str]) -> str:

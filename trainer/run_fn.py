@@ -61,6 +61,7 @@ def run_fn(fn_args: "FnArgs") -> None:
         TooFewClassesError: the model is conditional, but the images have fewer than 2 labels.
         MisfitError: the weights of the teacher cannot be read, or are of another network.
         FolderInUseError: another process trains the same model on the same images.
+        DamagedExamplesError: a file of examples is damaged.
     """
     strategy = choose_strategy()  # before Transform's graph initializes TensorFlow's devices
     train_options, remark = resolve_precision(
@@ -73,14 +74,18 @@ def run_fn(fn_args: "FnArgs") -> None:
     sample = SampleOptions.model_validate(config["sample"])
     method = config.get("student")
     data = _training_data(fn_args, config, model_options.conditional, sample)
+    files = [*data.files, *data.sources]
     with phase("reading the examples"):
-        read = records.fingerprint([*data.files, *data.sources])
+        read = records.fingerprint(files)
     base = fn_args.base_model
     about_base = f"{base}/{METADATA}"
     of_base = records.fingerprint([about_base] if base and tf.io.gfile.exists(about_base) else [])
     key = state_key(config, read, of_base)
     state = f"{config['checkpoints']}/{key}"
-    with folder_locked(state, TRAINS) if is_chief(strategy) else nullcontext():
+    with (
+        folder_locked(state, TRAINS) if is_chief(strategy) else nullcontext(),
+        records.naming_damaged([*files, *data.held_out, *data.held_out_sources]),
+    ):
         trained = train(
             data,
             strategy,

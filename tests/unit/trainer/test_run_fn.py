@@ -17,7 +17,7 @@ from trainer.light.mark import read_mark
 from trainer.light.sampler import LightSampler, has_network
 from trainer.names import NETWORK
 from trainer.options import ModelOptions, SampleOptions, TrainOptions
-from trainer.records import fingerprint
+from trainer.records import DamagedExamplesError, fingerprint
 from trainer.run_fn import run_fn, state_key
 from trainer.serving import onnx_network
 
@@ -125,6 +125,18 @@ def resumed(trained, tmp_path):
     made.serving_model_dir = str(tmp_path / "model" / "Format-Serving")
     made.model_run_dir = str(tmp_path / "model_run")
     return made
+
+
+@pytest.mark.parametrize("damage", [lambda b: b[:-40], lambda b: b"", lambda b: b"\0" * len(b)])
+def test_a_damaged_file_of_examples_is_named_with_what_is_to_be_removed(fn_args, damage):
+    folder = Path(fn_args.train_files[0]).parent
+    shutil.copy(folder / "1.gz", folder / "0.gz")
+    (folder / "1.gz").write_bytes(damage((folder / "1.gz").read_bytes()))
+    with pytest.raises(DamagedExamplesError) as error:
+        run_fn(fn_args)
+    assert str(error.value) == (
+        f"{folder}/1.gz is damaged: remove {folder.parent}, which the next run then makes again"
+    )
 
 
 def test_sources_that_are_not_paired_are_read_from_splits_of_their_own(fn_args, monkeypatch):
