@@ -39,9 +39,8 @@ FASHION_NETWORK = {  # small enough for thousands of steps in ten minutes of one
     "norm_groups": 16,
 }
 
-EMOJI_NETWORK = {  # as in the preset emoji32
+CPU_NETWORK = {  # that images of 32x32 have without a configuration and a GPU
     "side": 32,
-    "image_channels": 3,
     "patch": 2,
     "prediction": "gaussian",
     "channels": (64, 128),
@@ -51,15 +50,15 @@ EMOJI_NETWORK = {  # as in the preset emoji32
     "attention_head_dim": 8,
     "norm_groups": 32,
 }
-EMOJI_PEER_NETWORK = {  # for peers without patches; a few more weights than ours
+CPU_PEER_NETWORK = {  # for peers without patches; a few more weights than ours
     "side": 32,
-    "image_channels": 3,
     "channels": (32, 96, 128),
     "blocks": 1,
     "attention": (False, False, True),  # at 8x8, as in ours
     "attention_head_dim": 8,
     "norm_groups": 16,
 }
+EMOJI_NETWORK = CPU_NETWORK | {"image_channels": 3}  # as in the preset emoji32
 EMOJI = {"emoji16": 16, "emoji32": 32}  # side in pixels
 
 

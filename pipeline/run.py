@@ -45,8 +45,8 @@ from trainer.light.gpus import VISIBLE
 from trainer.options import TrainOptions
 
 MOVED = (
-    "the workspace was moved: its nodes run once more, since they are cached by paths; a training "
-    "ends at once if its last checkpoint is there"
+    "the workspace was moved or copied: its nodes run once more, since they are cached by paths; a "
+    "training ends at once if its last checkpoint is there"
 )
 
 if TYPE_CHECKING:
