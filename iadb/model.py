@@ -55,7 +55,8 @@ def load(folder: str | os.PathLike[str]) -> "Model":
     """
     if "://" in str(folder):
         raise ValueError(f"{folder}: not a folder of this machine; copy the model to one")
-    folder = Path(os.path.expanduser(folder))
+    # Of now: a notebook may change its folder before the first call reads the model.
+    folder = Path(os.path.expanduser(folder)).absolute()
     if not folder.is_dir():
         raise ValueError(f"{folder}: no such folder; pass a workspace or the folder of a model")
     is_model = (folder / SAVED_MODEL).is_file()
@@ -164,11 +165,12 @@ class Model:
         Raises:
             ValueError: as of `sample`, or x0 has another shape or type.
         """
+        x0 = np.asarray(x0)
         self._check("transport", x0, nb_step=nb_step)
         label = self._known(label, len(x0))
-        if np.asarray(x0).dtype.kind != "f":
+        if x0.dtype.kind != "f":
             raise ValueError("expected x0 of type float; images become x0 by invert")
-        x1 = self._solve("transport", "x0", np.asarray(x0, np.float32), nb_step, label)
+        x1 = self._solve("transport", "x0", x0.astype(np.float32), nb_step, label)
         return to_uint8(x1)
 
     def invert(
@@ -184,6 +186,7 @@ class Model:
             ValueError: the sources are a condition of the model, its steps are fixed, it does not
                 know the label, takes fewer steps, or the images have another shape or type.
         """
+        images = np.asarray(images)
         self._check("invert", images, nb_step=nb_step)
         label = self._known(label, len(images))
         if self.metadata.get(FIXED_STEPS):
@@ -194,9 +197,9 @@ class Model:
                 f"{self!r} is a student that knows its own steps alone: invert with its teacher, "
                 f"{teacher}, or distill with distill.method=reflow"
             )
-        if np.asarray(images).dtype != np.uint8:
-            raise ValueError(f"expected images of type uint8, got {np.asarray(images).dtype}")
-        return self._solve("invert", "image", np.asarray(images), nb_step, label)
+        if images.dtype != np.uint8:
+            raise ValueError(f"expected images of type uint8, got {images.dtype}")
+        return self._solve("invert", "image", images, nb_step, label)
 
     def find_mark(
         self, images: np.ndarray, *, nb_step: int | None = None, label: Labels = ""
@@ -307,9 +310,9 @@ class Model:
         maps_back = name == "invert" and self._source and self._source.use == "map"
         if self._source and not maps_back:
             raise ValueError(f"{self!r} translates images: call translate, not {name}")
-        for what, number in (("count", count), ("nb_step", nb_step)):
-            if number is not None:
-                _check_number(what, number)
+        _check_number("count", count)
+        if nb_step is not None:
+            _check_number("nb_step", nb_step)
         if rows is not None and np.shape(rows)[1:] != self.shape:
             raise ValueError(
                 f"expected an array of shape {('N', *self.shape)}, got {np.shape(rows)}"
@@ -317,7 +320,7 @@ class Model:
 
     def _known(self, label: Labels, count: int) -> list[str]:
         """A label for each of so many images, as the model spells it."""
-        if label is None or isinstance(label, str):
+        if not isinstance(label, list | tuple | np.ndarray):
             return [known_label(self.folder, label)] * count
         if len(label) != count:
             raise ValueError(f"expected one label, or one for each of {count}, got {len(label)}")

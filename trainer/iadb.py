@@ -409,22 +409,23 @@ class IADBModel(CheckedModel):
             # By which Keras decides whether the loss is scaled.
             "dtype": keras.saving.serialize_keras_object(self.dtype_policy),
             "network": keras.saving.serialize_keras_object(self.network),
-            "rank": self.rank,
+            "rank": int(self.rank),
             "ema": self.ema and {"half_life": self.ema.half_life, "warmup": self.ema.warmup},
             "solver": solvers.to_names(self.solver),
-            "seed": self.seed,
+            "seed": int(self.seed),
             "alpha_density": self.alpha_density,
             "coupling": self.coupling,
             "paired": self.paired,
-            "nb_class": self.nb_class,
-            "label_dropout": self.label_dropout,
-            "guidance": self.guidance,
-            "nb_step": self.nb_step,
-            "source_channels": self.source_channels,
-            "pair_noise": self.pair_noise,
+            # Tensors are taken as well; as such, they would be saved and could not be loaded.
+            "nb_class": int(self.nb_class),
+            "label_dropout": float(self.label_dropout),
+            "guidance": float(self.guidance),
+            "nb_step": int(self.nb_step),
+            "source_channels": int(self.source_channels),
+            "pair_noise": float(self.pair_noise),
             "guide": self.guide and {"after": self.guide.after},
-            "autoguidance": self.autoguidance,
-            "autoguidance_interval": list(self.autoguidance_interval),
+            "autoguidance": float(self.autoguidance),
+            "autoguidance_interval": [float(alpha) for alpha in self.autoguidance_interval],
         }
 
     @classmethod

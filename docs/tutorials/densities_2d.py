@@ -102,13 +102,13 @@ def run(output: Path, steps: int, nb_point: int = 3000) -> dict[str, float]:
         The distances to the target of `source`, of `mapped`, and of other points of the `target`
         itself, a lower bound.
     """
+    output.mkdir(parents=True, exist_ok=True)  # now, and not after the training
     model = train(steps)
     x0, x1 = ring(nb_point, seed=1), moons(nb_point, seed=1)
     mapped, trajectory = model.sample_iadb(tf.constant(x0), nb_step=NB_STEP)
 
     angles = np.arctan2(x0[:, 1], x0[:, 0]) / (2 * np.pi)
     colors = [tuple(round(255 * c) for c in colorsys.hsv_to_rgb(a % 1, 0.8, 0.8)) for a in angles]
-    output.mkdir(parents=True, exist_ok=True)
     side_by_side(
         [
             scatter(x0, colors, "source"),
@@ -131,7 +131,10 @@ def run(output: Path, steps: int, nb_point: int = 3000) -> dict[str, float]:
 
 @click.command()
 @click.option(
-    "--output", default="densities", type=click.Path(path_type=Path), help="Output folder."
+    "--output",
+    default="densities",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Output folder.",
 )
 @click.option("--steps", default=8000, type=click.IntRange(1), help="Training steps.")
 def main(output: Path, steps: int) -> None:

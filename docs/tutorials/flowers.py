@@ -73,6 +73,7 @@ def augment(x1: tf.Tensor, seed: tf.Tensor, options: TrainOptions) -> dict[str, 
 
 def run(config: PipelineConfig, data: Path, output: Path, count: int = 16) -> None:
     """Trains on a folder of images and writes the trajectories of `count` samples as a GIF."""
+    output.parent.mkdir(parents=True, exist_ok=True)  # now, and not after the training
     images = batches(read_images(data, config.data), config)
     train, _ = resolve_precision(config.train, tf.distribute.get_strategy())
     model = build_model(config.model, train, config.sample, config.data.shape)
@@ -97,7 +98,12 @@ def run(config: PipelineConfig, data: Path, output: Path, count: int = 16) -> No
 @click.option(
     "--steps", type=click.IntRange(2), help="Training steps; by default those of the preset."
 )
-@click.option("--output", default="flowers.gif", show_default=True, type=click.Path(path_type=Path))
+@click.option(
+    "--output",
+    default="flowers.gif",
+    show_default=True,
+    type=click.Path(dir_okay=False, writable=True, path_type=Path),
+)
 def main(preset: str, data: Path, steps: int | None, output: Path) -> None:
     """Train on the images of a folder and write the trajectory from noise to images as a GIF."""
     run(load(preset, overrides=[f"train.steps={steps}"] if steps else ()), data, output)

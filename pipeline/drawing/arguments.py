@@ -90,6 +90,7 @@ def within_limits(model: Path, nb_step: int | None, batch_size: int) -> tuple[in
     metadata = read_metadata(model, "nb_step")
     if nb_step is None or metadata.get(FIXED_STEPS):
         nb_step = metadata["nb_step"]
+    nb_step = int(nb_step)  # those of NumPy may be too small for what limits multiply
     if "limits" in metadata:
         limits = LimitOptions.model_validate(metadata["limits"])
         batch_size = limit_batch(model, limits, nb_step, batch_size)

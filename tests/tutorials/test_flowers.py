@@ -59,6 +59,18 @@ def test_the_command_takes_a_preset_and_steps(
     assert len(list(frames(gif))) == load(preset).sample.nb_step + 1
 
 
+def test_the_folder_of_the_way_is_made_before_the_training(tutorial, digits_folder, tmp_path):
+    flowers, gif = tutorial("flowers"), tmp_path / "ways" / "way.gif"
+
+    def build(*_):
+        assert gif.parent.is_dir()
+        raise KeyboardInterrupt
+
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(flowers, "build_model", build)
+        flowers.run(load("digits", overrides=SMALL), digits_folder, gif)
+
+
 @pytest.mark.parametrize("preset", ["flowers102", "emoji"])
 def test_images_of_any_size_become_batches(tutorial, tmp_path, preset):
     for size in ((80, 100), (300, 200)):

@@ -1,5 +1,6 @@
 """Checks what users pass to a model, which TensorFlow would broadcast, truncate or trace."""
 
+import os
 from typing import Any
 
 import tensorflow as tf
@@ -54,6 +55,15 @@ def to_labels(values: Any, x: tf.Tensor, nb_class: int) -> tf.Tensor:
             wrong = low if low < 0 else high
             raise ValueError(f"label {wrong} is beyond 0 to {nb_class}, which stands for no label")
     return tf.cast(label, tf.int64)
+
+
+def check_format(file: str | os.PathLike[str]) -> None:
+    """Raises a ValueError if a model would be saved as .h5, whose format has no average."""
+    if os.fspath(file).endswith((".h5", ".hdf5")):
+        raise ValueError(
+            f"{os.fspath(file)}: save the model as .keras, or its weights alone by save_weights as "
+            ".weights.h5"
+        )
 
 
 def check_steps(nb_step: Any) -> None:

@@ -1,5 +1,6 @@
 """A Keras model that maps x0 to x1 by the ODE of its network."""
 
+import os
 from typing import TYPE_CHECKING, Any
 
 import keras
@@ -7,7 +8,7 @@ import tensorflow as tf
 
 from trainer.ode import solvers
 from trainer.ode.any_size import call_for_any_size
-from trainer.ode.arguments import check_steps, to_float, to_labels
+from trainer.ode.arguments import check_format, check_steps, to_float, to_labels
 from trainer.ode.guidance import WHOLE, Interval
 from trainer.ode.runge_kutta import VectorField
 from trainer.vector_field import autoguided, vector_field
@@ -142,6 +143,15 @@ class SamplingModel(keras.Model):
         x0, label, source = (parts.get(key) for key in INPUTS)
         return self.transport(x0, self.nb_step, label, source)
 
+    def save(self, filepath: str | os.PathLike[str], *args: Any, **kwargs: Any) -> None:
+        """Saves the model as keras.Model.save does.
+
+        Raises:
+            ValueError: the file is an .h5, whose format has no place for the average.
+        """
+        check_format(filepath)
+        super().save(filepath, *args, **kwargs)
+
     def export(self, *_: Any, **__: Any) -> None:
         """Rejects what Keras would write: a model that is called, which this one is not.
 
@@ -172,6 +182,7 @@ class SamplingModel(keras.Model):
             )
         check_steps(nb_step)
         rows = [to_float("x0", x0)]
+        no_rows = tf.executing_eagerly() and not len(rows[0])
         if self.nb_class:
             label = self.nb_class if label is None else label
             rows.append(to_labels(label, rows[0], self.nb_class))
@@ -182,6 +193,8 @@ class SamplingModel(keras.Model):
                     f"source has the shape {rows[-1].shape}, but x0 has {rows[0].shape}: pass one "
                     "for each row, of the same sides"
                 )
+        if no_rows:  # which convolutions do not take
+            return rows[0] if axis == 0 else tf.zeros([int(nb_step) + 1, *rows[0].shape])
         return call_for_any_size(function, tf.cast(nb_step, tf.int32), rows, axis)
 
     def _end(self, nb_step: tf.Tensor, x0: tf.Tensor, *conditions: tf.Tensor) -> tf.Tensor:

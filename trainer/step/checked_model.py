@@ -5,6 +5,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from trainer.ode.arguments import check_format
 from trainer.ode.sampling import SamplingModel
 from trainer.step.batches import (
     ScaleWarning,
@@ -33,7 +34,8 @@ class CheckedModel(SamplingModel):
         Raises:
             ValueError: the model was compiled with a loss or metrics, or images are weighted, which
                 would have no effect; or a label is beyond those of the network; or the network has
-                no weights yet, as one that is subclassed before it is called.
+                no weights yet, as one that is subclassed before it is called; or a checkpoint
+                would be an .h5.
             tf.errors.InvalidArgumentError: a label or an alpha in a dataset is beyond its limits.
         """
         reject_weights(kwargs)
@@ -45,9 +47,12 @@ class CheckedModel(SamplingModel):
             images = self._checked(images, y)
             kwargs["validation_data"] = images if y is None else (images, y)
         callbacks = kwargs.get("callbacks")
+        given = callbacks if isinstance(callbacks, list | tuple) else [callbacks]
+        for each in given:
+            if isinstance(each, keras.callbacks.ModelCheckpoint) and not each.save_weights_only:
+                check_format(each.filepath)  # now, and not after an epoch
         is_open = len(args) <= CALLBACKS and not isinstance(callbacks, keras.callbacks.CallbackList)
         if isinstance(x, tf.data.Dataset) and is_open:  # to one more
-            given = callbacks if isinstance(callbacks, list | tuple) else [callbacks]
             kwargs["callbacks"] = [*(each for each in given if each), ScaleWarning()]
         return super().fit(x, *args, **kwargs)
 

@@ -17,5 +17,9 @@ def frozen_copy(network: keras.Model, use: str) -> keras.Model:
         raise ValueError(f"the network has no weights yet: call it once before its {use} is made")
     copy = keras.models.clone_model(network)
     copy.set_weights(network.get_weights())
+    for layer in copy._flatten_layers():
+        # One that was adapted, such as Normalization, computes from its weights only after this.
+        if hasattr(layer, "finalize_state"):
+            layer.finalize_state()
     copy.trainable = False
     return copy

@@ -58,7 +58,7 @@ def test_the_folder_of_versions_stands_for_its_newest(workspace, monkeypatch):
     ("name", "message"),
     [
         (".", "no model in .*; `iadb run` pushes one"),
-        ("serving", "no model in serving; `iadb run` pushes one"),
+        ("serving", "no model in .*serving; `iadb run` pushes one"),
         ("~nobody-such/model", "model: no such folder"),
         ("missing", "missing: no such folder; pass a workspace or the folder of a model"),
         ("file", "file: no such folder; pass a workspace or the folder of a model"),
@@ -96,10 +96,32 @@ def test_each_image_may_have_a_label_of_its_own(model):
 def test_counts_of_numpy_are_counts(model):
     assert len(model.sample(np.uint8(3), seed=254)) == 3
     np.testing.assert_array_equal(model.noise(np.int32(2), seed=2**31), model.noise(2, seed=2**31))
+    assert len(model.sample(2, nb_step=np.int8(3))) == 2
     with pytest.raises(ValueError, match="count=-1: expected a whole number of at least 1"):
         model.noise(-1)
     with pytest.raises(ValueError, match=r"count=2.5: expected a whole number of at least 1"):
         model.noise(2.5)
+    with pytest.raises(ValueError, match=r"count=None: expected a whole number of at least 1"):
+        model.sample(None)
+
+
+@pytest.mark.parametrize("label", [0, b"cat", {"cat", "dog"}])
+def test_a_label_that_is_no_text_and_no_list_is_refused(model, label):
+    with pytest.raises(ValueError, match="expected the name of a class, as text"):
+        model.sample(2, label=label)
+
+
+@pytest.mark.parametrize("name", ["transport", "invert"])
+def test_nothing_in_place_of_an_array_is_refused(model, name):
+    with pytest.raises(ValueError, match=r"expected an array of shape \('N', 8, 8, 3\), got \(\)"):
+        getattr(model, name)(None)
+
+
+def test_a_model_is_read_where_it_was_when_it_was_opened(workspace, tmp_path, monkeypatch):
+    monkeypatch.chdir(workspace)
+    opened = iadb.load("serving/1")
+    monkeypatch.chdir(tmp_path)
+    assert len(opened.sample(1)) == 1
 
 
 @pytest.mark.parametrize(

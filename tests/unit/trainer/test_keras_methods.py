@@ -18,6 +18,7 @@ from trainer.ode.tableaus import TABLEAUS
 from trainer.optimizers.adam import FusedAdam
 from trainer.optimizers.muon import ConvolutionalMuon
 from trainer.step.ema import ExponentialMovingAverage
+from trainer.step.guiding import GuidingNetwork
 
 
 def points(n=256, center=3.0, seed=0):
@@ -746,6 +747,16 @@ def test_an_average_takes_over_weights_that_are_no_fractions():
     for average, weight in zip(model.ema_network.weights, network.weights, strict=True):
         if not weight.trainable:
             np.testing.assert_array_equal(average, weight)
+
+
+def test_an_average_and_a_guide_compute_as_the_network_that_they_are_made_of():
+    normal = keras.layers.Normalization()
+    normal.adapt(100 + 10 * points(64))
+    x, alpha = keras.Input((2,)), keras.Input(())
+    network = keras.Model([x, alpha], keras.layers.Dense(2)(keras.Sequential([normal])(x)))
+    inputs = [100 + 10 * points(4), np.zeros(4, "float32")]
+    for copy in (ExponentialMovingAverage(network, 500, 0.05), GuidingNetwork(network, 1)):
+        np.testing.assert_allclose(copy.network(inputs), network(inputs), rtol=1e-6)
 
 
 def test_points_are_at_the_steps_of_the_model_when_keras_runs_several_at_once(tmp_path):

@@ -79,6 +79,15 @@ def test_rows_keep_their_order_however_a_batch_is_split(model, nb):
     np.testing.assert_allclose(model.transport(points(nb), nb_step=4), x1, rtol=1e-6)
 
 
+def test_no_rows_become_none(model):
+    x, alpha = keras.Input([4, 4, 1]), keras.Input([])
+    images = IADBModel(keras.Model([x, alpha], keras.layers.Conv2D(1, 3, padding="same")(x)))
+    for each, x0 in ((model, points(3)), (images, tf.zeros([3, 4, 4, 1]))):
+        assert each.transport(x0[:0], 2).shape == [0, *x0.shape[1:]]
+        x1, states = each.sample_iadb(x0[:0], 2)
+        assert (x1.shape, states.shape) == ([0, *x0.shape[1:]], [3, 0, *x0.shape[1:]])
+
+
 def test_samples_can_be_drawn_inside_a_graph(model):
     @tf.function(input_signature=[tf.TensorSpec([None, 2])])
     def draw(x0):

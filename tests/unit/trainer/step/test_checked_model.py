@@ -75,6 +75,27 @@ def test_a_dictionary_in_a_tuple_is_checked_as_one_without(model):
         model.fit(pairs, verbose=0)
 
 
+def test_a_format_without_a_place_for_the_average_is_refused_before_a_training(tmp_path):
+    network = build_mlp(2, width=8, depth=1)
+    model = compiled(network, ema=ExponentialMovingAverage(network, 500, 0.05))
+    file = tmp_path / "model.h5"
+    with pytest.raises(ValueError, match=r"model.h5: save the model as .keras"):
+        model.fit(POINTS, verbose=0, callbacks=[keras.callbacks.ModelCheckpoint(file)])
+    with pytest.raises(ValueError, match=r"model.hdf5: save the model as .keras"):
+        model.save(tmp_path / "model.hdf5")
+    assert model.step == 0
+    weights = keras.callbacks.ModelCheckpoint(tmp_path / "1.weights.h5", save_weights_only=True)
+    model.fit(POINTS, verbose=0, callbacks=weights)
+    assert (tmp_path / "1.weights.h5").exists()
+
+
+def test_a_model_whose_choices_are_tensors_is_saved_and_loaded(tmp_path):
+    model = compiled(nb_step=tf.constant(4), pair_noise=tf.constant(0.25))
+    model.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    assert (loaded.nb_step, loaded.pair_noise) == (4, 0.25)
+
+
 def test_an_alpha_that_is_no_number_is_refused(model):
     with pytest.raises(ValueError, match=r"alpha nan is beyond 0 to 1"):
         model.fit({"x1": POINTS, "alpha": np.full(8, np.nan, "float32")}, verbose=0)
