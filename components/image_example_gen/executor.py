@@ -107,7 +107,7 @@ class Executor(BeamExecutor):
             fingerprint=found,
         )
         reports.check_sources(report, images.sources)
-        remarks = reports.remarks(report, artifact.uri, duplicates=True)
+        remarks = reports.remarks(report, artifact.uri, duplicates=reports.SEEN)
         if unpaired:
             source_window = parse_window(exec_properties[names.SOURCE_WINDOW])
             _set_spans(artifact, names.SOURCE_SPANS, source_window)

@@ -27,6 +27,12 @@ OMITTED = "omitted"
 NEAR_DUPLICATES = "near_duplicates"  # their counts are:
 IMAGES, GROUPS, SEPARATED = "images", "groups", "separated"
 MANY_NEAR_DUPLICATES = 0.25  # of the images; grouping them is not meant for so many
+# What many duplicates lead to.
+SEEN = (
+    "which are seen, and count in the verdict, more often than planned: remove them, or see that "
+    "train.augment is 0.15"
+)
+COMPARED = "some of which count several times in what is compared: remove them"
 MANY_DUPLICATES = 0.25  # of the images, from which the others are seen much more often than planned
 MAX_REJECTED_FILES = 10_000  # listed in the report; all are counted
 IN_CONFIGURATION = "in data.source"  # where the folder of sources is named
@@ -84,12 +90,12 @@ def make_report(
 
 
 def remarks(
-    report: dict, folder: str = "", *, near_duplicates: bool = True, duplicates: bool = False
+    report: dict, folder: str = "", *, near_duplicates: bool = True, duplicates: str = ""
 ) -> list[str]:
     """Returns lines about unusual images and skipped files, the most important first.
 
-    With the folder of the artifact, they name the page of near-duplicates in it. These, and in
-    images to learn from `duplicates`, are what a training should know of.
+    With the folder of the artifact, they name the page of near-duplicates in it, which a training
+    should know of. `duplicates` says what many of them lead to: SEEN or COMPARED; empty: nothing.
     """
     pictures = unread(report["skipped"])
     others = {ending: n for ending, n in report["skipped"].items() if ending not in pictures}
@@ -102,7 +108,7 @@ def remarks(
         lines.append(f"{near}: {page}" if folder else near)
         lines += _warn_of_grouping(counts, report[names.ACCEPTED])
     if duplicates:
-        lines += _describe_duplicates(report)
+        lines += _describe_duplicates(report, duplicates)
     lines += [f"{n:,} of the accepted images: {note}" for note, n in report["notes"].items()]
     if others:
         lines.append(f"ignored: {describe_endings(others)}")
@@ -213,14 +219,13 @@ def _check_differ(copies: int, report: dict, sources: str, images: str, where: s
         )
 
 
-def _describe_duplicates(report: dict) -> list[str]:
+def _describe_duplicates(report: dict, consequence: str) -> list[str]:
     accepted, duplicates = report[names.ACCEPTED], report.get(names.DUPLICATES, 0)
     if duplicates < MANY_DUPLICATES * max(accepted, 1):
         return []
     different = quantity(accepted - duplicates, "different image")
     return [
-        f"{duplicates:,} of {accepted:,} images are duplicates of the {different}, which are seen "
-        "more often than planned: remove them, or see that train.augment is 0.15"
+        f"{duplicates:,} of {accepted:,} images are duplicates of the {different}, {consequence}"
     ]
 
 
@@ -300,6 +305,8 @@ def _empty_split(split: str, report: dict, options: ImageOptions) -> str:
         grouped += f" ({alike:,} look alike)"
         other_way = ", or set near_duplicates to warn"
     images, copies = report[names.ACCEPTED], report[names.DUPLICATES]
+    if images - copies == 1 < images:
+        return f"no image is in the {split} split: all {images:,} are the same picture; add others"
     are = "is" if images == 1 else "are"
     but = f", of which {copies:,} {'is a copy' if copies == 1 else 'are copies'} of others,"
     return (

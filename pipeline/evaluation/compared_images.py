@@ -182,7 +182,8 @@ class ComparedImages:
             )
         for name, report in reports.items():
             folder = sets[name].folder
-            for remark in image_reports.remarks(report, near_duplicates=False):
+            compared = image_reports.COMPARED if name in (REAL, TRAINING) else ""
+            for remark in image_reports.remarks(report, near_duplicates=False, duplicates=compared):
                 yield f"{folder}: {remark}"
             if report["rejected"]:
                 (path, reason), *more = report["rejected_files"]

@@ -8,7 +8,7 @@ from statistics import median
 from pipeline.config.pipeline_config import PipelineConfig
 from pipeline.config.sections import DataConfig
 from pipeline.pictures.check import ROUNDING, warn_of_rejected
-from pipeline.pictures.choose import choose_network
+from pipeline.pictures.choose import PER_CLASS, choose_network
 from pipeline.pictures.machine import Machine
 from pipeline.pictures.seen import Pictures
 from trainer.common.resolution import from_sides
@@ -18,6 +18,7 @@ LEAST_KEPT = 0.6  # of the area of a picture, without a remark
 MANY_CUT = 0.1  # share of the pictures that may keep less, without a remark
 BY_CLASS = "samples are drawn by class; without classes: --set model.conditional=false"
 CLASSES = "to draw images of one class, by the name of its folder: --set model.conditional=true"
+NUMBERED = "if the folders with numbers for names are classes: --set model.conditional=true"
 SPLITS = "folders of splits are read together, and images are held out anew"
 MULTIPLE = 16  # of pixels: sides to which networks fit well
 SURE = 2  # standard errors of a share
@@ -49,7 +50,12 @@ def say_what_folders_are(pictures: Pictures, config: PipelineConfig) -> list[str
             packed = "without the one around them: tar -C FOLDER"
             return [f"{about}, pack them {printable(packed.replace('FOLDER', shlex.quote(inner)))}"]
         return [f"{about}: --data {printable(shlex.quote(os.path.join(folder, inner)))}"]
-    return [CLASSES] if pictures.have_classes and len(pictures.kinds) > 1 else []
+    if not pictures.have_classes:
+        return []
+    if len(pictures.kinds) > 1:
+        return [CLASSES]
+    numbered = [count for count in pictures.numbered.values() if count >= PER_CLASS]
+    return [NUMBERED] if len(numbered) > 1 else []
 
 
 def _to_read(folder: str, name: str) -> str:

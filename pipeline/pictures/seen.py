@@ -127,6 +127,13 @@ class Pictures:
         return self.classes if self.labeled else kinds_among(self.classes)
 
     @property
+    def numbered(self) -> Mapping[str, int]:
+        """Those of their classes whose folders have numbers for names, which may mean anything."""
+        if self.labeled:
+            return {}
+        return {n: k for n, k in self.classes.items() if n.isdecimal() and not YEAR.fullmatch(n)}
+
+    @property
     def usable(self) -> int:
         """An estimate of the number of images, without those that cannot be read."""
         return round(self.files * self.readable)

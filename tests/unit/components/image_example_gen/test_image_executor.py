@@ -325,9 +325,13 @@ def test_an_empty_split_is_an_error_with_a_remedy(tmp_path, run_executor, noise)
         run_executor(folder)
     for name in ("y", "z"):
         noise(0).save(folder / f"{name}.png")
-    copies = "3 images, of which 2 are copies of others, are too few for eval_percent 20; add"
-    with pytest.raises(ImageDataError, match=copies):
+    same = "no image is in the (eval|train) split: all 3 are the same picture; add others"
+    with pytest.raises(ImageDataError, match=same):
         run_executor(folder)
+    noise(1).save(folder / "1.png")
+    copies = "4 images, of which 2 are copies of others, are too few for eval_percent 1; add"
+    with pytest.raises(ImageDataError, match=copies):
+        run_executor(folder, eval_percent=1)
 
 
 def test_a_missing_folder_is_a_one_line_error(tmp_path, run_executor):

@@ -1,5 +1,7 @@
 """What an evaluation says of the images that it compares, by real folders of images."""
 
+import shutil
+
 import apache_beam as beam
 import numpy as np
 import pytest
@@ -54,6 +56,20 @@ def test_groups_that_are_made_anew_are_warned_of(place):
     said = described(place, by_training, real=place / "real", training=None)
     assert "warning: 40 groups of near-duplicates were made anew; where the training" in said
     assert "data.near_duplicates=off" not in said
+
+
+def test_copies_that_count_several_times_are_named(place):
+    save(place / "real", range(1000, 1300, 10))
+    save(place / "train", range(1400, 1600, 10))
+    for copy in range(12):
+        shutil.copy(place / "train" / "1400.png", place / "train" / f"copy{copy}.png")
+        shutil.copy(place / "other" / "100.png", place / "other" / f"copy{copy}.png")
+    said = described(place, None, real=place / "real", training=place / "train")
+    assert said.count("duplicates") == 1
+    assert (
+        f"{place / 'train'}: 12 of 32 images are duplicates of the 20 different images, some of "
+        "which count several times in what is compared: remove them"
+    ) in said
 
 
 def test_pictures_that_are_not_read_are_named(place):

@@ -183,6 +183,25 @@ def test_folders_that_are_no_classes_are_not_offered_as_such(place):
     assert "model.conditional=true" not in place.run()[1]
 
 
+@pytest.mark.parametrize(
+    ("folders", "is_said"),
+    [
+        (("00000", "00001"), True),  # of traffic signs
+        (("10", "20", "50"), True),  # of banknotes
+        (("2023", "2024"), False),
+        (("batch_1", "batch_2"), False),
+    ],
+)
+def test_folders_with_numbers_for_names_may_be_classes(place, folders, is_said):
+    text = "if the folders with numbers for names are classes: --set model.conditional=true"
+    fill(place.images, 200)
+    sort_into(place, *folders)
+    config, said = place.run()
+    assert (text in said.splitlines(), config.model.conditional) == (is_said, False)
+    place.workspace.chosen.unlink()
+    assert text not in place.run("model.conditional=true")[1]
+
+
 def test_a_folder_around_those_of_classes_is_named(place):
     sort_into(place, "cat", "dog")
     inner = sorted(place.images.iterdir())
