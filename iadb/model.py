@@ -1,28 +1,24 @@
 """A pushed model: images from seeds, from noise, from other images, and back."""
 
-import io
-import operator
 import os
 from collections.abc import Sequence
 from functools import cached_property
-from numbers import Integral
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from components.atomic_pusher.versions import SAVED_MODEL, TEACHER_NOTE
-from components.image_example_gen.errors import RejectedImage
+from iadb.arc import arc
+from iadb.arguments import Labels, check_number, known_labels, seeds_from
+from iadb.sources import read_result, read_source
 from pipeline.drawing.arguments import known_label, within_limits
 from pipeline.drawing.draw import Draw, draw_samples, draw_trajectories, load_drawing
 from pipeline.registry import serving
 from pipeline.translation.files import ROW
 from pipeline.translation.model import LoadedModel, find_source
-from pipeline.translation.requests import to_request
 from pipeline.workspace import Workspace
 from trainer.common import exit_codes
-from trainer.common.image_grid import encode_png
 from trainer.light.mark import read_mark
 from trainer.light.noise import noise_from_seeds
 from trainer.light.sampler import to_uint8
@@ -30,10 +26,7 @@ from trainer.limit_options import LimitOptions
 from trainer.names import FIXED_STEPS, TEACHER
 from trainer.serving.model_error import reason
 
-PARALLEL = 1e-4  # radians: below, an arc is a line
 FLOAT_BATCH = 64  # images that are transported or inverted at a time
-LEAST_SEED, LAST_SEED = -(2**63), 2**63 - 1  # int64, as models take them
-Labels = str | Sequence[str]  # of all images, or one for each
 INVERSION_STEPS = 32  # at least, to find a mark: a student's few lead back to another x0
 
 
@@ -118,9 +111,9 @@ class Model:
         """
         self._check("sample", count=count, nb_step=nb_step)
         if label is not None:
-            label = self._known(label, count)
+            label = known_labels(self.folder, label, count)
         return draw_samples(
-            self.folder, _seeds(seed, count), nb_step, label=label, draw=self._generate
+            self.folder, seeds_from(seed, count), nb_step, label=label, draw=self._generate
         )
 
     def trajectory(
@@ -140,9 +133,9 @@ class Model:
         """
         self._check("trajectory", count=count, nb_step=nb_step)
         if label is not None:
-            label = self._known(label, count)
+            label = known_labels(self.folder, label, count)
         return draw_trajectories(
-            self.folder, _seeds(seed, count), nb_step, label=label, draw=self._trajectory
+            self.folder, seeds_from(seed, count), nb_step, label=label, draw=self._trajectory
         )
 
     def noise(self, count: int = 1, *, seed: int = 0) -> np.ndarray:
@@ -151,8 +144,8 @@ class Model:
         Raises:
             ValueError: a seed is no int64, or count is no whole number of at least 1.
         """
-        _check_number("count", count)
-        seeds = np.array(_seeds(seed, count), np.int64)
+        check_number("count", count)
+        seeds = np.array(seeds_from(seed, count), np.int64)
         return noise_from_seeds(seeds, self.shape, self._mark)
 
     def transport(
@@ -167,7 +160,7 @@ class Model:
         """
         x0 = np.asarray(x0)
         self._check("transport", x0, nb_step=nb_step)
-        label = self._known(label, len(x0))
+        label = known_labels(self.folder, label, len(x0))
         if x0.dtype.kind != "f":
             raise ValueError("expected x0 of type float; images become x0 by invert")
         x1 = self._solve("transport", "x0", x0.astype(np.float32), nb_step, label)
@@ -188,7 +181,7 @@ class Model:
         """
         images = np.asarray(images)
         self._check("invert", images, nb_step=nb_step)
-        label = self._known(label, len(images))
+        label = known_labels(self.folder, label, len(images))
         if self.metadata.get(FIXED_STEPS):
             number, path = self.metadata.get(TEACHER_NOTE), self.metadata.get(TEACHER)
             # The path is that of the training, which may be gone, or of another machine.
@@ -260,7 +253,7 @@ class Model:
         ]
         for end in ends:
             self._check("interpolate", end[np.newaxis], count=count)
-        return self.transport(_arc(*ends, count), nb_step=nb_step, label=label)
+        return self.transport(arc(*ends, count), nb_step=nb_step, label=label)
 
     def translate(
         self,
@@ -289,11 +282,11 @@ class Model:
         if isinstance(images, str | bytes | os.PathLike):
             raise ValueError(f"expected a list of images, got one {type(images).__name__}")
         label = known_label(self.folder, label)
-        _seeds(seed, len(images))
-        files = [_read(image, row, self.shape) for row, image in enumerate(images)]
+        seeds_from(seed, len(images))
+        files = [read_source(image, row, self.shape) for row, image in enumerate(images)]
         size = self._limits.images
         results = [
-            _pixels(result, self.shape)
+            read_result(result, self.shape)
             for start in range(0, len(files), size)
             for result in self._translate(files[start : start + size], start, seed, label)
         ]
@@ -310,21 +303,13 @@ class Model:
         maps_back = name == "invert" and self._source and self._source.use == "map"
         if self._source and not maps_back:
             raise ValueError(f"{self!r} translates images: call translate, not {name}")
-        _check_number("count", count)
+        check_number("count", count)
         if nb_step is not None:
-            _check_number("nb_step", nb_step)
+            check_number("nb_step", nb_step)
         if rows is not None and np.shape(rows)[1:] != self.shape:
             raise ValueError(
                 f"expected an array of shape {('N', *self.shape)}, got {np.shape(rows)}"
             )
-
-    def _known(self, label: Labels, count: int) -> list[str]:
-        """A label for each of so many images, as the model spells it."""
-        if not isinstance(label, list | tuple | np.ndarray):
-            return [known_label(self.folder, label)] * count
-        if len(label) != count:
-            raise ValueError(f"expected one label, or one for each of {count}, got {len(label)}")
-        return [known_label(self.folder, each) for each in label]
 
     def _solve(
         self,
@@ -368,26 +353,6 @@ class Model:
         return LoadedModel(self.folder)
 
 
-def _check_number(name: str, number: int) -> None:
-    if not (isinstance(number, Integral) and number >= 1):
-        raise ValueError(f"{name}={number!r}: expected a whole number of at least 1")
-
-
-def _seeds(first: int, count: int) -> range:
-    """The seeds of so many images."""
-    try:
-        first, count = operator.index(first), operator.index(count)  # those of NumPy wrap around
-    except TypeError:
-        raise ValueError(f"seed={first!r}: expected a whole number") from None
-    seeds = range(first, first + count)
-    if seeds and not LEAST_SEED <= seeds[0] <= seeds[-1] <= LAST_SEED:
-        raise ValueError(
-            f"seed={first}: expected seeds from {LEAST_SEED} to {LAST_SEED}, got {seeds[0]} to "
-            f"{seeds[-1]}"
-        )
-    return seeds
-
-
 def _call(model: LoadedModel, signature: str, inputs: dict[str, Any]) -> np.ndarray:
     import tensorflow as tf
 
@@ -395,37 +360,3 @@ def _call(model: LoadedModel, signature: str, inputs: dict[str, Any]) -> np.ndar
         return model.call(signature, inputs)
     except tf.errors.InvalidArgumentError as error:
         raise ValueError(reason(error.message)) from None
-
-
-def _arc(first: np.ndarray, last: np.ndarray, count: int) -> np.ndarray:
-    """`count` points on the arc between two, spherical linear interpolation."""
-    share = np.linspace(0, 1, count)[:, None, None, None]
-    norms = np.linalg.norm(first) * np.linalg.norm(last)
-    angle = np.arccos(np.clip(np.sum(first * last) / max(norms, 1e-12), -1, 1))
-    if angle < PARALLEL or np.pi - angle < PARALLEL:
-        return ((1 - share) * first + share * last).astype(np.float32)
-    weights = np.sin((1 - share) * angle), np.sin(share * angle)
-    return ((weights[0] * first + weights[1] * last) / np.sin(angle)).astype(np.float32)
-
-
-def _read(
-    image: str | os.PathLike[str] | bytes | np.ndarray, row: int, shape: tuple[int, int, int]
-) -> bytes:
-    if isinstance(image, np.ndarray):
-        is_image = image.ndim == 3 and image.size > 0 and image.shape[2] in (1, 3, 4)
-        if image.dtype != np.uint8 or not is_image:
-            raise ValueError(
-                "expected images of type uint8 and shape (height, width, C), with C 1, 3 or 4, got "
-                f"{image.dtype} {image.shape}"
-            )
-        image = encode_png(image)
-    content = image if isinstance(image, bytes) else Path(image).read_bytes()
-    try:
-        return to_request(content, shape)
-    except RejectedImage as reason:
-        raise ValueError(f"images, row {row}: {reason}") from None
-
-
-def _pixels(png: bytes, shape: tuple[int, int, int]) -> np.ndarray:
-    with Image.open(io.BytesIO(png)) as image:
-        return np.asarray(image).reshape(shape)

@@ -213,15 +213,6 @@ def test_the_way_between_two_seeds_has_their_samples_at_its_ends(model):
     np.testing.assert_array_equal(between, way)
 
 
-def test_noise_on_the_way_is_as_strong_as_at_its_ends():
-    from iadb.model import _arc
-
-    first, last = np.random.default_rng(0).normal(size=(2, 16, 16, 3)).astype(np.float32)
-    norms = np.linalg.norm(_arc(first, last, 5).reshape(5, -1), axis=1)
-    np.testing.assert_allclose(norms, norms.mean(), rtol=0.05)
-    np.testing.assert_allclose(_arc(first, first, 3), [first] * 3)
-
-
 def test_images_of_any_size_and_files_are_translated(translator, tmp_path):
     image = np.random.default_rng(0).integers(0, 256, (20, 24, 3), np.uint8)
     (tmp_path / "image.png").write_bytes(encode_png(image))
