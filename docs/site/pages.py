@@ -84,11 +84,26 @@ def _rows(
         kind = _kind(definitions, schema)
         shown = "" if default is None else f", default `{json.dumps(default)}`"
         yield f"`{key}`<br>{kind}{shown}", _sentence(schema.get("description", ""))
+        yield from _rows_within(definitions, key, schema)
         return
     for name, property_ in definition["properties"].items():
         if isinstance(default, Mapping) and name in default:
             property_ = {**property_, "default": default[name]}
         yield from _rows(definitions, f"{key}.{name}", property_)
+
+
+def _rows_within(
+    definitions: Mapping[str, Any], key: str, schema: Mapping[str, Any]
+) -> Iterator[tuple[str, str]]:
+    """Rows of the keys of what a value consists of: one of several kinds, a mapping or a list."""
+    definition = definitions.get(schema.get("$ref", "").rpartition("/")[2], {})
+    for name, property_ in definition.get("properties", {}).items():
+        yield from _rows(definitions, f"{key}.{name}", property_)
+    for choice in schema.get("anyOf", []):
+        yield from _rows_within(definitions, key, choice)
+    for part, place in (("additionalProperties", ".NAME"), ("items", "[]")):
+        if isinstance(schema.get(part), Mapping):
+            yield from _rows_within(definitions, f"{key}{place}", schema[part])
 
 
 def _reference(schema: Mapping[str, Any]) -> str | None:

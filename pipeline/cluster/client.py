@@ -131,8 +131,9 @@ class Cluster:
     ) -> int:
         """Creates a schedule that runs a version, and replaces those of the same name.
 
-        One run at a time; missed runs are skipped. KFP cannot change a schedule: the new one is
-        created first, then older ones are deleted, so that of concurrent calls the newest stays.
+        One run at a time; of missed runs, the newest is made up for. KFP cannot change a schedule:
+        the new one is created first, then older ones are deleted, so that of concurrent calls the
+        newest stays.
 
         Args:
             version: what is run.

@@ -1,15 +1,13 @@
 """Compiles the pipeline of a configuration for Kubeflow Pipelines."""
 
-import functools
 import json
-from collections.abc import Mapping, Set
+from collections.abc import Callable, Mapping, Set
 from pathlib import Path, PurePosixPath
 
 from components.image_example_gen import names as example_names
 from components.image_example_gen.storage.remote import is_remote
 from components.image_trainer import names as trainer_names
 from components.sample_evaluator import names as evaluator_names
-from pipeline import failures
 from pipeline.config.pipeline_config import ConfigError, PipelineConfig, require_runnable
 from pipeline.features import with_chosen_features
 from pipeline.graph import Locations, create_pipeline
@@ -27,7 +25,9 @@ from pipeline.schema import read_schema
 from trainer.common.text import printable
 
 
-def compile_package(config: PipelineConfig, output: Path) -> None:
+def compile_package(
+    config: PipelineConfig, output: Path, report: Callable[[str], None] = print
+) -> None:
     """Writes the package (YAML).
 
     Its inputs are `data_folder`, `span`, `steps` and `samples`; the configuration's values are the
@@ -35,12 +35,17 @@ def compile_package(config: PipelineConfig, output: Path) -> None:
 
     The feature space is chosen here if the configuration leaves it open: the nodes fetch nothing.
 
+    Args:
+        config: of the pipeline.
+        output: the file to write.
+        report: is called with each line of warning.
+
     Raises:
         ConfigError: the configuration cannot run on Kubeflow.
         OSError: the file cannot be written.
     """
     require_runnable(config)
-    config, warning = with_chosen_features(config, functools.partial(failures.say, error=True))
+    config, warning = with_chosen_features(config, report)
     locations = Locations.below(config.kubeflow.root)
     try:
         pipeline = create_pipeline(
@@ -60,27 +65,27 @@ def compile_package(config: PipelineConfig, output: Path) -> None:
         write_package(pipeline, options, output, shown, _retention(config))
     except KubeflowCompileError as error:
         raise ConfigError(f"kubeflow: {error}") from None
-    _warn_of_unmounted(config, options)
+    _warn_of_unmounted(config, options, report)
 
 
-def _warn_of_unmounted(config: PipelineConfig, options: KubeflowOptions) -> None:
+def _warn_of_unmounted(
+    config: PipelineConfig, options: KubeflowOptions, report: Callable[[str], None]
+) -> None:
     """Names the local folders that no volume brings to the pod that reads images."""
     root, everywhere = config.kubeflow.root, options.volumes | options.default.volumes
     if not is_remote(root) and not _is_below(root, everywhere):
-        failures.say(
+        report(
             f"kubeflow.root={printable(root)} is on none of kubeflow.volumes: files "
-            "there are lost when the pod ends",
-            error=True,
+            "there are lost when the pod ends"
         )
     for key in ("folder", "source", "holdout", "holdout_source"):
         folder = getattr(config.data, key)
         if not folder or is_remote(folder):
             continue
         if not _is_below(folder, options.volumes | options.of_node(example_names.NODE).volumes):
-            failures.say(
+            report(
                 f"data.{key}={printable(folder)} is on none of kubeflow.volumes: the pod sees "
-                "only what the container image has there",
-                error=True,
+                "only what the container image has there"
             )
 
 

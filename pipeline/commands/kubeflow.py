@@ -168,9 +168,9 @@ def schedule(
 ) -> None:
     """Upload the pipeline and run it on a schedule.
 
-    Replaces a schedule of the same name. Runs one at a time, and skips runs that were missed, for
-    example while the cluster was down. KFP's schedules have no time zone: --timezone names that of
-    the whole cluster, for the times shown.
+    Replaces a schedule of the same name. Runs one at a time; of those that were missed, for example
+    while the cluster was down, only the newest is made up for. KFP's schedules have no time zone:
+    --timezone names that of the whole cluster, for the times shown.
     """
     from pipeline.cluster.client import Cluster
     from pipeline.unattended.cron import next_times, to_kubeflow
@@ -238,18 +238,22 @@ def _load(arguments: ConfigArguments) -> "PipelineConfig":
 
 
 def _compile(config: "PipelineConfig", output: Path) -> "CompiledPackage":
+    from pipeline import failures
     from pipeline.cluster.package import read_package
     from pipeline.console.progress import showing
     from pipeline.console.tables import make_console
     from pipeline.logs import logging_to
 
+    warnings: list[str] = []
     with (
         logging_to(Path(os.devnull), verbose=False),  # of TensorFlow, when it is imported
         showing(make_console(), "compiling the pipeline"),
     ):
         from pipeline.cluster.compile import compile_package
 
-        compile_package(config, output)
+        compile_package(config, output, warnings.append)
+    for line in warnings:  # standard error was redirected
+        failures.say(line, error=True)
     return read_package(output)
 
 

@@ -33,9 +33,9 @@ from pipeline.config.pipeline_config import ConfigError, load
         ),
     ],
 )
-def test_folders_of_images_on_no_volume_are_named(settings, named, tmp_path, capsys):
-    compile_package(load("digits", overrides=settings), tmp_path / "package.yaml")
-    said = capsys.readouterr().err.splitlines()
+def test_folders_of_images_on_no_volume_are_named(settings, named, tmp_path):
+    said = []
+    compile_package(load("digits", overrides=settings), tmp_path / "package.yaml", said.append)
     phrase = " is on none of kubeflow.volumes: "
     assert [line.partition(phrase)[0] for line in said if phrase in line] == named
 

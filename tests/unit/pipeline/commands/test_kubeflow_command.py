@@ -19,8 +19,10 @@ DATA = ("--param", "data_folder=/data")
 def iadb(stand_in, package_file, monkeypatch):
     """Calls `iadb kubeflow` on the stand-in, with a small package in place of TFX's compiler."""
 
-    def compile_package(config, output):
+    def compile_package(config, output, report):
         shutil.copy(package_file, output)
+        if not config.kubeflow.root.startswith("/mnt"):
+            report(f"{config.kubeflow.root} is on none of kubeflow.volumes")
 
     fake = types.SimpleNamespace(compile_package=compile_package)
     monkeypatch.setitem(sys.modules, "pipeline.cluster.compile", fake)
@@ -50,6 +52,12 @@ def test_compile_writes_a_package_and_prints_its_parameters(iadb, package_file, 
     assert output.read_bytes() == package_file.read_bytes()
     assert printed.startswith(f"{output}: 2 tasks, digest ")
     assert printed.endswith("runtime parameters: data_folder, steps\n")
+
+
+def test_compile_prints_its_warnings(iadb, tmp_path):
+    output = tmp_path / "digits.yaml"
+    printed = iadb("compile", "--preset", "digits", "-o", output, "--set", "kubeflow.root=/lost")
+    assert "/lost is on none of kubeflow.volumes\n" in printed
 
 
 def test_what_is_chosen_for_images_is_for_the_machines_of_the_cluster(iadb, tmp_path):
