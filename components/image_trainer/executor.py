@@ -13,6 +13,8 @@ from components.image_trainer import names
 from components.image_trainer.job_options import JobOptions, read_job_options
 from components.image_trainer.worker import write_call
 from components.parameters import complete
+from components.resolvers import withdrawal
+from trainer.common.remote_path import to_path
 from trainer.names import METADATA
 from trainer.options import TrainOptions
 
@@ -32,7 +34,8 @@ class Executor(executor.GenericExecutor):
         """Calls the training function here or in the workers of a TFJob (job_options.py).
 
         The Model records that which it started from, if it did. That of a student is marked as
-        such, so that no run takes it for a teacher.
+        such, so that no run takes it for a teacher. One that draws what a withdrawn one drew, as
+        when a training that had ended is exported again, is withdrawn.
 
         Raises:
             ParameterError: `steps` is out of range.
@@ -50,8 +53,14 @@ class Executor(executor.GenericExecutor):
             super().Do(input_dict, output_dict, exec_properties)
         else:
             self._run_workers(job_options, exec_properties, fn_args)
-        if base and _started_warm(fn_args.serving_model_dir):
+        with fileio.open(f"{fn_args.serving_model_dir}/{METADATA}", "rb") as file:
+            about = json.load(file)
+        # None where it turned to a cold start.
+        if base and about.get("warm_started_from") is not None:
             model.set_int_custom_property(names.STARTED_FROM, base.id)
+        if found := withdrawal.recall(to_path(config["checkpoints"]), about):
+            model.set_string_custom_property(withdrawal.WITHDRAWN_PROPERTY, found.reason)
+            model.set_string_custom_property(withdrawal.WITHDRAWN_AT_PROPERTY, found.at)
 
     def _run_workers(
         self,
@@ -92,9 +101,3 @@ class Executor(executor.GenericExecutor):
         fn_args.train_steps = options.steps
         fn_args.custom_config["train"] = options.model_dump(mode="json")
         return fn_args
-
-
-def _started_warm(sampler: str) -> bool:
-    """Whether a model says that it started from another, and did not turn to a cold start."""
-    with fileio.open(f"{sampler}/{METADATA}", "rb") as file:
-        return json.load(file).get("warm_started_from") is not None

@@ -1,5 +1,6 @@
 """Makes another model live than the pipeline did: an earlier one, or one that the gate rejected."""
 
+import contextlib
 import getpass
 import os
 from collections.abc import Sequence
@@ -9,7 +10,12 @@ from ml_metadata import MetadataStore
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 
 from components.atomic_pusher.versions import MODEL_NOTE, ROLLBACK_NOTE, TEACHER_NOTE, publish
-from components.resolvers.withdrawal import WITHDRAWN_AT_PROPERTY, WITHDRAWN_PROPERTY
+from components.resolvers.withdrawal import (
+    WITHDRAWN_AT_PROPERTY,
+    WITHDRAWN_PROPERTY,
+    Withdrawal,
+    remember,
+)
 from components.sample_evaluator import names as evaluator_names
 from pipeline.registry import lineage, serving
 from pipeline.registry.models import (
@@ -75,6 +81,7 @@ def rollback(workspace: Workspace, number: int | None, reason: str) -> tuple[Any
                 f"model {target.number}: is a student of model {target.teacher}, which was pushed "
                 "again after it and would be withdrawn; distill another one with `iadb distill`"
             )
+        _remember(workspace, [model for model in models if model.number in bad], reason)
         _withdraw(store, bad, reason)
         notes = {MODEL_NOTE: target.number, ROLLBACK_NOTE: version}
         return publish(workspace.serving / str(version), workspace.serving, notes), bad
@@ -169,15 +176,26 @@ def _check_may_go_live(model: RegisteredModel, models: Sequence[RegisteredModel]
     if model.live:
         raise LiveModelError(f"model {model.number}: is live, as version {model.versions[-1]}")
     if model.withdrawn:
+        instead = "train a new one with `iadb run`"
+        if model.teacher is not None:
+            instead = f"`iadb distill {model.teacher} --steps ...` makes a new one"
         raise LiveModelError(
             f"model {model.number}: was withdrawn at {model.withdrawn_at} ({model.withdrawn}); "
-            "train a new one with `iadb run`"
+            f"{instead}"
         )
     if teacher := withdrawn_teacher(model, models):
         raise LiveModelError(
             f"model {model.number}: is a student of model {teacher.number}, which was withdrawn at "
             f"{teacher.withdrawn_at} ({teacher.withdrawn}); distill another one with `iadb distill`"
         )
+
+
+def _remember(workspace: Workspace, models: Sequence[RegisteredModel], reason: str) -> None:
+    """Has trainings that have ended make no other model that draws the same."""
+    for model in models:
+        with contextlib.suppress(serving.NoModelError):  # its metadata are damaged
+            about = serving.read_metadata(workspace.serving / str(model.versions[-1]))
+            remember(workspace.checkpoints, about, Withdrawal(reason, _now()))
 
 
 def _withdraw(store: MetadataStore, numbers: Sequence[int], reason: str) -> None:

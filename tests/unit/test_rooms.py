@@ -49,7 +49,7 @@ COMPONENTS = {  # what each imports beside itself; `names` and single modules ar
     "drift_gate": {"features", "images", "metrics"},
     "features": set(),
     "image_example_gen": set(),
-    "image_trainer": set(),
+    "image_trainer": {"resolvers"},
     "images": {"features", "metrics"},
     "metrics": set(),
     "pair_gen": {"image_example_gen", "images", "sample_evaluator"},

@@ -6,6 +6,7 @@ from pathlib import Path
 import tensorflow as tf
 
 from trainer.fit.workers import choose_strategy, is_chief
+from trainer.names import METADATA
 
 
 def run_fn(fn_args):
@@ -15,5 +16,6 @@ def run_fn(fn_args):
     met = strategy.gather(tf.constant([1]), axis=0)
     if is_chief(strategy):
         model = Path(fn_args.serving_model_dir)
-        model.mkdir(parents=True)
+        (model / METADATA).parent.mkdir(parents=True)
+        (model / METADATA).write_text("{}")
         (model / "trained").write_text(f"{fn_args.train_steps} steps by {len(met)} workers")

@@ -18,7 +18,7 @@ def train(folder, run_fn, custom_config, steps, *, model=None, **inputs):
         examples=channel_utils.as_channel([standard_artifacts.Examples()]),
         transform_graph=channel_utils.as_channel([standard_artifacts.TransformGraph()]),
         run_fn=run_fn,
-        custom_config=custom_config,
+        custom_config={"checkpoints": str(folder / "checkpoints"), **custom_config},
         steps=steps,
     )
     inputs |= {

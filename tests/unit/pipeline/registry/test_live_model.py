@@ -11,7 +11,11 @@ from click.testing import CliRunner
 
 from components.atomic_pusher.versions import METADATA, complete_versions
 from components.image_trainer import names as trainer_names
-from components.resolvers.withdrawal import WITHDRAWN_AT_PROPERTY, WITHDRAWN_PROPERTY
+from components.resolvers.withdrawal import (
+    WITHDRAWN_AT_PROPERTY,
+    WITHDRAWN_PROPERTY,
+    recall,
+)
 from pipeline.cli import main
 from pipeline.registry import lineage, live_model, serving
 from pipeline.registry.live_model import LiveModelError, promote, rollback
@@ -73,6 +77,17 @@ def test_a_rollback_puts_the_model_before_the_live_one_live_as_a_new_version(ser
     assert withdrawn == place.withdrawn() == [c]
     assert place.models()[c].withdrawn == "six fingers"
     assert place.models()[a].withdrawn is None
+
+
+def test_a_rollback_is_remembered_for_trainings_that_are_exported_again(served):
+    place = served(2)
+    bad = {"nb_step": 4, "weights": "a1", "config": {"sample": {"guidance": 1.0}}}
+    file = place.workspace.serving / str(place.versions[1]) / METADATA
+    file.write_text(json.dumps(json.loads(file.read_text()) | bad))
+    rollback(place.workspace, None, "six fingers")
+    assert recall(place.workspace.checkpoints, bad).reason == "six fingers"
+    for other in ({"weights": "b2"}, {"nb_step": 8}, {"weights": None}):
+        assert recall(place.workspace.checkpoints, bad | other) is None
 
 
 def test_a_second_rollback_goes_back_further_and_the_last_model_stays(served):
