@@ -126,6 +126,8 @@ def train(
     if start_step < train_options.steps:
         report(course.about_loss)
         _fit(model, data, strategy, train_options, checkpoints, callbacks)
+    elif held_out:
+        held_out.measure_restored(model)
     return Trained(
         model,
         {

@@ -63,7 +63,7 @@ class Measured(BaseModel):
     candidate: float | None = None
     train: float | None = None
     noise: float | None = None
-    larger_is_better: bool = False
+    larger_is_better: bool | None = None  # unknown
 
 
 class Kind(BaseModel):
@@ -79,7 +79,7 @@ class Kind(BaseModel):
 class Kinds(BaseModel):
     """The kinds of images in metrics.json."""
 
-    by: str = ""
+    by: str | None = None  # of too few images, there are none
     kinds: list[Kind] = []
 
 

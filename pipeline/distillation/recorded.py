@@ -1,6 +1,7 @@
 """An existing model to distill, as recorded in its workspace."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,6 +20,8 @@ from pipeline.registry import lineage
 from pipeline.registry.models import RegisteredModel, by_model
 from trainer.common import exit_codes
 from trainer.common.validation import explain
+
+KEY = re.compile(r"\bdistill\.(\w+)")
 
 
 class DistillError(ValueError):
@@ -157,7 +160,9 @@ def configure(
             }
         )
     except ValidationError as error:
-        raise DistillError(f"model {teacher.number}: {explain(error.errors()[0])}") from None
+        # The options of `iadb distill` have the names of the keys.
+        reason = KEY.sub(lambda key: f"--{key[1].replace('_', '-')}", explain(error.errors()[0]))
+        raise DistillError(f"model {teacher.number}: {reason}") from None
 
 
 def _inputs(store: MetadataStore, execution: int) -> dict[str, int]:

@@ -88,13 +88,16 @@ def _is_too_far(metric: dict) -> bool:
 def advise_on_student(metrics: dict) -> str:
     """What may help a student that is not blessed; empty if no metric is worse than allowed."""
     failed = [each for each in metrics.get("metrics", {}).values() if each["status"] == "failed"]
-    return CLOSER + WORSE * all(map(_is_worse, failed)) if failed else ""
+    return CLOSER + WORSE * all(map(_is_only_worse, failed)) if failed else ""
 
 
-def _is_worse(metric: dict) -> bool:
-    """Whether a metric is worse than the baseline's by more than is allowed."""
-    worsening, limit = (metric.get(key) for key in ("worsening", "max_worsening"))
-    return None not in (worsening, limit) and worsening > limit
+def _is_only_worse(metric: dict) -> bool:
+    """Whether a metric is worse than the baseline's by more than is allowed, and else passes."""
+    worsening, allowed, value = (metric.get(k) for k in ("worsening", "max_worsening", "candidate"))
+    low, high = (metric.get(key) for key in ("minimum", "maximum"))
+    is_worse = None not in (worsening, allowed) and worsening > allowed
+    beyond = (low is not None and value < low) or (high is not None and value > high)
+    return is_worse and not beyond and not _is_too_far(metric)
 
 
 def print_student(console: Console, student: Run, workspace: Workspace) -> None:

@@ -34,7 +34,8 @@ def on_images(source: Source | None) -> Course:
 def on_pairs() -> Course:
     """The course of a student on pairs that its teacher drew."""
     return Course(
-        _about_loss(None),
+        "loss: of what the teacher drew; small from the start, as the network begins with its "
+        "teacher's weights, and it falls little while samples go on improving",
         "the network begins to repeat its pairs; train fewer distill.steps, or on more "
         "distill.pairs",
     )

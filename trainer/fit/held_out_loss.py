@@ -69,11 +69,22 @@ class HeldOutLoss(keras.callbacks.Callback):
         if self._board.step % self._every:
             self._measure(self._board.step)
 
+    def measure_restored(self, model: keras.Model) -> None:
+        """Measures the loss of a model whose training had ended before."""
+        self.set_model(model)
+        self.on_train_begin()
+        if self._images is not None:
+            self.loss = self._mean()
+
+    def _mean(self) -> float:
+        with phase("measuring the loss of held-out images"):
+            return float(np.mean(np.concatenate([self._losses(b) for b in self._images])))
+
     def _measure(self, step: int) -> None:
         if self._images is None:
             return
-        with self._board.untimed(), phase("measuring the loss of held-out images"):
-            self.loss = float(np.mean(np.concatenate([self._losses(b) for b in self._images])))
+        with self._board.untimed():
+            self.loss = self._mean()
         self._board.write("held_out_loss", self.loss, step)
         if self.loss < self._least:
             self._least, self._least_step = self.loss, step

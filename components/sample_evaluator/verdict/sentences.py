@@ -138,9 +138,9 @@ def within_bounds(name: str, found: MetricResult, threshold: Threshold) -> Itera
 
 def placed(name: str, found: MetricResult, threshold: Threshold) -> str:
     """A place that is kept, for a list."""
-    return (
-        f"{name} {100 * max(found.proven_place, 0):.2g}% (at most {100 * threshold.max_place:.3g}%)"
-    )
+    place = 100 * max(found.proven_place, 0)
+    digits = 2 if place < 99.5 else 3  # two would be an exponent
+    return f"{name} {place:.{digits}g}% (at most {100 * threshold.max_place:.3g}%)"
 
 
 def _percent(share: float, limit: float) -> tuple[str, str]:

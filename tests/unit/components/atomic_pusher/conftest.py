@@ -28,7 +28,9 @@ ABOUT = {
 }
 METRICS = {
     "samples": 200,
-    "metrics": {"kid": {"candidate": 0.0123, "train": -0.0009, "noise": 1.9524}},
+    "metrics": {
+        "kid": {"candidate": 0.0123, "train": -0.0009, "noise": 1.9524, "larger_is_better": False}
+    },
 }
 REPORT = {
     "accepted": 1797,

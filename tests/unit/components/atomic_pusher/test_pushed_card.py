@@ -202,7 +202,14 @@ def test_without_metrics_json_the_recorded_metrics_are_shown(pushed_version, tmp
     path = tmp_path / "evaluation" / "metrics.json"
     path.unlink() if content is None else path.write_bytes(content)
     text = card_of(pushed_version())
-    assert "As recorded" in text and "| kid | 0.0125 | – | – | lower |" in text
+    assert "As recorded" in text and "| kid | 0.0125 | – | – | – |" in text
+
+
+def test_a_judgement_of_too_few_images_for_kinds_is_read(pushed_version, tmp_path):
+    kinds = {"by": None, "kinds": [], "unavailable": "32 held-out images are too few for kinds"}
+    change(tmp_path / "evaluation" / "metrics.json", kinds=kinds)
+    text = card_of(pushed_version())
+    assert "As recorded" not in text and "| kid | 0.0123 | -0.0009 | 1.952 | lower |" in text
 
 
 def test_without_samples_the_card_has_no_picture(pushed_version, tmp_path):

@@ -66,7 +66,7 @@ def test_a_teacher_with_a_warm_up_longer_than_the_default_training_can_be_distil
     [
         (
             DistillOptions(nfe=2000),
-            "distill.nfe=2000 exceeds sample.limits.nb_step=1000 or sample.limits.states=16384; "
+            "--nfe=2000 exceeds sample.limits.nb_step=1000 or sample.limits.states=16384; "
             "raise them or lower nfe",
         ),
         (
@@ -125,3 +125,9 @@ def test_gpus_that_cannot_share_the_batches_of_the_teacher_are_refused(tmp_path,
     monkeypatch.setattr("pipeline.run.this_machine", lambda: Machine(2, 2))
     with pytest.raises(ConfigError, match=r"^train\.batch_size=9 is not divisible by the 2 GPUs"):
         distill_model(Workspace(tmp_path), 7, DistillOptions(), Console(), verbose=False)
+
+
+def test_a_key_that_an_option_sets_is_named_as_the_option():
+    overrides = ["train.steps=12", "train.accumulate=4", "train.warmup_steps=1"]
+    with pytest.raises(DistillError, match=r": --steps: 2 after train\.steps=12 are fewer than"):
+        configure(record(load("digits", overrides=overrides)), DistillOptions(nfe=4))

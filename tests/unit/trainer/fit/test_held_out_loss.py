@@ -65,6 +65,13 @@ def test_the_mean_over_all_images_is_written_at_its_step_and_at_the_end():
     assert held_out.loss == 15.0
 
 
+def test_the_loss_of_a_training_that_had_ended_is_measured_and_not_written():
+    held_out, written, _ = measure([1.0])
+    held_out.loss, before = None, dict(written)
+    held_out.measure_restored(Model([2.0]))
+    assert (held_out.loss, written) == (6.0, before)
+
+
 def test_a_resumed_training_measures_at_the_same_steps():
     _, written, _ = measure([1.0, 1.0, 1.0], every=2, start_step=5)
     assert list(written) == [6, 8]

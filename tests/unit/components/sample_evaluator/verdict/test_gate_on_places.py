@@ -39,6 +39,12 @@ def test_a_model_within_its_place_is_blessed_and_the_place_is_said():
     assert not (verdict.failed or verdict.left_out or verdict.warnings)
 
 
+def test_a_place_of_a_whole_way_is_written_without_an_exponent():
+    options = changing(kid=Threshold(max_place=0.2).model_copy(update={"max_place": 1.03}))
+    [reason] = judge(placed(1.02), passing(), options).reasons
+    assert reason.endswith("kid 100% (at most 103%)")
+
+
 def test_a_model_that_is_too_near_to_noise_is_refused_by_what_its_error_leaves():
     verdict = judge(placed(0.3), failing("kid_proven_place"), OPTIONS)
     assert not verdict.blessed
