@@ -227,3 +227,7 @@ def test_after_a_rollback_past_teacher_and_student_no_new_student_is_pushed(dist
     assert run.student is None or run.student.pushed is None
     assert serving.latest_model(distilled.workspace.serving) == live
     assert parse_result(run.result).exit_code == exit_codes.NOT_BLESSED
+    with quick_evaluation(distilled.first.student.evaluation):
+        run = distilled.run(*TINY, "train.log_every=8")  # exports the same weights once more
+    assert (states(run)[trainer_names.NODE], run.withdrawn) == ("done", "rolled back")
+    assert serving.latest_model(distilled.workspace.serving) == live
