@@ -29,18 +29,19 @@ def count_records(files: Sequence[str]) -> int:
 
 
 @contextlib.contextmanager
-def naming_damaged(files: Sequence[str]) -> Iterator[None]:
+def naming_damaged(files: Sequence[str], made_by: str) -> Iterator[None]:
     """Names the damaged one of files that are read inside, of which TensorFlow names none.
 
     Args:
         files: of splits, each in a folder of an artifact.
+        made_by: what makes that artifact again where it is missing.
 
     Raises:
         DamagedExamplesError: one is damaged, or empty, which reads as if it had no examples.
     """
     for file in files:
         if not tf.io.gfile.stat(file).length:
-            raise _damaged(file)
+            raise _damaged(file, made_by)
     try:
         yield
     except tf.errors.DataLossError as error:
@@ -48,14 +49,14 @@ def naming_damaged(files: Sequence[str]) -> Iterator[None]:
             try:
                 count_records([file])
             except tf.errors.DataLossError:
-                raise _damaged(file) from error
+                raise _damaged(file, made_by) from error
         raise
 
 
-def _damaged(file: str) -> DamagedExamplesError:
+def _damaged(file: str, made_by: str) -> DamagedExamplesError:
     artifact = file.rsplit("/", 2)[0]
     return DamagedExamplesError(
-        f"{file} is damaged: remove {artifact}, which the next run then makes again"
+        f"{file} is damaged: remove {artifact}, which {made_by} then makes again"
     )
 
 

@@ -84,7 +84,10 @@ def run_fn(fn_args: "FnArgs") -> None:
     state = f"{config['checkpoints']}/{key}"
     with (
         folder_locked(state, TRAINS) if is_chief(strategy) else nullcontext(),
-        records.naming_damaged([*files, *data.held_out, *data.held_out_sources]),
+        records.naming_damaged(
+            [*files, *data.held_out, *data.held_out_sources],
+            made_by="the same command" if data.pairs else "`iadb run`",
+        ),
     ):
         trained = train(
             data,

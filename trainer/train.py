@@ -33,8 +33,8 @@ class Trained:
 
     Attributes:
         model: the trained model.
-        metrics: `loss` (mean of the last logged steps) and `held_out_loss`, both None if a finished
-            training was only restored, and on workers other than the chief; `images_seen`,
+        metrics: `loss` (mean of the last logged steps; None if a finished training was only
+            restored) and `held_out_loss`, both None on workers other than the chief; `images_seen`,
             `seconds` (of this process), `steps`, `resumed_from_step`.
         warm_started_from: the sampler SavedModel whose weights it started from; None if it started
             from random weights.

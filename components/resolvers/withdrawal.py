@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 WITHDRAWN_PROPERTY = "withdrawn"  # the reason; never empty
 WITHDRAWN_AT_PROPERTY = "withdrawn_at"  # in ISO format
+FILE = "withdrawn-{}.json"  # in the folder of the states of trainings
 
 
 class Withdrawal(NamedTuple):
@@ -40,24 +41,28 @@ def remember(checkpoints: AnyPath, metadata: Mapping[str, Any], withdrawal: With
         metadata: of a model, which later ones that draw the same images share.
         withdrawal: why and when.
     """
-    if metadata.get("weights"):
+    if key := drawn_by(metadata):
         checkpoints.mkdir(parents=True, exist_ok=True)
-        file = _file(checkpoints, metadata)
-        write_atomically(file, json.dumps(withdrawal._asdict()).encode())
+        text = json.dumps(withdrawal._asdict())
+        write_atomically(checkpoints / FILE.format(key), text.encode())
 
 
 def recall(checkpoints: AnyPath, metadata: Mapping[str, Any]) -> Withdrawal | None:
     """The withdrawal of a sampler that drew the same images as a model; None if there is none."""
-    if not metadata.get("weights"):  # an earlier version wrote it
+    key = drawn_by(metadata)
+    file = checkpoints / FILE.format(key)
+    return Withdrawal(**json.loads(file.read_text("utf-8"))) if key and file.exists() else None
+
+
+def drawn_by(metadata: Mapping[str, Any]) -> str | None:
+    """Hashes what decides the images of a model: weights and sampling, but not how many it draws.
+
+    None for a model of an earlier version, whose weights are not identified.
+    """
+    if not metadata.get("weights"):
         return None
-    file = _file(checkpoints, metadata)
-    return Withdrawal(**json.loads(file.read_text("utf-8"))) if file.exists() else None
-
-
-def _file(checkpoints: AnyPath, metadata: Mapping[str, Any]) -> AnyPath:
-    """Named by what decides the images: weights and sampling, but not how many may be drawn."""
     sample = dict(metadata.get("config", {}).get("sample", {}))
     sample.pop("limits", None)
-    drawn_by = [metadata.get(key) for key in ("weights", "nb_step", "solver", "grid")]
-    text = json.dumps([*drawn_by, sample], sort_keys=True)
-    return checkpoints / f"withdrawn-{hashlib.sha256(text.encode()).hexdigest()[:16]}.json"
+    parts = [metadata.get(key) for key in ("weights", "nb_step", "solver", "grid")]
+    text = json.dumps([*parts, sample], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -1,5 +1,6 @@
 """Compiles the pipeline of a configuration for Kubeflow Pipelines."""
 
+import functools
 import json
 from collections.abc import Callable, Mapping, Set
 from pathlib import Path, PurePosixPath
@@ -8,6 +9,7 @@ from components.image_example_gen import names as example_names
 from components.image_example_gen.storage.remote import is_remote
 from components.image_trainer import names as trainer_names
 from components.sample_evaluator import names as evaluator_names
+from pipeline import failures
 from pipeline.config.pipeline_config import ConfigError, PipelineConfig, require_runnable
 from pipeline.features import with_chosen_features
 from pipeline.graph import Locations, create_pipeline
@@ -24,9 +26,13 @@ from pipeline.runners.kubeflow.workers import with_workers
 from pipeline.schema import read_schema
 from trainer.common.text import printable
 
+TO_STANDARD_ERROR = functools.partial(failures.say, error=True)
+
 
 def compile_package(
-    config: PipelineConfig, output: Path, report: Callable[[str], None] = print
+    config: PipelineConfig,
+    output: Path,
+    report: Callable[[str], None] = TO_STANDARD_ERROR,
 ) -> None:
     """Writes the package (YAML).
 

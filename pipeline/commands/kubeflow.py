@@ -245,15 +245,17 @@ def _compile(config: "PipelineConfig", output: Path) -> "CompiledPackage":
     from pipeline.logs import logging_to
 
     warnings: list[str] = []
-    with (
-        logging_to(Path(os.devnull), verbose=False),  # of TensorFlow, when it is imported
-        showing(make_console(), "compiling the pipeline"),
-    ):
-        from pipeline.cluster.compile import compile_package
+    try:
+        with (
+            logging_to(Path(os.devnull), verbose=False),  # of TensorFlow, when it is imported
+            showing(make_console(), "compiling the pipeline"),
+        ):
+            from pipeline.cluster.compile import compile_package
 
-        compile_package(config, output, warnings.append)
-    for line in warnings:  # standard error was redirected
-        failures.say(line, error=True)
+            compile_package(config, output, warnings.append)
+    finally:
+        for line in warnings:  # standard error was redirected
+            failures.say(line, error=True)
     return read_package(output)
 
 

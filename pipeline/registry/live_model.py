@@ -1,10 +1,10 @@
 """Makes another model live than the pipeline did: an earlier one, or one that the gate rejected."""
 
-import contextlib
 import getpass
 import os
 from collections.abc import Sequence
 from datetime import datetime, timezone
+from typing import Any
 
 from ml_metadata import MetadataStore
 from ml_metadata.proto import metadata_store_pb2 as mlmd
@@ -14,6 +14,7 @@ from components.resolvers.withdrawal import (
     WITHDRAWN_AT_PROPERTY,
     WITHDRAWN_PROPERTY,
     Withdrawal,
+    drawn_by,
     remember,
 )
 from components.sample_evaluator import names as evaluator_names
@@ -81,7 +82,7 @@ def rollback(workspace: Workspace, number: int | None, reason: str) -> tuple[Any
                 f"model {target.number}: is a student of model {target.teacher}, which was pushed "
                 "again after it and would be withdrawn; distill another one with `iadb distill`"
             )
-        _remember(workspace, [model for model in models if model.number in bad], reason)
+        _remember(workspace, [model for model in models if model.number in bad], target, reason)
         _withdraw(store, bad, reason)
         notes = {MODEL_NOTE: target.number, ROLLBACK_NOTE: version}
         return publish(workspace.serving / str(version), workspace.serving, notes), bad
@@ -177,7 +178,7 @@ def _check_may_go_live(model: RegisteredModel, models: Sequence[RegisteredModel]
         raise LiveModelError(f"model {model.number}: is live, as version {model.versions[-1]}")
     if model.withdrawn:
         instead = "train a new one with `iadb run`"
-        if model.teacher is not None:
+        if model.teacher is not None and not withdrawn_teacher(model, models):
             instead = f"`iadb distill {model.teacher} --steps ...` makes a new one"
         raise LiveModelError(
             f"model {model.number}: was withdrawn at {model.withdrawn_at} ({model.withdrawn}); "
@@ -190,12 +191,22 @@ def _check_may_go_live(model: RegisteredModel, models: Sequence[RegisteredModel]
         )
 
 
-def _remember(workspace: Workspace, models: Sequence[RegisteredModel], reason: str) -> None:
-    """Has trainings that have ended make no other model that draws the same."""
-    for model in models:
-        with contextlib.suppress(serving.NoModelError):  # its metadata are damaged
-            about = serving.read_metadata(workspace.serving / str(model.versions[-1]))
+def _remember(
+    workspace: Workspace, bad: Sequence[RegisteredModel], target: RegisteredModel, reason: str
+) -> None:
+    """Has trainings that have ended make no other model that draws the same as bad ones."""
+    good = _metadata(workspace, target)
+    for about in (_metadata(workspace, model) for model in bad):
+        if drawn_by(about) != drawn_by(good):
             remember(workspace.checkpoints, about, Withdrawal(reason, _now()))
+
+
+def _metadata(workspace: Workspace, model: RegisteredModel) -> dict[str, Any]:
+    """The metadata of the newest version of a model; empty if they are damaged."""
+    try:
+        return serving.read_metadata(workspace.serving / str(model.versions[-1]))
+    except serving.NoModelError:
+        return {}
 
 
 def _withdraw(store: MetadataStore, numbers: Sequence[int], reason: str) -> None:

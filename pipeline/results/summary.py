@@ -94,10 +94,10 @@ def advise_on_student(metrics: dict) -> str:
 def _is_only_worse(metric: dict) -> bool:
     """Whether a metric is worse than the baseline's by more than is allowed, and else passes."""
     worsening, allowed, value = (metric.get(k) for k in ("worsening", "max_worsening", "candidate"))
+    if None in (worsening, allowed, value) or worsening <= allowed or _is_too_far(metric):
+        return False
     low, high = (metric.get(key) for key in ("minimum", "maximum"))
-    is_worse = None not in (worsening, allowed) and worsening > allowed
-    beyond = (low is not None and value < low) or (high is not None and value > high)
-    return is_worse and not beyond and not _is_too_far(metric)
+    return (low is None or value >= low) and (high is None or value <= high)
 
 
 def print_student(console: Console, student: Run, workspace: Workspace) -> None:

@@ -74,10 +74,10 @@ class Runs:
         return lineage.runs(lineage.connect(self.workspace.metadata), last=1)[0]
 
     def copy(self, folder: Path) -> "Runs":
-        """A copy of the workspace, for more runs; artifacts of earlier ones stay where they are.
+        """A copy of the workspace, for more runs.
 
-        Trainer and Pusher run again there, since their folders are others. The checkpoints are left
-        out: with them, the training would count as finished.
+        All nodes but ImageExampleGen run again there, since what they read is in other folders. The
+        checkpoints are left out: with them, the training would count as finished.
         """
         without = shutil.ignore_patterns("checkpoints")
         shutil.copytree(self.workspace.folder, folder, ignore=without)

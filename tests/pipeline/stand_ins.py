@@ -77,6 +77,7 @@ def _copy_model(finished, fn_args):
     fingerprint.uuid = str(uuid.uuid4())  # as TensorFlow draws one for every SavedModel
     path.write_bytes(fingerprint.SerializeToString())
     metadata = json.loads((model / METADATA).read_text())
+    metadata["weights"] = uuid.uuid4().hex
     metadata["config"]["train"] = fn_args.custom_config["train"]
     (model / METADATA).write_text(json.dumps(metadata))
 

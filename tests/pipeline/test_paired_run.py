@@ -167,4 +167,5 @@ def test_a_changed_source_is_read_and_the_next_model_starts_from_the_last(runs, 
     with quick_evaluation(runs.first.evaluation):
         last = other.run(*settings)
     assert states(last)["ImageExampleGen"] == "done"  # not cached
-    assert serving.read_metadata(last.model)["warm_started_from"] == str(runs.first.model)
+    base = other.workspace.folder / runs.first.model.relative_to(runs.workspace.folder)
+    assert serving.read_metadata(last.model)["warm_started_from"] == str(base)

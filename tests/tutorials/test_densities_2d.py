@@ -38,7 +38,6 @@ def test_the_distance_of_shifted_points_is_that_of_the_shift_over_all_angles(tut
     )
 
 
-@pytest.mark.slow
 def test_a_file_in_place_of_the_output_is_refused_before_the_training(tutorial, tmp_path):
     (tmp_path / "file").touch()
     result = CliRunner().invoke(tutorial("densities_2d").main, ["--output", tmp_path / "file"])
@@ -46,6 +45,7 @@ def test_a_file_in_place_of_the_output_is_refused_before_the_training(tutorial, 
     assert "is a file" in result.output
 
 
+@pytest.mark.slow
 def test_the_command_prints_the_distances(tutorial, tmp_path):
     main = tutorial("densities_2d").main
     result = CliRunner().invoke(main, ["--output", str(tmp_path), "--steps", "1"])

@@ -18,8 +18,7 @@ def frozen_copy(network: keras.Model, use: str) -> keras.Model:
     copy = keras.models.clone_model(network)
     copy.set_weights(network.get_weights())
     for layer in copy._flatten_layers():
-        # One that was adapted, such as Normalization, computes from its weights only after this.
-        if hasattr(layer, "finalize_state"):
-            layer.finalize_state()
+        if isinstance(layer, keras.layers.Normalization):
+            layer.finalize_state()  # computes with the weights that it was given
     copy.trainable = False
     return copy

@@ -749,11 +749,13 @@ def test_an_average_takes_over_weights_that_are_no_fractions():
             np.testing.assert_array_equal(average, weight)
 
 
-def test_an_average_and_a_guide_compute_as_the_network_that_they_are_made_of():
-    normal = keras.layers.Normalization()
-    normal.adapt(100 + 10 * points(64))
+@pytest.mark.parametrize("name", ["Normalization", "Discretization"])
+def test_an_average_and_a_guide_compute_as_the_network_that_they_are_made_of(name):
+    options = {"num_bins": 4} if name == "Discretization" else {}
+    adapted = getattr(keras.layers, name)(**options)
+    adapted.adapt(100 + 10 * points(64))
     x, alpha = keras.Input((2,)), keras.Input(())
-    network = keras.Model([x, alpha], keras.layers.Dense(2)(keras.Sequential([normal])(x)))
+    network = keras.Model([x, alpha], keras.layers.Dense(2)(keras.Sequential([adapted])(x)))
     inputs = [100 + 10 * points(4), np.zeros(4, "float32")]
     for copy in (ExponentialMovingAverage(network, 500, 0.05), GuidingNetwork(network, 1)):
         np.testing.assert_allclose(copy.network(inputs), network(inputs), rtol=1e-6)

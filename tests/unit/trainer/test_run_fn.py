@@ -135,7 +135,7 @@ def test_a_damaged_file_of_examples_is_named_with_what_is_to_be_removed(fn_args,
     with pytest.raises(DamagedExamplesError) as error:
         run_fn(fn_args)
     assert str(error.value) == (
-        f"{folder}/1.gz is damaged: remove {folder.parent}, which the next run then makes again"
+        f"{folder}/1.gz is damaged: remove {folder.parent}, which `iadb run` then makes again"
     )
 
 
@@ -213,6 +213,7 @@ def test_a_student_without_pairs_that_takes_other_steps_is_not_trained_again(stu
     run_fn(student)
     metadata = serving.read_metadata(Path(student.serving_model_dir))
     assert metadata["metrics"]["resumed_from_step"] == metadata["metrics"]["steps"] == 2
+    assert metadata["metrics"]["held_out_loss"] > 0
     assert metadata["nb_step"] == 1
     images = LightSampler(Path(student.serving_model_dir)).generate(np.arange(5), 1, [""] * 5)
     assert images.shape == (5, 2, 2, 1)

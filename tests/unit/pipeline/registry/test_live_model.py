@@ -90,6 +90,16 @@ def test_a_rollback_is_remembered_for_trainings_that_are_exported_again(served):
         assert recall(place.workspace.checkpoints, bad | other) is None
 
 
+def test_a_rollback_forbids_nothing_that_the_live_model_draws(served):
+    place = served(2)
+    for version in place.versions:  # of one training, exported twice
+        file = place.workspace.serving / str(version) / METADATA
+        file.write_text(json.dumps(json.loads(file.read_text()) | {"weights": "a1"}))
+    rollback(place.workspace, None, "six fingers")
+    assert place.withdrawn() == [place.numbers[1]]
+    assert recall(place.workspace.checkpoints, serving.read_metadata(file.parent.parent)) is None
+
+
 def test_a_second_rollback_goes_back_further_and_the_last_model_stays(served):
     place = served(3)
     a, b, c = place.numbers

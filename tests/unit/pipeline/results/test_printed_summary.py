@@ -265,8 +265,9 @@ def test_a_student_that_misses_a_metric_is_followed_by_what_may_help(of_student,
 
 
 def test_a_student_that_is_only_worse_than_its_teacher_may_be_allowed_to_be():
-    worse = {"status": "failed", "worsening": 0.003, "max_worsening": 0.0}
+    worse = {"status": "failed", "candidate": 0.01, "worsening": 0.003, "max_worsening": 0.0}
     far = {"status": "failed", "worsening": -0.003, "max_worsening": None}
+    unknown = worse | {"worsening": None, "candidate": None, "minimum": 0.5}
     beyond = worse | {"candidate": 0.1, "maximum": 0.05}
     placed = worse | {"place": 0.7, "place_margin": 0.1, "max_place": 0.4}
     advised = [
@@ -276,9 +277,10 @@ def test_a_student_that_is_only_worse_than_its_teacher_may_be_allowed_to_be():
             {"kid": worse, "color_distance": far},
             {"kid": beyond},
             {"kid": placed},
+            {"kid": unknown},
         )
     ]
-    assert advised == [CLOSER + WORSE, CLOSER, CLOSER, CLOSER]
+    assert advised == [CLOSER + WORSE, CLOSER, CLOSER, CLOSER, CLOSER]
 
 
 def test_the_options_in_the_advice_for_students_are_those_of_the_command_and_the_configuration():
