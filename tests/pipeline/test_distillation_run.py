@@ -29,7 +29,6 @@ TINY = (
     "distill.pairs=64",
     "distill.steps=4",
     "distill.nfe=1",
-    "train.seed=4",  # another model than that of the workspace
 )
 STUDENTS = (
     pair_names.NODE,
@@ -228,7 +227,20 @@ def test_after_a_rollback_past_teacher_and_student_no_new_student_is_pushed(dist
     assert run.student is None or run.student.pushed is None
     assert serving.latest_model(distilled.workspace.serving) == live
     assert parse_result(run.result).exit_code == exit_codes.NOT_BLESSED
-    with quick_evaluation(distilled.first.student.evaluation):
-        run = distilled.run(*TINY, "train.log_every=8")  # exports the same weights once more
-    assert (states(run)[trainer_names.NODE], run.withdrawn) == ("done", "rolled back")
-    assert serving.latest_model(distilled.workspace.serving) == live
+
+
+def test_a_withdrawn_model_that_is_exported_again_stays_withdrawn(distilled):
+    folder = str(distilled.workspace.folder)
+    live = serving.latest_model(distilled.workspace.serving)
+    with quick_evaluation(distilled.first.evaluation):
+        bad = distilled.run("train.seed=5")
+        assert bad.pushed
+        result = CliRunner().invoke(main, ["rollback", "--workspace", folder, "--reason", "bad"])
+        assert result.exit_code == 0, result.output
+        again = distilled.run("train.seed=5", "train.log_every=8")
+    assert (states(again)[trainer_names.NODE], again.withdrawn, again.pushed) == (
+        "done",
+        "bad",
+        None,
+    )
+    assert serving.is_copy(serving.latest_model(distilled.workspace.serving), live)
