@@ -195,9 +195,9 @@ def _remember(
     workspace: Workspace, bad: Sequence[RegisteredModel], target: RegisteredModel, reason: str
 ) -> None:
     """Has trainings that have ended make no other model that draws the same as bad ones."""
-    good = _metadata(workspace, target)
+    good = drawn_by(_metadata(workspace, target))
     for about in (_metadata(workspace, model) for model in bad):
-        if drawn_by(about) != drawn_by(good):
+        if drawn_by(about) != good:
             remember(workspace.checkpoints, about, Withdrawal(reason, _now()))
 
 

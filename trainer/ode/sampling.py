@@ -182,7 +182,6 @@ class SamplingModel(keras.Model):
             )
         check_steps(nb_step)
         rows = [to_float("x0", x0)]
-        no_rows = tf.executing_eagerly() and not len(rows[0])
         if self.nb_class:
             label = self.nb_class if label is None else label
             rows.append(to_labels(label, rows[0], self.nb_class))
@@ -193,7 +192,7 @@ class SamplingModel(keras.Model):
                     f"source has the shape {rows[-1].shape}, but x0 has {rows[0].shape}: pass one "
                     "for each row, of the same sides"
                 )
-        if no_rows:  # which convolutions do not take
+        if tf.executing_eagerly() and not len(rows[0]):  # which convolutions do not take
             return rows[0] if axis == 0 else tf.zeros([int(nb_step) + 1, *rows[0].shape])
         return call_for_any_size(function, tf.cast(nb_step, tf.int32), rows, axis)
 
