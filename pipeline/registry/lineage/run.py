@@ -1,18 +1,11 @@
-"""The runs of a pipeline, what they made and what was decided, from ML Metadata.
-
-Imports neither TFX nor TensorFlow, so that reading the history takes a second.
-"""
+"""One run of a pipeline, what it made and what was decided."""
 
 import json
-import logging
-from collections import defaultdict
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from ml_metadata import MetadataStore
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 
 from components.atomic_pusher import names as pusher_names
@@ -21,21 +14,10 @@ from components.image_example_gen import names as example_names
 from components.image_trainer import names as trainer_names
 from components.resolvers.withdrawal import WITHDRAWN_PROPERTY
 from components.sample_evaluator import names as evaluator_names
+from pipeline.registry.lineage.records import metrics_of, properties, spans_of
 from pipeline.registry.names import CHOSEN
 from trainer.common.remote_path import AnyPath, to_path
 
-if TYPE_CHECKING:  # psycopg is in the extra kubeflow
-    from pipeline.metadata.database import Database
-
-STATES = {
-    mlmd.Execution.NEW: "interrupted",
-    mlmd.Execution.RUNNING: "interrupted",
-    mlmd.Execution.COMPLETE: "done",
-    mlmd.Execution.FAILED: "failed",
-    mlmd.Execution.CACHED: "cached",
-    mlmd.Execution.CANCELED: "interrupted",
-}
-RESULT_PROPERTY = "result"  # of a run's context: its result as JSON (outcome.py)
 TEACHER_NODES = {  # by the nodes that do the same for a student
     trainer_names.STUDENT: trainer_names.NODE,
     evaluator_names.STUDENT_NODE: evaluator_names.NODE,
@@ -233,163 +215,3 @@ class Run:
         return to_path(
             self._property(pusher_names.NODE, pusher_names.PUSHED_MODEL, pusher_names.DESTINATION)
         )
-
-
-def properties(record: mlmd.Artifact | mlmd.Execution | mlmd.Context | None) -> dict[str, Any]:
-    """The properties of a record by name, custom ones and those of its type; empty for None."""
-    if record is None:
-        return {}
-    # A map of protocol buffers changes its order from one read to the next.
-    found = sorted({**record.properties, **record.custom_properties}.items())
-    return {name: getattr(value, value.WhichOneof("value")) for name, value in found}
-
-
-def spans_of(examples: Mapping[str, Any]) -> tuple[int, ...]:
-    """The spans of a dataset by its properties; earlier versions recorded only the newest."""
-    if example_names.SPANS in examples:
-        return tuple(json.loads(examples[example_names.SPANS]))
-    return (examples[example_names.SPAN],) if example_names.SPAN in examples else ()
-
-
-def metrics_of(evaluation: mlmd.Artifact | None) -> dict[str, float]:
-    """The metrics that an evaluation recorded, by name; empty for None."""
-    return {k: v for k, v in properties(evaluation).items() if type(v) is float}
-
-
-def recorded_at(artifact: mlmd.Artifact) -> datetime:
-    """When an artifact was recorded, in the local time zone."""
-    return datetime.fromtimestamp(artifact.create_time_since_epoch / 1000).astimezone()
-
-
-def find_makers(store: MetadataStore, ids: Collection[int]) -> dict[int, int]:
-    """The execution that made each artifact: the first one, as later ones had it from the cache."""
-    executions = {}
-    for event in store.get_events_by_artifact_ids(ids):
-        if event.type == mlmd.Event.OUTPUT:
-            execution = executions.get(event.artifact_id, event.execution_id)
-            executions[event.artifact_id] = min(execution, event.execution_id)
-    return executions
-
-
-def maker_properties(store: MetadataStore, ids: Collection[int]) -> dict[int, dict[str, Any]]:
-    """The properties of the execution that made each artifact, by the artifact's id."""
-    made_by = find_makers(store, ids)
-    executions = {each.id: each for each in store.get_executions_by_id(set(made_by.values()))}
-    return {number: properties(executions[made]) for number, made in made_by.items()}
-
-
-def connect(database: "Path | Database") -> MetadataStore:
-    """Opens a metadata database; one that does not exist is not made and reads as empty."""
-    if not isinstance(database, Path):
-        return database.connect()
-    logging.getLogger("absl").addFilter(_is_not_raised)
-    config = mlmd.ConnectionConfig()
-    if database.exists():
-        config.sqlite.filename_uri = str(database)
-        config.sqlite.connection_mode = mlmd.SqliteMetadataSourceConfig.READWRITE
-    else:
-        config.fake_database.SetInParent()  # in memory
-    return MetadataStore(config)
-
-
-def follow_move(store: MetadataStore, artifacts: AnyPath) -> bool:
-    """Records where artifacts are, if the workspace was moved or copied or has another path here.
-
-    Otherwise models would be compared with no earlier ones, since these would not be found; those
-    of a copy would be read in the original.
-
-    Args:
-        store: of a workspace that this process holds.
-        artifacts: folder of the artifacts in it.
-
-    Returns:
-        Whether artifacts were elsewhere.
-    """
-    if not isinstance(artifacts, Path):
-        return False
-    moved = []
-    for artifact in store.get_artifacts():
-        recorded, place = Path(artifact.uri), place_of(artifact, artifacts)
-        if recorded != place and place.exists() and not _is_same(recorded, place):
-            artifact.uri = str(place)
-            moved.append(artifact)
-    if moved:
-        store.put_artifacts(moved)
-    return bool(moved)
-
-
-def _is_same(recorded: Path, place: Path) -> bool:
-    """Whether two paths lead to one folder, as through a link."""
-    try:
-        return recorded.samefile(place)
-    except OSError:  # it is gone, or one that this user may not look into
-        return False
-
-
-def place_of(artifact: mlmd.Artifact, artifacts: AnyPath) -> AnyPath:
-    """The folder of an artifact in the folder of a workspace, even if that was moved since."""
-    *_, below = artifact.uri.rpartition(f"/{artifacts.name}/")
-    return artifacts.joinpath(*below.split("/")[:3])  # node, output key, execution
-
-
-def _is_not_raised(record: logging.LogRecord) -> bool:
-    """False for an error that ML Metadata also raises: it logs it with its statement in SQL."""
-    return not str(record.msg).startswith("mlmd client %s: ")
-
-
-def runs(store: MetadataStore, last: int | None = None) -> list[Run]:
-    """The runs of a store, oldest first; with `last`, only that many of the newest."""
-    contexts = run_contexts(store)[-last if last else None :]
-    node_ids = _node_ids(store)
-    by_run = {c.name: store.get_executions_by_context(c.id) for c in contexts}
-    outputs = _outputs(store, [e.id for executions in by_run.values() for e in executions])
-    found = []
-    for context in contexts:
-        created = datetime.fromtimestamp(context.create_time_since_epoch / 1000)
-        result = properties(context).get(RESULT_PROPERTY)
-        run = Run(context.name, result=result, created=created)
-        for execution in sorted(by_run[run.id], key=lambda execution: execution.id):
-            node_id = node_ids[execution.id]
-            run.nodes.append(_node(node_id, execution))
-            run.artifacts |= {(node_id, key): each for key, each in outputs[execution.id].items()}
-        if run.model_number is None:  # of `iadb distill`, whose only model is a student
-            run = run.student or run
-        if run.nodes or run.result:
-            found.append(run)
-    return found
-
-
-def run_contexts(store: MetadataStore) -> list[mlmd.Context]:
-    """The contexts of the runs, oldest first."""
-    return sorted(store.get_contexts_by_type("pipeline_run"), key=lambda context: context.id)
-
-
-def _node_ids(store: MetadataStore) -> dict[int, str]:
-    """The node of each execution, by one call per node: one per execution takes seconds."""
-    return {
-        execution.id: context.name.rpartition(".")[2]  # it is named <pipeline>.<node id>
-        for context in store.get_contexts_by_type("node")
-        for execution in store.get_executions_by_context(context.id)
-    }
-
-
-def _outputs(store: MetadataStore, executions: list[int]) -> dict[int, dict[str, mlmd.Artifact]]:
-    """The outputs of executions, by execution id and output key."""
-    events = [e for e in store.get_events_by_execution_ids(executions) if e.type == e.OUTPUT]
-    ids = {event.artifact_id for event in events}
-    artifacts = {artifact.id: artifact for artifact in store.get_artifacts_by_id(ids)}
-    outputs = defaultdict(dict)
-    for event in events:
-        outputs[event.execution_id][event.path.steps[0].key] = artifacts[event.artifact_id]
-    return outputs
-
-
-def _node(node_id: str, execution: mlmd.Execution) -> Node:
-    created, updated = execution.create_time_since_epoch, execution.last_update_time_since_epoch
-    return Node(
-        node_id,
-        STATES.get(execution.last_known_state, "interrupted"),
-        datetime.fromtimestamp(created / 1000),
-        (updated - created) / 1000,
-        properties(execution),
-    )

@@ -1,0 +1,72 @@
+"""The metadata store of a workspace, and where the artifacts in it are."""
+
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ml_metadata import MetadataStore
+from ml_metadata.proto import metadata_store_pb2 as mlmd
+
+from trainer.common.remote_path import AnyPath
+
+if TYPE_CHECKING:  # psycopg is in the extra kubeflow
+    from pipeline.metadata.database import Database
+
+
+def connect(database: "Path | Database") -> MetadataStore:
+    """Opens a metadata database; one that does not exist is not made and reads as empty."""
+    if not isinstance(database, Path):
+        return database.connect()
+    logging.getLogger("absl").addFilter(_is_not_raised)
+    config = mlmd.ConnectionConfig()
+    if database.exists():
+        config.sqlite.filename_uri = str(database)
+        config.sqlite.connection_mode = mlmd.SqliteMetadataSourceConfig.READWRITE
+    else:
+        config.fake_database.SetInParent()  # in memory
+    return MetadataStore(config)
+
+
+def _is_not_raised(record: logging.LogRecord) -> bool:
+    """False for an error that ML Metadata also raises: it logs it with its statement in SQL."""
+    return not str(record.msg).startswith("mlmd client %s: ")
+
+
+def follow_move(store: MetadataStore, artifacts: AnyPath) -> bool:
+    """Records where artifacts are, if the workspace was moved or copied or has another path here.
+
+    Otherwise models would be compared with no earlier ones, since these would not be found; those
+    of a copy would be read in the original.
+
+    Args:
+        store: of a workspace that this process holds.
+        artifacts: folder of the artifacts in it.
+
+    Returns:
+        Whether artifacts were elsewhere.
+    """
+    if not isinstance(artifacts, Path):
+        return False
+    moved = []
+    for artifact in store.get_artifacts():
+        recorded, place = Path(artifact.uri), place_of(artifact, artifacts)
+        if recorded != place and place.exists() and not _is_same(recorded, place):
+            artifact.uri = str(place)
+            moved.append(artifact)
+    if moved:
+        store.put_artifacts(moved)
+    return bool(moved)
+
+
+def _is_same(recorded: Path, place: Path) -> bool:
+    """Whether two paths lead to one folder, as through a link."""
+    try:
+        return recorded.samefile(place)
+    except OSError:  # it is gone, or one that this user may not look into
+        return False
+
+
+def place_of(artifact: mlmd.Artifact, artifacts: AnyPath) -> AnyPath:
+    """The folder of an artifact in the folder of a workspace, even if that was moved since."""
+    *_, below = artifact.uri.rpartition(f"/{artifacts.name}/")
+    return artifacts.joinpath(*below.split("/")[:3])  # node, output key, execution
