@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 import apache_beam as beam
 import tensorflow_model_analysis as tfma
 import tensorflow_transform as tft
-from absl import logging
 from tensorflow_model_analysis.proto import config_pb2
 from tfx import types
 from tfx.dsl.io import fileio
@@ -33,7 +32,12 @@ from components.sample_evaluator.measure.tfma_metrics import METRICS
 from components.sample_evaluator.options import EvaluateOptions
 from components.sample_evaluator.pictures.missing_kinds import WriteMissingKinds
 from components.sample_evaluator.report import page
-from components.sample_evaluator.samples.sampler import LoadedSampler, SamplerError, check_sampler
+from components.sample_evaluator.samples.sampler import (
+    LoadedSampler,
+    OtherDataError,
+    SamplerError,
+    check_sampler,
+)
 from components.sample_evaluator.verdict import gate, history, summary
 from components.sample_evaluator.verdict.student import limits_of_student
 from trainer import examples
@@ -71,6 +75,7 @@ class _Loaded(NamedTuple):
 
     sampler: LoadedSampler | None = None
     problem: str | None = None  # why the model cannot be sampled
+    broken: bool = False  # whether that is its own fault, not that it draws something else
 
 
 def evaluate(
@@ -89,8 +94,8 @@ def evaluate(
 ) -> gate.ModelVerdict:
     """Compares a candidate with real images and judges it.
 
-    A model that cannot be sampled is not an error: as a candidate it is not blessed, as a baseline
-    it is not compared.
+    A model that cannot be sampled is not an error: as a candidate it is not blessed. As a baseline
+    it is not compared, and if it is damaged, no candidate is blessed by limits that compare.
 
     Args:
         make_pipeline: returns an empty pipeline, which is then run.
@@ -128,8 +133,6 @@ def evaluate(
     pairs = sources.CANDIDATE in translating and not unpaired
     if not pairs:
         options = options.without_pairs()
-    if against.problem:
-        logging.warning("The baseline is not compared: %s", against.problem)
     labels = judged.sampler.labels if judged.sampler else []
     config = make_eval_config(
         options,
@@ -166,7 +169,10 @@ def evaluate(
     best, dropped = {} if by_teacher else history.best_places(models_before), {}
     if by_teacher and sources.BASELINE in results:
         options, dropped = limits_of_student(results, options)
-    verdict = gate.judge(results, validation, options, judged.problem, kinds, best, dropped)
+    broken = against.problem if against.broken else None
+    verdict = gate.judge(results, validation, options, judged.problem, kinds, best, dropped, broken)
+    if against.problem:
+        remarks = (f"the baseline is not compared: {against.problem}", *remarks)
     verdict = dataclasses.replace(verdict, warnings=(*remarks, *verdict.warnings))
     setting = summary.Setting(
         options,
@@ -252,7 +258,7 @@ def _load(
     try:
         return _Loaded(sampler=check_sampler(model.sampler, shape, source_shape))
     except SamplerError as error:
-        return _Loaded(problem=str(error))
+        return _Loaded(problem=str(error), broken=not isinstance(error, OtherDataError))
 
 
 def _baseline_status(baseline: EvaluatedModel | StoredImages | None, problem: str | None) -> str:

@@ -31,6 +31,10 @@ class SamplerError(ValueError):
     exit_code = exit_codes.USAGE
 
 
+class OtherDataError(SamplerError):
+    """A model draws images of another shape than the data, or translates other sources."""
+
+
 class LoadedSampler:
     """Draws the image of each seed, or of each source, with a SavedModel.
 
@@ -208,20 +212,20 @@ def check_sampler(
         The sampler.
 
     Raises:
-        SamplerError: it does not load, does not run, draws images of another shape, or translates
-            other sources than those of the data.
+        OtherDataError: it draws images of another shape than the data, or translates other sources.
+        SamplerError: it does not load or run.
     """
     sampler = load_sampler(path)
     if sampler.source and sampler.source_shape != source_shape:
         none = "have none (data.source, data.degrade)"
         found = f"have sources {source_shape}" if source_shape else none
         made = sampler.source.degrade or "data.source"
-        raise SamplerError(
+        raise OtherDataError(
             f"{path} translates sources {sampler.source_shape} of {made}, the data {found}"
         )
     drawn = sampler.image_shape()
     if drawn != shape:
-        raise SamplerError(f"{path} draws images {drawn}, the data contain {shape}")
+        raise OtherDataError(f"{path} draws images {drawn}, the data contain {shape}")
     return sampler
 
 

@@ -54,6 +54,7 @@ def judge(
     kinds: Kinds | None = None,
     best: Mapping[str, float] | None = None,
     dropped: Mapping[str, str] | None = None,
+    baseline_problem: str | None = None,
 ) -> ModelVerdict:
     """Judges a candidate by TFMA's validation, the number of images and faults of the samples.
 
@@ -66,6 +67,8 @@ def judge(
         best: the best place of earlier blessed models by metric, with its error on top.
         dropped: sentences by the name of each metric that has lost a limit since TFMA's validation,
             from `student.limits_of_student`.
+        baseline_problem: why a damaged baseline cannot be sampled: a model that is worse than the
+            live one would replace it.
     """
     if candidate_problem is not None:
         problem = f"the candidate cannot be sampled: {candidate_problem}"
@@ -80,9 +83,13 @@ def judge(
         failed.setdefault(KINDS, sentences.ignored_labels(followed, MIN_FOLLOWED))
     if options.limits != "none" and (ignored := faults.ignored_sources(results)):
         failed.setdefault(faults.PSNR, ignored)
+    unread = []
+    if baseline_problem is not None and options.compares:
+        unread = [sentences.no_comparison(baseline_problem)]
     problems = [
         *faults.image_problems(results, options),
         *faults.sample_problems(results),
+        *unread,
         *failed.values(),
         *_improvement_problems(results, options, failed),
     ]

@@ -16,6 +16,11 @@ def nothing_judged(example: str) -> str:
     return f"no limit could be applied: {example}"
 
 
+def no_comparison(baseline_problem: str) -> str:
+    """A baseline is damaged, so that nobody knows whether the candidate is worse."""
+    return f"it cannot be compared with the baseline, which is damaged: {baseline_problem}"
+
+
 def unavailable(name: str, found: MetricResult) -> str:
     """A metric that cannot be computed of the candidate, though of training images."""
     return f"{name} cannot be computed: {found.unavailable or NOT_FINITE}"

@@ -386,6 +386,34 @@ def test_a_baseline_that_cannot_be_compared_is_reported_and_does_not_block(overr
     status = overruled.summary["baseline"]["status"]
     assert status.startswith("not compared: ") and status.endswith("no such folder")
     assert status in (overruled.folder / "report.html").read_text(encoding="utf-8")
+    assert overruled.summary["warnings"][0] == f"the baseline is {status}"
+
+
+@pytest.mark.slow
+def test_a_damaged_baseline_blocks_models_that_must_not_be_worse_than_it(
+    evaluate, good_stock, tmp_path
+):
+    model, live = (write_model(tmp_path / name, good_stock) for name in ("model", "live"))
+    saved = pathlib.Path(live, "Format-Serving", "saved_model.pb")
+    saved.write_bytes(b"")
+    outcome = evaluate(model, live)
+    assert not outcome.summary["blessed"]
+    assert outcome.reason.startswith(
+        f"it cannot be compared with the baseline, which is damaged: {saved.parent} does not load"
+    )
+
+
+@pytest.mark.slow
+def test_a_baseline_of_another_size_is_reported_and_does_not_block(evaluate, good_stock, tmp_path):
+    model = write_model(tmp_path / "model", good_stock)
+    smaller = write_model(tmp_path / "smaller", good_stock[:, ::2, ::2])
+    outcome = evaluate(model, smaller)
+    assert outcome.summary["blessed"]
+    (warning,) = outcome.summary["warnings"]
+    assert warning == (
+        f"the baseline is not compared: {smaller}/Format-Serving draws images (4, 4, 1), the data "
+        "contain (8, 8, 1)"
+    )
 
 
 @pytest.mark.slow
