@@ -222,9 +222,17 @@ def _choose_longer(pictures: Pictures, longer: int, others: Sequence[Pictures] =
     """
     every = ((pictures.median, pictures.low), *(_cropped(each, pictures) for each in others))
     most = min(min(median / MIN_SHARE, 2 * low) for median, low in every)
-    while longer > SMALLEST and min(_choose_sides(pictures, longer)) > most:
+    while longer > SMALLEST and _shorter_that_covers(pictures, longer) > most:
         longer //= 2
     return longer
+
+
+def _shorter_that_covers(pictures: Pictures, longer: int) -> float:
+    """The shorter side of an image of the usual aspect that is cropped, but not enlarged."""
+    shorter = min(_choose_sides(pictures, longer))
+    if not pictures.are_oblong:
+        return shorter
+    return max(shorter, longer / max(pictures.aspect, 1 / pictures.aspect))
 
 
 def _cropped(pictures: Pictures, like: Pictures) -> tuple[float, float]:

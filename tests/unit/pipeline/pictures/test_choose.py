@@ -104,6 +104,12 @@ def test_of_rectangles_only_the_shorter_side_is_limited_by_that_of_the_images():
     assert resolution(of_size(24)) == 16
 
 
+def test_images_of_3_by_2_are_cropped_to_a_rounded_aspect_without_being_enlarged_more_than_others():
+    pictures = replace(of_size(16), narrow=1.5, aspect=1.5, wide=1.5)
+    assert resolution(pictures) == [10, 16]  # [20, 32] would enlarge 24x16 by a third
+    assert resolution(replace(pictures, median=18)) == [20, 32]
+
+
 @pytest.mark.parametrize(
     ("pictures", "chosen"),
     [
