@@ -144,7 +144,8 @@ class ComparedImages:
         if self.division is None:
             found = real, str(self.inputs.training)
         elif self.division.by_training:
-            found = f"those of {real} that the training held out", f"the others of {real}"
+            held_out = f"those of {real} that the training held out, if it read this folder"
+            found = held_out, f"the others of {real}"
         else:
             found = (f"half of {real}, by hash",) * 2
         return dict(zip(("held-out images", "training"), found, strict=True))

@@ -65,7 +65,8 @@ def divide(data: DataConfig, models: Mapping[Path, Mapping[str, Any]]) -> Divisi
     if recorded:  # images of a smaller percentage are among those of a larger one
         common[EVAL_PERCENT] = min(split[EVAL_PERCENT] for split in recorded)
     options = {**common, **is_set}
-    line = f"compared: images that the training held out, by {_describe(options)}"
+    held_out = "images that the training held out, if it read this folder"
+    line = f"compared: {held_out}, by {_describe(options)}"
     converted = _recorded_conversion(models.values())
     if not converted:  # of an earlier version
         line += f", if its data.fit and data.background were {data.fit} and {data.background}"

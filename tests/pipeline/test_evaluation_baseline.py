@@ -94,7 +94,7 @@ def test_what_the_training_of_the_baseline_held_out_is_compared(evaluate, judged
             held_out += split_of(pixel_hash(np.array(image)[..., None]), 30) == "eval"
     splits = json.loads((tmp_path / "out" / "images.json").read_text())["real"]["splits"]
     assert splits == {"train": 400 - held_out, "eval": held_out}
-    assert "compared: images that the training held out, by data.eval_percent=30" in result.output
+    assert "held out, if it read this folder, by data.eval_percent=30" in result.output
 
 
 def test_a_folder_that_is_better_than_another_is_blessed_and_copies_are_counted(

@@ -137,9 +137,10 @@ def test_a_model_is_compared_with_what_its_training_held_out(trained, tmp_path):
     examples_folder = Path(trained.first.artifacts["ImageExampleGen", "examples"].uri)
     expected = json.loads((examples_folder / "rejected.json").read_text())["splits"]
     assert json.loads((out / "images.json").read_text())["real"]["splits"] == expected
-    assert "compared: images that the training held out, by data.eval_percent=20" in result.output
+    assert "held out, if it read this folder, by data.eval_percent=20" in result.output
     folders = read_metrics(out)["folders"]
-    assert folders["held-out images"] == f"those of {trained.data} that the training held out"
+    held_out = f"those of {trained.data} that the training held out, if it read this folder"
+    assert folders["held-out images"] == held_out
 
 
 @pytest.mark.slow

@@ -34,7 +34,8 @@ def test_nothing_is_compared_that_the_training_of_the_model_saw(percent):
     assert compared(division) == held_out(percent)
     assert division.by_training
     assert division.line == (
-        f"compared: images that the training held out, by data.eval_percent={percent}, "
+        "compared: images that the training held out, if it read this folder, "
+        f"by data.eval_percent={percent}, "
         'data.near_duplicates="group", if its data.fit and data.background were crop and #ffffff'
     )
 
