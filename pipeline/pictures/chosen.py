@@ -4,6 +4,7 @@ The choice is kept in the workspace as a configuration file. Otherwise a folder 
 change its resolution, and with it every image and every cached step, from one night to the next.
 """
 
+import json
 import os
 import shlex
 from collections.abc import Callable, Mapping, Sequence
@@ -63,6 +64,7 @@ from trainer.common.text import printable, quantity
 
 GROWN = 3  # times the files that a choice was made for, from which a new one is advised
 LARGE = 20_000  # files, from which more of them change no choice
+OF_IMAGES = (RESOLUTION, "data.channels", "data.background", CONDITIONAL)
 
 OptionsT = TypeVar("OptionsT", bound=Options)
 
@@ -208,6 +210,8 @@ def configure_run(
         if kept.files is not None and _has_grown(data, kept.files):
             more = f"{quantity(kept.files, 'file')}, and there are {GROWN} times as many now"
             report(f"it was chosen for {more}: remove it to choose other steps")
+        for line in _no_longer_suits(kept, data, overrides):
+            report(line)
         earlier = {CONDITIONAL, CLASS_BALANCE} - kept.values.keys()
         if earlier or _differs_from_a_new_choice(config, overrides):
             report("it was chosen for another machine, or by an earlier version")
@@ -235,6 +239,28 @@ def _has_grown(data: DataConfig, files: int) -> bool:
     with suppress(ImageDataError):  # which the run itself will report
         return count_images(data.folder, GROWN * files) == GROWN * files
     return False
+
+
+def _no_longer_suits(kept: Kept, data: DataConfig, overrides: Sequence[str]) -> list[str]:
+    """Says how the images of a local folder would be read now, if that is otherwise."""
+    if is_remote(data.folder):
+        return []
+    try:
+        pictures = _look(data)
+    except ImageDataError:  # which the run itself will report
+        return []
+    chosen = choose(pictures, this_machine())
+    chosen[CONDITIONAL] &= may_have_classes(data)
+    is_set = dict(flatten(read_values(None, None, overrides)))
+    other = [
+        f"{key}={json.dumps(chosen[key])}"
+        for key in OF_IMAGES
+        if key in kept.values and key not in is_set and kept.values[key] != chosen[key]
+    ]
+    if not other:
+        return []
+    seen = printable(pictures.describe())
+    return [f"now: {seen}, for which {', '.join(other)} would be chosen: remove it to choose again"]
 
 
 def _differs_from_a_new_choice(config: PipelineConfig, overrides: Sequence[str]) -> bool:

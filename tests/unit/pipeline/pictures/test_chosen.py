@@ -81,6 +81,26 @@ def test_a_choice_is_made_once_and_kept_while_the_folder_grows(place):
     assert place.run()[0].data.resolution == (32, 32)
 
 
+def test_a_choice_that_no_longer_suits_the_images_is_reported_and_kept(place):
+    for path in place.images.iterdir():
+        Image.open(path).convert("L").save(path)
+    sort_into(place, "a")
+    first, _ = place.run()
+    assert first.data.channels == 1
+    assert "now: " not in place.run()[1]
+    for path in (place.images / "a").iterdir():
+        path.unlink()
+    fill(place.images, 60, side=64)
+    again, said = place.run()
+    assert again == first
+    assert (
+        "now: 60 color pictures of 64x64, for which data.resolution=32, data.channels=3 would be "
+        "chosen: remove it to choose again"
+    ) in said
+    assert "data.resolution=32" not in place.run("data.resolution=16")[1]
+    assert "now: " not in place.run("data.resolution=16", "data.channels=1")[1]
+
+
 def test_more_unreadable_files_than_a_run_allows_are_reported(place):
     stops = "a run stops if so many are rejected: data.max_rejected allows 10%"
     (place.images / "bad0.png").write_bytes(b"no image")
