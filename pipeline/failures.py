@@ -22,6 +22,8 @@ WORKSPACE_ERRNO = {
     errno.EDQUOT: QUOTA,
     errno.EROFS: "the file system is read-only",
     errno.EACCES: "permission denied",
+    errno.EFBIG: "the file would exceed the limit on its size (ulimit -f)",
+    errno.EIO: "the disk reports an I/O error",
 }
 # Wordings of TensorFlow, SQLite and ML Metadata, whose errors have no errno.
 WORKSPACE_TEXT = {
@@ -39,6 +41,8 @@ DATABASE_TEXT = {
     "database disk image is malformed": DAMAGED,
     "Concurrent writes aborted": IN_USE,
     "database is locked": IN_USE,
+    "a subset of tables in MLMD": DAMAGED,
+    "disk I/O error": "cannot be read or written: check its disk, the disk quota and ulimit -f",
 }
 BATCH_SIZES = {  # which decide how much memory a node takes
     trainer_names.NODE: "train.batch_size",
@@ -144,8 +148,9 @@ def describe_kill(node_id: str | None = None) -> str:
 
 def _place(line: str) -> str:
     """The path in a line, or else the line; nothing in place of a statement in SQL."""
-    path = PATH.search(line)
-    return path[0] if path else "" if "query" in line else line[:LINE]
+    before, query, _ = line.partition("query: ")
+    path = PATH.search(before)
+    return path[0] if path else "" if query else line[:LINE]
 
 
 def _cannot_write(meaning: str, place: str | None) -> str:

@@ -47,13 +47,14 @@ def models(workspace: Workspace, last: int, as_json: bool) -> None:
     if as_json:
         listed = [dataclasses.asdict(model) for model in found]
         click.echo(json.dumps(listed, indent=2, default=as_json_text))
-    elif found:
+        return
+    if found:
         _print_models(found)
-        served = complete_versions(workspace.serving)
-        if served and not any(model.live for model in found):
-            click.echo(f"live: {served[-1]}, which is not known to be one of these models")
     else:
         click.echo(f"no models in {workspace.folder}")
+    served = complete_versions(workspace.serving)
+    if served and not any(model.live for model in found):
+        click.echo(f"live: {served[-1]}, which is not known to be one of these models")
 
 
 @click.command()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from ml_metadata import MetadataStore
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 
+from pipeline.workspace import Workspace, WorkspaceError
 from trainer.common.remote_path import AnyPath
 
 if TYPE_CHECKING:  # psycopg is in the extra kubeflow
@@ -14,17 +15,33 @@ if TYPE_CHECKING:  # psycopg is in the extra kubeflow
 
 
 def connect(database: "Path | Database") -> MetadataStore:
-    """Opens a metadata database; one that does not exist is not made and reads as empty."""
+    """Opens a metadata database; one that does not exist is not made and reads as empty.
+
+    Raises:
+        WorkspaceError: the file is empty, beside what runs have made: it would become the database
+            of a new workspace, whose first run overwrites their artifacts.
+    """
     if not isinstance(database, Path):
         return database.connect()
     logging.getLogger("absl").addFilter(_is_not_raised)
     config = mlmd.ConnectionConfig()
     if database.exists():
+        _check_not_emptied(database)
         config.sqlite.filename_uri = str(database)
         config.sqlite.connection_mode = mlmd.SqliteMetadataSourceConfig.READWRITE
     else:
         config.fake_database.SetInParent()  # in memory
     return MetadataStore(config)
+
+
+def _check_not_emptied(database: Path) -> None:
+    made = (Workspace(database.parent).artifacts, Workspace(database.parent).serving)
+    if database.stat().st_size == 0 and any(each.is_dir() and any(each.iterdir()) for each in made):
+        raise WorkspaceError(
+            f"{database} is empty, though runs have recorded models in it: restore it from a "
+            "backup; serving/ holds the models that were pushed. Without a backup, begin a new "
+            "workspace"
+        )
 
 
 def _is_not_raised(record: logging.LogRecord) -> bool:

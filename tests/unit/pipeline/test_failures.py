@@ -23,6 +23,7 @@ from pipeline.registry import lineage
 from pipeline.registry.journal import Journal
 from pipeline.registry.serving import NoModelError
 from pipeline.workspace import InUseError, WorkspaceError
+from tests.recorded import Recorded
 from tests.small_disk import needs_mount, on_disk
 from trainer.common import exit_codes
 from trainer.labels import TooFewClassesError
@@ -91,6 +92,22 @@ FULL, FREE = "the disk is full", "free some space"
             RuntimeError("executing query: database or disk is full query:  UPDATE `Execution`"),
             exit_codes.WORKSPACE,
             f"{FULL}; {FREE}",
+        ),
+        (  # the path in a statement is not where it was written
+            RuntimeError("executing query: disk is full query:  UPDATE `Artifact` SET uri='/w/a'"),
+            exit_codes.WORKSPACE,
+            f"{FULL}; {FREE}",
+        ),
+        (
+            OSError(errno.EIO, "Input/output error", "/w/a"),
+            exit_codes.WORKSPACE,
+            "the disk reports an I/O error: /w/a",
+        ),
+        (
+            RuntimeError("Failed to establish connection: executing query: disk I/O error query"),
+            exit_codes.WORKSPACE,
+            "metadata.sqlite of the workspace cannot be read or written: check its disk, the disk "
+            "quota and ulimit -f",
         ),
         (KeyError("x"), exit_codes.UNEXPECTED, "KeyError: 'x'"),
         (ValueError("one\ntwo"), exit_codes.UNEXPECTED, "ValueError: one"),
@@ -215,6 +232,30 @@ def test_a_damaged_database_is_named_with_what_helps(tmp_path):
         code, text = failures.describe(caught.value)
         assert code == exit_codes.WORKSPACE
         assert text.startswith(f"{path.name} of the workspace is damaged: restore it from a backup")
+
+
+def test_a_database_without_a_table_is_damaged(tmp_path):
+    path = tmp_path / "metadata.sqlite"
+    Recorded(path, tmp_path / "artifacts").run()
+    with contextlib.closing(sqlite3.connect(path)) as database:
+        database.execute("DROP TABLE ParentContext")
+        database.commit()
+    with pytest.raises(Exception, match="MLMD") as caught:
+        lineage.connect(path)
+    code, text = failures.describe(caught.value)
+    assert code == exit_codes.WORKSPACE
+    assert text.startswith(f"{path.name} of the workspace is damaged: restore it from a backup")
+
+
+def test_an_emptied_database_beside_artifacts_is_not_taken_for_a_new_one(tmp_path):
+    path = tmp_path / "metadata.sqlite"
+    path.touch()
+    assert lineage.runs(lineage.connect(path)) == []
+    path.write_bytes(b"")
+    (tmp_path / "artifacts" / "Trainer").mkdir(parents=True)
+    with pytest.raises(WorkspaceError, match=r"is empty, though .* restore it from a backup"):
+        lineage.connect(path)
+    assert path.read_bytes() == b""
 
 
 def test_a_database_that_another_program_holds_is_named(tmp_path, monkeypatch):

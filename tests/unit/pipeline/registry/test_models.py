@@ -87,7 +87,11 @@ def test_a_version_from_elsewhere_belongs_to_no_model(recorded, workspace, tmp_p
     [model] = models(workspace)
     assert not model.live
     result = iadb("models", "--workspace", workspace.folder)
-    assert f"live: {foreign}, which is not known to be one of these models" in result.output
+    said = f"live: {foreign}, which is not known to be one of these models"
+    assert said in result.output
+    workspace.metadata.unlink()
+    result = iadb("models", "--workspace", workspace.folder)
+    assert result.output == f"no models in {workspace.folder}\n{said}\n"
 
 
 @pytest.mark.parametrize("content", ["[" * 100_000, "[]", '{"model": [1]}'])
