@@ -77,6 +77,8 @@ def check(
                 finding = look(config, journal)
                 found = finding.as_json()
                 number = _write(lambda: journal.begin(cause, found, begun), free)
+                # A release accepts what was held, not what comes later.
+                _write(lambda: journal.forget_holds(finding.used_up), free)
                 ending = _reason_to_wait(config, workspace, finding, begun)
                 if ending is None:
                     if problem:

@@ -113,6 +113,15 @@ class Finding:
         )
 
     @property
+    def used_up(self) -> tuple[int, ...]:
+        """The spans that were released, of which there is nothing any more that was held."""
+        return tuple(
+            span.number
+            for span in self.spans
+            if span.held and span.held.released and span.images is not None and not span.new
+        )
+
+    @property
     def newest(self) -> int | None:
         """The last span that the next run reads; None if it reads none."""
         return max((span.number for span in self.spans if span.in_window), default=None)

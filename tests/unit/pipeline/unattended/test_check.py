@@ -672,6 +672,18 @@ def test_what_a_person_released_is_not_held_for_drift_again(unattended):
     assert settings(unattended.calls[1]) == ["data.span=2"]
 
 
+def test_a_release_of_data_that_are_gone_is_used_up_by_the_next_check(unattended):
+    unattended.put(1)
+    unattended.plan((0,), (0,))
+    unattended.check("drift.on_drift=hold")
+    unattended.journal.hold(1, "20 of 60 files are rejected", NOW)
+    unattended.journal.release(1, NOW)
+    assert unattended.check("drift.on_drift=hold").outcome == Outcome.NOTHING_NEW
+    unattended.put(1, "weeks_later.png")
+    unattended.check("drift.on_drift=hold")
+    assert settings(unattended.calls[1]) == ["data.span=1"]
+
+
 def test_what_comes_after_released_data_were_read_is_held_for_drift(unattended):
     check_what_was_released(unattended)
     unattended.put(1, "late.png")
