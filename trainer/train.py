@@ -118,7 +118,8 @@ def train(
         at_once = max(1, train_options.batch_size // strategy.num_replicas_in_sync)
         samples = make_grid(data, at_once)
         board = _tensorboard(samples, train_options, sample_options, log_folder, start_step)
-        held_out = _held_out_loss(data, train_options, course, board, report)
+        trained = checkpoints.warm_started_from is not None
+        held_out = _held_out_loss(data, train_options, course, trained, board, report)
         latest = LatestSamples(latest_samples, board, report)
         # Saved first: what the others do at the end may fail.
         callbacks += [_saving(checkpoints, train_options), held_out, board, latest]
@@ -188,6 +189,7 @@ def _held_out_loss(
     data: TrainingData,
     options: TrainOptions,
     course: Course,
+    trained: bool,
     board: TensorBoardLog,
     report: Callable[[str], None],
 ) -> HeldOutLoss:
@@ -195,7 +197,8 @@ def _held_out_loss(
     if data.held_out:
         images = first_images(data, data.held_out, options.batch_size, course.held_out)
     every = interval(options.steps, options.grid_every)
-    return HeldOutLoss(images, board, every, course.if_it_rises, report)
+    since = options.steps // 2 if trained else 0
+    return HeldOutLoss(images, board, every, since, course.if_it_rises, report)
 
 
 def _saving(checkpoints: Checkpoints, options: TrainOptions) -> SaveCheckpoints:

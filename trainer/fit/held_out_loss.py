@@ -31,6 +31,8 @@ class HeldOutLoss(keras.callbacks.Callback):
         images: batches as `IADBModel.fit` takes them; None measures nothing.
         board: writes the loss as the scalar `held_out_loss`, at the step where it is.
         every: steps between measurements; one more follows at the end.
+        since: the first step whose loss is compared with later ones. Trained weights first become
+            worse while the learning rate is high, and better again as it falls.
         advice: what it means that the loss has risen, and what helps.
         report: is called once, with a line for a person, when the loss has risen.
 
@@ -43,13 +45,14 @@ class HeldOutLoss(keras.callbacks.Callback):
         images: tf.data.Dataset | None,
         board: TensorBoardLog,
         every: int,
+        since: int,
         advice: str,
         report: Callable[[str], None],
     ) -> None:
         super().__init__()
         self.loss: float | None = None
         self._images, self._board, self._every, self._report = images, board, every, report
-        self._advice = advice
+        self._since, self._advice = since, advice
         self._least, self._least_step = np.inf, 0
         self._risen = 0  # measurements in a row
 
@@ -86,6 +89,8 @@ class HeldOutLoss(keras.callbacks.Callback):
         with self._board.untimed():
             self.loss = self._mean()
         self._board.write("held_out_loss", self.loss, step)
+        if step < self._since:
+            return
         if self.loss < self._least:
             self._least, self._least_step = self.loss, step
         if self._risen >= PATIENCE:  # as has been reported

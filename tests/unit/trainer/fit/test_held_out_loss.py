@@ -40,13 +40,12 @@ class Board:
         self.written[step] = (name, value)
 
 
-def measure(factors, *, every=1, start_step=0, images=(1.0, 2.0, 6.0)):
+def measure(factors, *, every=1, since=0, start_step=0, images=(1.0, 2.0, 6.0)):
     """The callback, what it wrote and what it reported in a training of one step per factor."""
     x1 = tf.reshape(tf.constant(images), (-1, 1, 1, 1))
     board, lines = Board(start_step), []
-    held_out = HeldOutLoss(
-        tf.data.Dataset.from_tensor_slices(x1).batch(2), board, every, "train less", lines.append
-    )
+    batches = tf.data.Dataset.from_tensor_slices(x1).batch(2)
+    held_out = HeldOutLoss(batches, board, every, since, "train less", lines.append)
 
     def count(batch, logs):
         board.step += 1
@@ -86,6 +85,14 @@ def test_a_loss_that_rises_and_stays_above_its_least_is_reported_once():
     assert line.endswith(": train less")
 
 
+def test_of_trained_weights_only_a_late_rise_is_reported():
+    factors = [1.0, 1.5, 1.6, 1.2, 1.1]
+    assert measure(factors)[2]
+    assert measure(factors, since=3)[2] == []
+    (line,) = measure([*factors, 1.2, 1.3], since=3)[2]
+    assert "from 3.3000 at step 5 to 3.9000 at step 7: " in line
+
+
 @pytest.mark.parametrize("factors", [[2.0, 1.0, 1.5, 0.9, 1.5, 0.8], [1.0, 1.01, 1.015, 1.01]])
 def test_a_single_rise_or_a_small_one_is_not_reported(factors):
     assert measure(factors)[2] == []
@@ -101,7 +108,7 @@ def test_also_a_short_training_measures_often_enough_to_see_a_rise(steps, grid_e
 
 def test_without_images_nothing_is_measured():
     board = Board(0)
-    held_out = HeldOutLoss(None, board, 1, "", print)
+    held_out = HeldOutLoss(None, board, 1, 0, "", print)
     data = tf.data.Dataset.from_tensors(tf.zeros([1, 1]))
     Model([1.0]).fit(data, verbose=0, callbacks=[held_out])
     assert (held_out.loss, board.written) == (None, {})
