@@ -50,5 +50,6 @@ def leave_out(metric: "Metric", real: np.ndarray, generated: np.ndarray) -> Left
     groups = groups_of(len(generated))
     if metric.left_out:
         return metric.left_out(real, generated)
+    whole = metric.function(real, generated)  # first: its error names the number of all samples
     without = [metric.function(real, np.delete(generated, rows, axis=0)) for rows in groups]
-    return LeftOut(metric.function(real, generated), without)
+    return LeftOut(whole, without)

@@ -115,7 +115,10 @@ def _left_out(results: Results, options: EvaluateOptions) -> Iterator[tuple[str,
         found = candidate[name]
         if found.value is None:
             if floor[name].value is None:
-                yield name, sentences.left_out(name, found.unavailable or sentences.NOT_FINITE)
+                # An error needs more images than the value, so its reason names enough.
+                of_error = found.proven_place_unavailable or found.worsening_unavailable
+                reason = of_error or found.unavailable or sentences.NOT_FINITE
+                yield name, sentences.left_out(name, reason)
             continue
         lost = {}
         if limit.max_place is not None and found.proven_place is None:

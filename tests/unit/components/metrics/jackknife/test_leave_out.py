@@ -63,6 +63,11 @@ def test_too_few_images_are_rejected_with_the_same_reason():
     assert reasons[0] == reasons[1]
 
 
+def test_an_error_names_the_number_of_all_samples():
+    with pytest.raises(MetricError, match=r"^23 images are too few to extrapolate from for 6 "):
+        leave_out(CATALOG["frechet_distance_inf"], features(0, 50), features(1, 23))
+
+
 @pytest.mark.parametrize("name", CATALOG)
 def test_there_must_be_two_samples_per_group(name):
     with pytest.raises(MetricError, match="19 samples are too few for a spread: 20 are needed"):

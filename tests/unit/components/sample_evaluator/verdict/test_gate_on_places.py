@@ -110,6 +110,19 @@ def test_a_metric_that_real_images_have_no_value_of_either_is_left_out():
     assert not any("frechet_distance" in reason for reason in verdict.reasons)
 
 
+@pytest.mark.parametrize("error", ["proven_place", "worsening"])
+def test_a_metric_without_a_value_names_the_images_that_its_error_needs_as_well(error):
+    options = changing(**KID, frechet_distance=Threshold(max_place=0.1, max_worsening=0.0))
+    why = "200 images are too few for 128 feature dimensions: at least 285 are needed"
+    values = placed(
+        0.1,
+        frechet_distance_unavailable=TOO_FEW,
+        **{f"frechet_distance_{error}_unavailable": why},
+    )
+    found = judge(values, passing(), options).left_out
+    assert found == {"frechet_distance": f"frechet_distance is not judged: {why}"}
+
+
 def test_a_metric_that_the_candidate_alone_has_no_value_of_refuses_it():
     options = changing(**KID, coverage=Threshold(max_place=0.1))
     values = placed(0.1, coverage_unavailable="the generated features hold NaN")
