@@ -35,7 +35,8 @@ class MetricResult:
     Attributes:
         value: of the metric.
         unavailable: why it could not be computed.
-        stddev: standard deviation of the value over random subsets; of KID alone.
+        stddev: standard deviation of estimates from random subsets of at most half of the images,
+            which vary more than the value; of KID alone.
         worsening: by how much the value is worse than the baseline's, beyond `margin`.
         margin: how much of a difference from the baseline seeds alone explain.
         worsening_unavailable: why the worsening could not be computed.

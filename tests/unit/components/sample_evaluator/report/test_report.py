@@ -117,6 +117,7 @@ def test_every_section_is_a_landmark_with_its_heading_as_name(page):
         "n = 120",
         "at most 5% of the way to noise",
         "<td>271</td>",  # the spectrum of noise
+        "is the standard deviation of estimates from half as many images, up\nto 1,000",
         "1.6% ± 0.41%",
         "the limit for the candidate is\n0.05",  # memorization
         "0.0125",
