@@ -30,7 +30,8 @@ BY_OPTION = "with --source"
 IMAGES_JSON = "images.json"  # which files of each folder were accepted and rejected
 REAL, TRAINING, SOURCES = "real", "training", "sources"  # sets, beside stored images to be judged
 
-ALSO_REAL = "also_real"  # in a report: how many training images have the pixels of a real one
+# In a report: how many training images have the pixels of a real one, and the other way round.
+ALSO_REAL, ALSO_TRAINING = "also_real", "also_training"
 
 Reports = Mapping[str, Mapping[str, Any]]  # of write_examples, by set
 
@@ -115,17 +116,22 @@ class ComparedImages:
                 copies, reports[SOURCES], str(self.inputs.sources), BY_OPTION
             )
         if TRAINING in reports:
-            both = [str(folder / "reports" / name) for name in (REAL, TRAINING)]
-            reports[TRAINING][ALSO_REAL] = count_copies(*both)
+            real, training = (str(folder / "reports" / name) for name in (REAL, TRAINING))
+            reports[TRAINING][ALSO_REAL] = count_copies(real, training)
+            reports[REAL][ALSO_TRAINING] = count_copies(training, real)
         return reports
 
-    def check_counts(self, counts: Mapping[str, int], least: int) -> None:
+    def check_counts(self, reports: Reports, least: int) -> None:
         """Raises an ImageDataError if a split has fewer images than a verdict needs.
 
+        Of the real images, as many must not be training images as well: those alone show how near
+        new images come to the training images.
+
         Args:
-            counts: of the images, by split.
+            reports: on the images.
             least: the number needed.
         """
+        counts = counts_by_split(reports)
         for name, folder in self.stored().items():
             check_count(folder, counts[name], least)
         if examples.SOURCE_EVAL in counts:
@@ -137,6 +143,14 @@ class ComparedImages:
         check_count(self.inputs.real, counts[examples.EVAL], least, part)
         others = "" if self.inputs.training else " in the other part"
         check_count(self.inputs.training or self.inputs.real, counts[examples.TRAIN], least, others)
+        shared = reports[REAL].get(ALSO_TRAINING, 0)
+        if shared and counts[examples.EVAL] - shared < least:
+            raise ImageDataError(
+                f"{self.inputs.real}: {shared:,} of {quantity(counts[examples.EVAL], 'image')} are "
+                f"also in {self.inputs.training}, and at least evaluate.min_samples={least} that "
+                "are not are needed; leave --train out to take a part of --real in its place, or "
+                "name other images"
+            )
 
     def locations(self) -> dict[str, str]:
         """Where held-out and training images are, for the report."""

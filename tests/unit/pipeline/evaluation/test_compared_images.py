@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from components.image_example_gen.errors import ImageDataError
 from components.image_example_gen.options import ImageOptions
 from components.sample_evaluator.options import EvaluateOptions
 from pipeline.evaluation.compared_images import ComparedImages
@@ -31,6 +32,7 @@ def described(place, division, **folders):
     converted = place / "converted"
     converted.mkdir()
     reports = images.convert(lambda: beam.Pipeline(argv=[]), PICTURES, converted)
+    images.check_counts(reports, least=10)
     return "\n".join(images.describe(reports, EvaluateOptions(samples=20)))
 
 
@@ -48,6 +50,18 @@ def test_training_images_that_are_compared_with_are_named(place):
         f"warning: 10 images in {place / 'train'} are also in {place / 'real'}: a model that was "
         "trained on them seems better than it is"
     ) in said
+
+
+def test_real_images_that_are_nearly_all_training_images_are_rejected_at_once(place):
+    save(place / "real", range(1000, 1300, 10))
+    save(place / "train", range(1090, 1600, 10))
+    with pytest.raises(ImageDataError) as error:
+        described(place, None, real=place / "real", training=place / "train")
+    assert str(error.value) == (
+        f"{place / 'real'}: 21 of 30 images are also in {place / 'train'}, and at least "
+        "evaluate.min_samples=10 that are not are needed; leave --train out to take a part of "
+        "--real in its place, or name other images"
+    )
 
 
 def test_groups_that_are_made_anew_are_warned_of(place):
