@@ -84,14 +84,19 @@ def evaluate(
         from pipeline.evaluation.inputs import SAVED_MODEL
         from pipeline.pictures.chosen import configure_images
 
-        config, notes = arguments.load(), ()
+        config, notes, remarks = arguments.load(), (), ()
         folders = [candidate, *([baseline] if baseline else [])]
         # A model brings its own conversion.
         if arguments.is_default and not any((each / SAVED_MODEL).is_file() for each in folders):
             with suppress(ConfigError, ImageDataError):  # which the evaluation itself will report
-                others = [str(each.absolute()) for each in (*folders, training) if each]
-                choice = configure_images(str(real.absolute()), arguments.overrides, others)
-                config, notes = choice.config, choice.lines
+                judged = [str(each.absolute()) for each in folders]
+                choice = configure_images(
+                    str(real.absolute()),
+                    arguments.overrides,
+                    judged,
+                    str(training.absolute()) if training else None,
+                )
+                config, notes, remarks = choice.config, choice.lines, choice.warnings
         output = output or Path(time.strftime("evaluation-%Y%m%d-%H%M%S"))
         blessed = evaluate_candidate(
             candidate,
@@ -103,6 +108,7 @@ def evaluate(
             make_console(),
             verbose=verbose,
             notes=notes,
+            remarks=remarks,
             sources=sources,
         )
     except KeyboardInterrupt:

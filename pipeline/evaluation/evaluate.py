@@ -48,6 +48,7 @@ def evaluate_candidate(
     *,
     verbose: bool,
     notes: Sequence[str] = (),
+    remarks: Sequence[str] = (),
     sources: Path | None = None,
 ) -> bool:
     """Judges a candidate and prints the result.
@@ -66,6 +67,7 @@ def evaluate_candidate(
         console: to print on.
         verbose: whether to show all logs.
         notes: lines to print before the work begins.
+        remarks: sentences about the comparison, which become warnings of the verdict.
         sources: folder of what a model is to translate to `real`; None: there are none.
 
     Returns:
@@ -102,7 +104,7 @@ def evaluate_candidate(
             import_lazily(*UNUSED)
             from pipeline.evaluation import steps
         report = functools.partial(console.print, markup=False, soft_wrap=True)
-        images = steps.run(inputs, config, partial, report)
+        images = steps.run(inputs, config, partial, report, remarks)
         seconds = phases.seconds()
         output = _publish(partial, output)
     metrics = json.loads((output / evaluator_names.METRICS_JSON).read_text("utf-8"))

@@ -6,7 +6,7 @@ of a run on the same images.
 
 import json
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import apache_beam as beam
@@ -37,7 +37,11 @@ from trainer.common.signals import raise_lost_stop
 
 
 def run(
-    inputs: Inputs, config: PipelineConfig, output: Path, report: Callable[[str], None]
+    inputs: Inputs,
+    config: PipelineConfig,
+    output: Path,
+    report: Callable[[str], None],
+    remarks: Sequence[str] = (),
 ) -> list[str]:
     """Writes an evaluation to a folder; errors and `config` as in `evaluate_candidate`.
 
@@ -46,6 +50,7 @@ def run(
         config: of the evaluation.
         output: folder for the results.
         report: receives lines for a person.
+        remarks: sentences about the comparison, which become warnings of the verdict.
 
     Returns:
         The images that were compared, one line per set.
@@ -94,7 +99,7 @@ def run(
         _extractor = shared_extractor(features)  # also referenced to the end
         make_pipeline = _pipelines(config, feature_names.NODE)
         write_features(make_pipeline(), real.examples, evaluate_options, graph, real.features)
-    _judge(inputs, config, real, evaluate_options, output, warning, compared.locations())
+    _judge(inputs, config, real, evaluate_options, output, warning, compared.locations(), remarks)
     shutil.rmtree(scratch)
     return list(compared.describe(reports, evaluate_options))
 
@@ -107,6 +112,7 @@ def _judge(
     output: Path,
     warning: str,
     folders: Mapping[str, str],
+    remarks: Sequence[str],
 ) -> None:
     judged = {
         name: _evaluated(name, each, output / "scratch") for name, each in inputs.judged().items()
@@ -121,6 +127,7 @@ def _judge(
         str(output),
         features_warning=warning,
         folders=folders,
+        remarks=remarks,
     )
 
 

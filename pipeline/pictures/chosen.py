@@ -52,6 +52,7 @@ from pipeline.pictures.remarks import (
     say_what_folders_are,
     say_what_is_small,
     warn_of_cut,
+    warn_of_less_detail,
     warn_of_no_classes,
     warn_of_unusable,
 )
@@ -81,6 +82,7 @@ class Choice:
         held_out_images: about how many of them will be held out.
         keep: whether later runs may have it too: whether the images suffice.
         files: number of image files, also of those that cannot be read.
+        warnings: those of the lines that a verdict should repeat.
     """
 
     config: PipelineConfig
@@ -90,6 +92,7 @@ class Choice:
     held_out_images: int = 0
     keep: bool = False
     files: int = 0
+    warnings: tuple[str, ...] = ()
 
 
 def configure(overrides: Sequence[str], machine: Machine | None = None) -> Choice:
@@ -152,19 +155,23 @@ def configure_for_cluster(overrides: Sequence[str]) -> Choice:
     return replace(choice, lines=(*choice.lines, line))
 
 
-def configure_images(folder: str, overrides: Sequence[str], others: Sequence[str] = ()) -> Choice:
+def configure_images(
+    folder: str, overrides: Sequence[str], judged: Sequence[str] = (), training: str | None = None
+) -> Choice:
     """Chooses how the images of folders are converted to be compared.
 
     Args:
         folder: of real images, which are described.
         overrides: as in `configure`.
-        others: folders of images that are compared with them.
+        judged: folders of images that are compared with them.
+        training: folder of training images; None if there is none.
 
     Raises:
         ConfigError, ImageDataError: as `configure`.
     """
     data = _read_data((*overrides, f"{FOLDER}={quote(folder)}"))
     pictures = _look(data)
+    others = [*judged, *([training] if training else [])]
     beside = [_look(data.model_copy(update={"folder": each})) for each in others]
     values = choose_judged(pictures, beside)
     counted = Kept(values, pictures.usable, pictures.files)
@@ -175,7 +182,14 @@ def configure_images(folder: str, overrides: Sequence[str], others: Sequence[str
         for name, each in zip((folder, *others), (pictures, *beside), strict=True)
         for line in warn_of_cut(each, config.data)
     ]
-    return Choice(config, (f"{seen}: {describe_choice(values, config, overrides)}", *cut), values)
+    smaller = [
+        f"{printable(name)}: {line}"
+        for name, each in zip(others, beside, strict=True)
+        if RESOLUTION[5:] not in data.model_fields_set
+        for line in warn_of_less_detail(each, pictures, config.data, trained_on=name == training)
+    ]
+    lines = (f"{seen}: {describe_choice(values, config, overrides)}", *cut, *smaller)
+    return Choice(config, lines, values, warnings=tuple(smaller))
 
 
 def configure_run(

@@ -1,5 +1,6 @@
-"""What a person should know of the pictures before they are trained on, one line each."""
+"""What a person should know of the pictures before they are used, one line each."""
 
+import json
 import math
 import os
 import shlex
@@ -8,10 +9,10 @@ from statistics import median
 from pipeline.config.pipeline_config import PipelineConfig
 from pipeline.config.sections import DataConfig
 from pipeline.pictures.check import ROUNDING, warn_of_rejected
-from pipeline.pictures.choose import PER_CLASS, choose_network
+from pipeline.pictures.choose import PER_CLASS, choose_judged, choose_network
 from pipeline.pictures.machine import Machine
 from pipeline.pictures.seen import Pictures
-from trainer.common.resolution import from_sides
+from trainer.common.resolution import from_sides, to_sides
 from trainer.common.text import list_some, percentage, printable, quantity
 
 LEAST_KEPT = 0.6  # of the area of a picture, without a remark
@@ -156,3 +157,32 @@ def warn_of_cut(pictures: Pictures, data: DataConfig) -> list[str]:
         said = f"data.fit=crop cuts more than {percentage(1 - LEAST_KEPT)} off {percentage(cut)} "
         said += "of the pictures"
     return [f"{said}; data.fit=pad keeps all of each, with bars at its sides"]
+
+
+def warn_of_less_detail(
+    pictures: Pictures, real: Pictures, data: DataConfig, *, trained_on: bool
+) -> list[str]:
+    """Says that images are compared at a smaller size because of some; no line if they are not.
+
+    Args:
+        pictures: that may be smaller than the real ones.
+        real: with which images are compared.
+        data: how they are converted.
+        trained_on: whether the pictures are training images. Enlarged, these would be as blurred as
+            what is judged beside them, and no measure of it.
+    """
+    height, width = to_sides(choose_judged(real, [])["data.resolution"])
+    if (height, width) == to_sides(choose_judged(real, [pictures])["data.resolution"]):
+        return []
+    remedy = "name larger ones with --train"
+    if not trained_on:
+        sides = json.dumps(from_sides((height, width)), separators=(",", ":"))
+        options = ["--set", f"data.resolution={sides}"]
+        if 2 * pictures.low < min(height, width):  # by default, these would be rejected
+            options += ["--set", f"data.min_size={pictures.low}"]
+        remedy = f"{shlex.join(options)} judges it"
+    compared = "x".join(map(str, reversed(data.resolution)))
+    return [
+        f"pictures {pictures.describe_size()}, the real ones {real.describe_size()}: all are "
+        f"compared at {compared}, and missing detail is not judged; {remedy}"
+    ]

@@ -145,13 +145,8 @@ class Pictures:
     def describe(self) -> str:
         """What was seen, in one line."""
         color = "gray" if self.gray else "color"
-        size, sides = f"of {self._size(self.median)}", f"{self.smallest:,} to {self.largest:,}"
-        if self.narrow <= 1 / OBLONG and self.wide >= OBLONG:  # no picture is as their median
-            shorter = sides if self.largest > self.smallest else f"{self.median:,}"
-            size = f"with shorter sides of {shorter} pixels"
-        elif self.largest > self.smallest:
-            size = f"of about {self._size(self.median)} (shorter sides {sides} pixels)"
-        text = f"{self.files:,} {color} picture{'' if self.files == 1 else 's'} {size}"
+        plural = "" if self.files == 1 else "s"
+        text = f"{self.files:,} {color} picture{plural} {self.describe_size()}"
         if len(self.classes) > 1:
             what = "classes" if self.labeled else "folders"
             text += f" in {len(self.classes):,} {what}"
@@ -172,6 +167,16 @@ class Pictures:
         if self.links:
             text += f"; not followed: {self.links}"
         return text
+
+    def describe_size(self) -> str:
+        """Their usual size and how it varies, to follow the word pictures."""
+        sides = f"{self.smallest:,} to {self.largest:,}"
+        if self.narrow <= 1 / OBLONG and self.wide >= OBLONG:  # no picture is as their median
+            shorter = sides if self.largest > self.smallest else f"{self.median:,}"
+            return f"with shorter sides of {shorter} pixels"
+        if self.largest > self.smallest:
+            return f"of about {self._size(self.median)} (shorter sides {sides} pixels)"
+        return f"of {self._size(self.median)}"
 
     def _size(self, shorter: int) -> str:
         wide = self.aspect >= 1

@@ -1,5 +1,6 @@
 """`iadb evaluate` reports wrong arguments and leaves nothing behind."""
 
+import json
 import os
 import shlex
 import subprocess
@@ -319,3 +320,26 @@ def test_images_that_turn_out_to_be_too_few_are_reported_before_features_are_com
     assert result.output.splitlines()[-1].startswith(
         f"iadb: {folders / 'other'}: 20 images cannot be judged: at least evaluate.min_samples=21 "
     )
+
+
+@pytest.mark.slow
+def test_detail_that_small_samples_cannot_have_is_said_not_to_be_judged(folders):
+    for folder, side in (("real", 32), ("other", 8)):
+        for i, path in enumerate(sorted((folders / folder).iterdir())):
+            noise = np.random.default_rng(i).integers(0, 256, (8, 8), np.uint8)
+            Image.fromarray(noise).resize((side, side)).save(path)
+    write_images(folders / "train", first=90)
+    for path in (folders / "train").iterdir():
+        Image.open(path).resize((32, 32)).save(path)
+    where = ("--real", folders / "real", "--train", folders / "train", "-o", folders / "out")
+    settings = ("evaluate.features=pixels", "evaluate.bless=always")
+    sets = [part for each in settings for part in ("--set", each)]
+    result = iadb("evaluate", folders / "other", *where, *sets)
+    assert result.exit_code == 0, result.output
+    said = (
+        f"{folders / 'other'}: pictures of 8x8, the real ones of 32x32: all are compared at 8x8, "
+        "and missing detail is not judged; --set data.resolution=32 --set data.min_size=8 judges it"
+    )
+    warnings = json.loads((folders / "out" / "metrics.json").read_text())["warnings"]
+    assert said in warnings
+    assert said in result.output

@@ -657,6 +657,35 @@ def test_images_to_judge_are_compared_as_large_as_all_of_them_are(
         assert found.config.data.resolution == (expected, expected)
 
 
+def test_images_that_keep_detail_from_being_judged_are_named(tmp_path):
+    sides = {"real": 32, "samples": 8, "larger": 40, "train": 16}
+    for name, side in sides.items():
+        fill(tmp_path / name, 20, side=side)
+    real, samples, larger, train = (str(tmp_path / name) for name in sides)
+    beside = "the real ones of 32x32: all are compared at 8x8, and missing detail is not judged; "
+    remedy = ["data.resolution=32", "data.min_size=8"]
+    found = configure_images(real, [], [samples, larger], train)
+    assert found.warnings == (
+        f"{samples}: pictures of 8x8, {beside}--set {' --set '.join(remedy)} judges it",
+        f"{train}: pictures of 16x16, {beside}name larger ones with --train",
+    )
+    assert found.lines[1:] == found.warnings
+    assert not configure_images(real, remedy, [samples, larger], train).warnings
+    assert not configure_images(real, [], [larger]).warnings
+
+
+def test_rectangles_that_keep_detail_from_being_judged_have_both_sides_named(tmp_path):
+    for name, (width, height) in (("real", (96, 48)), ("samples", (48, 24))):
+        fill(tmp_path / name, 20, side=96)
+        for path in (tmp_path / name).iterdir():
+            Image.open(path).crop((0, 0, width, height)).save(path)
+    _, line = configure_images(str(tmp_path / "real"), [], [str(tmp_path / "samples")]).lines
+    assert line == (
+        f"{tmp_path / 'samples'}: pictures of 48x24, the real ones of 96x48: all are compared at "
+        "32x16, and missing detail is not judged; --set 'data.resolution=[32,64]' judges it"
+    )
+
+
 def test_samples_of_another_shape_are_not_rejected_by_the_size_that_is_chosen(tmp_path):
     fill(tmp_path / "real", 20, side=300)
     fill(tmp_path / "wide", 20, side=120)
