@@ -15,12 +15,19 @@ _KeyedImage = tuple[bytes, np.ndarray]
 
 
 class WriteGrid(beam.PTransform):
-    """Writes the first images of one source, by key; writes nothing without images."""
+    """Writes the first images of one source, by key; writes nothing without images.
 
-    def __init__(self, source: str, path: str) -> None:
+    Args:
+        source: of the images.
+        path: of the PNG file.
+        mark: as of `grid_png`, for images that a model drew.
+    """
+
+    def __init__(self, source: str, path: str, mark: str = "") -> None:
         super().__init__()
         self._source = source
         self._path = path
+        self._mark = mark
 
     def expand(self, batches: beam.PCollection) -> beam.PCollection:
         """From ImageBatches of all sources."""
@@ -28,7 +35,7 @@ class WriteGrid(beam.PTransform):
             batches
             | "Select" >> beam.Filter(lambda batch, source: batch.source == source, self._source)
             | "Gather" >> beam.CombineGlobally(_First(GRID_SIDE**2)).without_defaults()
-            | "Write" >> beam.Map(_write_grid, self._path)
+            | "Write" >> beam.Map(_write_grid, self._path, self._mark)
         )
 
 
@@ -56,7 +63,7 @@ class _First(beam.CombineFn):
         return sorted(pairs, key=lambda pair: pair[0])[: self._count]
 
 
-def _write_grid(images: list[np.ndarray], path: str) -> None:
+def _write_grid(images: list[np.ndarray], path: str, mark: str) -> None:
     if images:
         with FileSystems.create(path, "image/png") as file:
-            file.write(grid_png(np.stack(images)))
+            file.write(grid_png(np.stack(images), mark=mark))

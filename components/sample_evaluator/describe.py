@@ -27,6 +27,7 @@ from components.sample_evaluator.samples.draw import (
     batch_seeds,
     draw_noise,
 )
+from components.sample_evaluator.samples.sampler import load_sampler
 from trainer import examples
 from trainer.source.options import Source
 
@@ -158,7 +159,9 @@ def describe(
     for name, part in written.items():
         _ = part | f"Write[{name}]" >> WriteFeatures(f"{compared}/{name}")
     if sources.CANDIDATE in judged:
-        _write_sample_pictures(pipeline, judged[sources.CANDIDATE], nearest, real, output)
+        # Who made the images of a folder is not known.
+        mark = load_sampler(models[sources.CANDIDATE]).mark if sources.CANDIDATE in models else ""
+        _write_sample_pictures(pipeline, judged[sources.CANDIDATE], nearest, real, output, mark)
     both = {sources.CANDIDATE, sources.BASELINE}
     # Images of seeds alone are in other batches than those of sources.
     if student and models.keys() == both and len(both & translating.keys()) != 1:
@@ -202,13 +205,14 @@ def _write_sample_pictures(
     nearest: beam.PCollection,
     real: RealImages,
     output: str,
+    mark: str,
 ) -> None:
     training = pipeline | "TrainingExamples" >> ReadExamples(real.examples[examples.TRAIN])
-    _ = samples | WriteGrid(sources.CANDIDATE, f"{output}/{names.SAMPLES_PNG}")
+    _ = samples | WriteGrid(sources.CANDIDATE, f"{output}/{names.SAMPLES_PNG}", mark)
     _ = (samples, nearest, training) | WriteNearestPairs(
-        real.transform_graph, f"{output}/{names.NEAREST_PAIRS_PNG}"
+        real.transform_graph, f"{output}/{names.NEAREST_PAIRS_PNG}", mark
     )
-    _ = (samples, nearest) | WriteWorstSamples(f"{output}/{names.WORST_SAMPLES_PNG}")
+    _ = (samples, nearest) | WriteWorstSamples(f"{output}/{names.WORST_SAMPLES_PNG}", mark)
 
 
 def _write_model_pictures(

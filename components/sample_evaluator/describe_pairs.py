@@ -12,6 +12,7 @@ from components.sample_evaluator import names, sources
 from components.sample_evaluator.measure.answers import MeasureAnswers
 from components.sample_evaluator.options import EvaluateOptions
 from components.sample_evaluator.pictures.pairs import WritePairs, write_answers
+from components.sample_evaluator.samples.sampler import load_sampler
 from components.sample_evaluator.samples.translations import (
     AnswerSeveral,
     CompareAnswers,
@@ -100,7 +101,9 @@ def describe_pairs(
         | "GatherSources" >> beam.combiners.ToList()
         | "Answer" >> beam.ParDo(AnswerSeveral(candidate, **data))
     )
-    _ = answers | "ShowAnswers" >> beam.Map(write_answers, f"{output}/{names.ANSWERS_PNG}")
+    _ = answers | "ShowAnswers" >> beam.Map(
+        write_answers, f"{output}/{names.ANSWERS_PNG}", load_sampler(candidate).mark
+    )
     _ = answers | "MeasureAnswers" >> beam.ParDo(MeasureAnswers(options.features, output))
     beside += [
         batches | "ShowSources" >> beam.ParDo(ShowSources(sources.SOURCE, candidate, **data)),

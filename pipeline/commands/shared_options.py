@@ -85,8 +85,8 @@ class OutputFile(OutputPath):
         path = super().convert(value, param, ctx)
         if self._suffix and path.suffix.lower() not in ("", self._suffix):
             self.fail(f"{path.name}: only {self._suffix} files are written", param, ctx)
-        if path.is_file() and self._suffix and not xmp.is_marked(path):
-            self.fail(f"{path} was not made by a model; name another file", param, ctx)
+        if path.is_file() and self._suffix and (reason := xmp.why_kept(path)):
+            self.fail(f"{path} {reason}; name another file", param, ctx)
         if path.is_file() and not os.access(path, os.W_OK):
             self.fail(f"{path} cannot be written", param, ctx)
         return path

@@ -56,10 +56,10 @@ def plan_outputs(files: Sequence[Path], output: Path, answers: int) -> dict[Path
                     f"{printable(str(path))} would be replaced by a translation; name another "
                     "folder with -o"
                 )
-            if os.path.isfile(path) and not xmp.is_marked(path):
+            if os.path.isfile(path) and (reason := xmp.why_kept(path)):
                 raise TranslationError(
-                    f"{printable(str(path))} is there already and was not made by a model; name "
-                    "another folder with -o"
+                    f"{printable(str(path))} is there already and {reason}; name another folder "
+                    "with -o"
                 )
             if path in taken:
                 raise TranslationError(

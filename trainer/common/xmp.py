@@ -13,28 +13,36 @@ KEYWORD = "XML:com.adobe.xmp"  # of the chunk iTXt of a PNG (XMP specification, 
 SOURCE_TYPE = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
 NAMESPACE = "urn:iadb-tfx:1.0/"
 HEAD_BYTES = 1 << 16  # of a file, which has its metadata before its pixels
+WRITTEN_BY = "iadb:writtenBy"
+TRAINING, EVALUATION = "training", "evaluation"  # its values
 
 
-def packet(weights: str, seeds: str) -> str:
+def packet(weights: str, seeds: str, written_by: str = "") -> str:
     """Writes an XMP packet.
 
     Args:
         weights: what tells the model from others, the `weights` of its metadata; empty if unknown.
         seeds: the seed, or the first and last one, for instance `0 to 63`; empty for none.
+        written_by: TRAINING or EVALUATION, whose pictures belong to a workspace; empty for others.
     """
-    known = {"iadb:weights": weights, "iadb:seed": seeds}
+    known = {"iadb:weights": weights, "iadb:seed": seeds, WRITTEN_BY: written_by}
     return template(
         " ".join(f"{name}={quoteattr(value)}" for name, value in known.items() if value)
     )
 
 
-def is_marked(path: Path) -> bool:
-    """Whether a PNG or a GIF says that this project made it; one that cannot be read does not."""
+def why_kept(path: Path) -> str:
+    """Why no command replaces a PNG or a GIF, in a few words; empty if a command drew it."""
     try:
         with path.open("rb") as file:
-            return NAMESPACE.encode() in file.read(HEAD_BYTES)
+            head = file.read(HEAD_BYTES)
     except OSError:
-        return False
+        return "cannot be read"
+    if NAMESPACE.encode() not in head:
+        return "does not say that a model made it"
+    if f"{WRITTEN_BY}=".encode() in head:
+        return "was written by a training or an evaluation"
+    return ""
 
 
 def template(attributes: str) -> str:

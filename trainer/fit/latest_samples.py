@@ -7,6 +7,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from trainer.common import xmp
 from trainer.common.image_grid import encode_png
 from trainer.common.remote_path import to_path, write_atomically
 from trainer.common.text import first_line
@@ -67,7 +68,7 @@ class LatestSamples(keras.callbacks.Callback):
         return True
 
     def _write(self, picture: np.ndarray) -> None:
-        png = encode_png(picture)
+        png = encode_png(picture, xmp.packet(weights="", seeds="", written_by=xmp.TRAINING))
         try:
             write_atomically(self._path, png)
         except (OSError, tf.errors.OpError) as error:

@@ -30,16 +30,18 @@ class WriteNearestPairs(beam.PTransform):
     Without samples or training images, nothing is written.
     """
 
-    def __init__(self, transform_graph: str, path: str) -> None:
+    def __init__(self, transform_graph: str, path: str, mark: str = "") -> None:
         """Describes the picture.
 
         Args:
             transform_graph: URI of the TransformGraph artifact.
             path: of the PNG file.
+            mark: as of `grid_png`, for samples that a model drew.
         """
         super().__init__()
         self._transform_graph = transform_graph
         self._path = path
+        self._mark = mark
 
     def expand(
         self, inputs: tuple[beam.PCollection, beam.PCollection, beam.PCollection]
@@ -68,7 +70,7 @@ class WriteNearestPairs(beam.PTransform):
             | beam.Flatten()
             | "Select" >> beam.FlatMap(_select, found)
             | "Gather" >> beam.combiners.ToDict().without_defaults()
-            | "Write" >> beam.Map(_write, found, self._path)
+            | "Write" >> beam.Map(_write, found, self._path, self._mark)
         )
 
 
@@ -99,7 +101,7 @@ def _training_keys(found: Mapping[bytes, _Nearest]) -> set[bytes]:
 
 
 def _write(
-    images: Mapping[_ImageId, np.ndarray], found: Mapping[bytes, _Nearest], path: str
+    images: Mapping[_ImageId, np.ndarray], found: Mapping[bytes, _Nearest], path: str, mark: str
 ) -> None:
     if not found:
         return
@@ -110,4 +112,4 @@ def _write(
         image = images[sources.TRAIN, training]
         nearest.append(image[:, ::-1] if mirrored else image)
     with FileSystems.create(path, "image/png") as file:
-        file.write(grid_png(np.stack(drawn + nearest), columns=len(keys)))
+        file.write(grid_png(np.stack(drawn + nearest), columns=len(keys), mark=mark))

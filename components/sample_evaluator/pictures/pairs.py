@@ -86,16 +86,18 @@ class _DrawPairs(HeldOutFn):
         parts = [sources[..., : results.shape[-1]], results, *([] if images is None else [images])]
         shown = np.stack(parts, axis=1)
         cells = [shown[seeds.index(seed)] for row in rows for seed in row]
+        columns = len(parts) * len(rows[0])
         with FileSystems.create(self._path, "image/png") as file:
-            file.write(grid_png(np.concatenate(cells), columns=len(parts) * len(rows[0])))
+            file.write(grid_png(np.concatenate(cells), columns, self.sampler.mark))
 
 
-def write_answers(answers: Answers, path: str) -> None:
+def write_answers(answers: Answers, path: str, mark: str) -> None:
     """Writes a PNG grid of the first sources: source, answers and any image; none for one answer.
 
     Args:
         answers: to the sources.
         path: of the PNG file.
+        mark: as of `grid_png`.
     """
     if answers.results.shape[1] < 2:
         return
@@ -105,4 +107,4 @@ def write_answers(answers: Answers, path: str) -> None:
         shown.append(images[:, None])
     cells = np.concatenate([each[:ANSWERED_ROWS] for each in shown], axis=1)
     with FileSystems.create(path, "image/png") as file:
-        file.write(grid_png(cells.reshape(-1, *cells.shape[2:]), columns=cells.shape[1]))
+        file.write(grid_png(cells.reshape(-1, *cells.shape[2:]), cells.shape[1], mark))

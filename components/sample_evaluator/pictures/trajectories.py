@@ -46,4 +46,5 @@ class WriteTrajectories(beam.DoFn):
         steps = np.unique(np.linspace(0, self._sampler.nb_step, COLUMNS).round().astype(int))
         shown = states[:, steps]
         with FileSystems.create(self._path, "image/png") as file:
-            file.write(grid_png(shown.reshape(-1, *shown.shape[2:]), columns=len(steps)))
+            cells = shown.reshape(-1, *shown.shape[2:])
+            file.write(grid_png(cells, len(steps), self._sampler.mark))

@@ -22,14 +22,16 @@ class WriteWorstSamples(beam.PTransform):
     image. Without samples or training images, nothing is written.
     """
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, mark: str = "") -> None:
         """Describes the picture.
 
         Args:
             path: of the PNG file.
+            mark: as of `grid_png`, for samples that a model drew.
         """
         super().__init__()
         self._path = path
+        self._mark = mark
 
     def expand(self, inputs: tuple[beam.PCollection, beam.PCollection]) -> beam.PCollection:
         """From ImageBatches of the candidate and what FindNearest found, among others for these."""
@@ -46,7 +48,7 @@ class WriteWorstSamples(beam.PTransform):
             samples
             | "Select" >> beam.FlatMap(_select, distances)
             | "Gather" >> beam.combiners.ToDict().without_defaults()
-            | "Write" >> beam.Map(_write, distances, self._path)
+            | "Write" >> beam.Map(_write, distances, self._path, self._mark)
         )
 
 
@@ -66,9 +68,11 @@ def _select(
             yield key, image
 
 
-def _write(images: Mapping[bytes, np.ndarray], distances: Mapping[bytes, float], path: str) -> None:
+def _write(
+    images: Mapping[bytes, np.ndarray], distances: Mapping[bytes, float], path: str, mark: str
+) -> None:
     if not images:
         return
     keys = sorted(images, key=lambda key: (distances[key], key), reverse=True)
     with FileSystems.create(path, "image/png") as file:
-        file.write(grid_png(np.stack([images[key] for key in keys]), COLUMNS))
+        file.write(grid_png(np.stack([images[key] for key in keys]), COLUMNS, mark))

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from components.sample_evaluator.names import NOT_A_SAMPLER, SIGNATURE, TRANSLATE
 from components.sharing import shared
-from trainer.common import exit_codes
+from trainer.common import exit_codes, xmp
 from trainer.common.progress import phase
 from trainer.common.text import first_line, list_some
 from trainer.common.validation import explain
@@ -120,6 +120,12 @@ class LoadedSampler:
             )
         height, width, channels = image.shape[1:]
         return height, width, channels
+
+    @property
+    def mark(self) -> str:
+        """The XMP packet of pictures of the images that it draws (trainer/common/xmp.py)."""
+        weights = str(self.metadata.get("weights", ""))  # which older models do not have
+        return xmp.packet(weights, seeds="", written_by=xmp.EVALUATION)
 
     @property
     def network(self) -> Any:

@@ -19,6 +19,7 @@ from components.sample_evaluator.describe import RealImages
 from pipeline.config.sections import BeamConfig
 from pipeline.evaluation.transform_graph import write_transform_graph
 from tests.stock_sampler import StockSampler
+from trainer.common import xmp
 from trainer.names import METADATA
 
 BEAM_ARGS = BeamConfig().arguments("SampleEvaluator")
@@ -150,6 +151,12 @@ def write_network_model(folder, labels=(), nb_step=NB_STEP, limits=None):
     )
     sampler.save(f"{folder}/Format-Serving", {"nb_step": nb_step})
     return str(folder)
+
+
+def mark_of(path):
+    """The XMP packet of a PNG; empty without one."""
+    with Image.open(path) as image:
+        return image.info.get(xmp.KEYWORD, "")
 
 
 def open_png(path):

@@ -12,6 +12,7 @@ from evaluator_data import (
     BEAM_ARGS,
     NB_STEP,
     describe,
+    mark_of,
     open_png,
     split_names,
     write_examples,
@@ -35,6 +36,7 @@ from components.sample_evaluator.measure.analysis import Analyze
 from components.sample_evaluator.options import EvaluateOptions, Threshold
 from components.sample_evaluator.samples.draw import draw_noise
 from components.sample_evaluator.sources import NOISE
+from trainer.common import xmp
 from trainer.common.image_grid import image_grid
 from trainer.common.progress import listening
 from trainer.names import METADATA
@@ -204,6 +206,14 @@ def test_a_good_model_is_blessed_by_its_place(good, good_stock):
     loaded = tfma.load_eval_result(str(outcome.folder), model_name="candidate")
     assert dict(loaded.slicing_metrics)[()][""][""]["kid"]["doubleValue"] == kid["candidate"]
     assert tfma.load_validation_result(str(outcome.folder)).validation_ok
+
+
+def test_pictures_of_samples_say_that_a_model_made_them_and_those_of_images_do_not(
+    good, described, example_folder
+):
+    for name in ("samples.png", "nearest_pairs.png", "worst_samples.png"):
+        assert xmp.SOURCE_TYPE in mark_of(good.folder / name)
+    assert mark_of(pathlib.Path(described(example_folder, BY_PLACE)) / "real.png") == ""
 
 
 @pytest.mark.slow

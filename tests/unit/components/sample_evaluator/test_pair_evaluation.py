@@ -9,12 +9,13 @@ import apache_beam as beam
 import keras
 import numpy as np
 import pytest
-from evaluator_data import BEAM_ARGS, open_png, real_images, write_model
+from evaluator_data import BEAM_ARGS, mark_of, open_png, real_images, write_model
 
 from components.features.options import FeatureOptions
 from components.sample_evaluator.evaluation import EvaluatedModel, StoredImages, evaluate
 from components.sample_evaluator.options import EvaluateOptions, Threshold
 from components.sample_evaluator.verdict.gate import ModelVerdict
+from trainer.common import xmp
 from trainer.common.progress import listening
 from trainer.ode.solvers import SOLVERS
 from trainer.serving.translator import Translator
@@ -149,6 +150,7 @@ def test_a_model_that_ignores_its_sources_is_not_blessed(run, tmp_path):
     assert psnr["answer"] == psnr["candidate"]  # all sources are among the first ones
     assert psnr["mean_answer"] > psnr["candidate"] + 1.5  # noise averages out
     assert all((folder / name).exists() for name in FILES)
+    assert all(xmp.SOURCE_TYPE in mark_of(folder / name) for name in FILES[:2])
     report = (folder / "report.html").read_text("utf-8")
     assert "mean of 8 answers" in report
 

@@ -91,8 +91,21 @@ def test_pictures_of_others_are_not_replaced(tmp_path):
             main, ["sample", option, str(tmp_path / name), "--workspace", str(workspace)]
         )
         assert result.exit_code == exit_codes.USAGE
-        assert f"{name} was not made by a model; name another file" in result.output
+        assert f"{name} does not say that a model made it; name another file" in result.output
     assert Image.open(tmp_path / "mine.png").size == (9, 9)
+
+
+@pytest.mark.parametrize("step", [xmp.TRAINING, xmp.EVALUATION])
+def test_a_picture_of_a_training_or_an_evaluation_is_not_replaced(tmp_path, step):
+    latest = tmp_path / "latest.png"
+    latest.write_bytes(
+        grid_png(np.zeros((4, 8, 8, 1), np.uint8), mark=xmp.packet("0123", "", step))
+    )
+    before = latest.read_bytes()
+    result = CliRunner().invoke(main, ["sample", "-o", str(latest), f"--workspace={tmp_path}"])
+    assert result.exit_code == exit_codes.USAGE
+    assert "latest.png was written by a training or an evaluation; name another" in result.output
+    assert latest.read_bytes() == before
 
 
 def test_a_picture_that_a_model_made_is_replaced_and_a_link_to_it_stays(tmp_path, monkeypatch):

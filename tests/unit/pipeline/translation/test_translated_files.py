@@ -21,7 +21,7 @@ from pipeline.translation.files import (
 )
 from tests.pipeline.stand_ins import save_sampler
 from trainer.common import exit_codes
-from trainer.common.xmp import packet, png_chunk
+from trainer.common.xmp import EVALUATION, packet, png_chunk
 from trainer.limit_options import LimitOptions
 from trainer.serving.translator import Translator
 from trainer.source.options import Source
@@ -45,12 +45,16 @@ def test_two_files_with_one_name_are_reported():
     )
 
 
-def test_a_picture_that_no_model_has_made_is_not_replaced(tmp_path):
+def test_a_picture_that_no_translation_has_made_is_not_replaced(tmp_path):
     (tmp_path / "a.jpg").touch()
     Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
-    with pytest.raises(TranslationError, match=r"/a\.png is there already and was not made by"):
+    with pytest.raises(TranslationError, match=r"/a\.png is there already and does not say"):
         plan_outputs([tmp_path / "a.jpg"], tmp_path, 1)
     content = (tmp_path / "a.png").read_bytes()
+    chunk = png_chunk(packet("", "", EVALUATION))
+    (tmp_path / "a.png").write_bytes(content[:33] + chunk + content[33:])
+    with pytest.raises(TranslationError, match="already and was written by a training or an"):
+        plan_outputs([tmp_path / "a.jpg"], tmp_path, 1)
     (tmp_path / "a.png").write_bytes(content[:33] + png_chunk(packet("", "0")) + content[33:])
     plan_outputs([tmp_path / "a.jpg"], tmp_path, 1)
 

@@ -18,6 +18,10 @@ def test_a_packet_says_that_a_model_made_the_image_and_which():
     assert (found["weights"], found["seed"]) == ("0123", "0 to 63")
 
 
+def test_a_packet_says_whose_picture_a_run_wrote():
+    assert described(xmp.packet("", "", xmp.TRAINING))["writtenBy"] == "training"
+
+
 def test_what_is_unknown_is_left_out():
     assert described(xmp.packet("", "")).keys() == {"about", "DigitalSourceType", "CreatorTool"}
 

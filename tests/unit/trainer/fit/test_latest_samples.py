@@ -3,6 +3,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
+from trainer.common import xmp
 from trainer.fit import latest_samples
 from trainer.fit.latest_samples import EVERY_SECONDS, FIRST_SECONDS, SAMPLES, LatestSamples
 
@@ -97,6 +98,12 @@ def test_the_last_grid_is_what_remains(tmp_path, clock):
     train(file, clock, 6)
     assert color(file) == 255
     assert list(tmp_path.iterdir()) == [file]
+
+
+def test_the_file_says_that_a_model_made_it(tmp_path, clock):
+    train(tmp_path / "latest.png", clock, 6)
+    with Image.open(tmp_path / "latest.png") as image:
+        assert xmp.SOURCE_TYPE.encode() in image.info["xmp"]
 
 
 def test_a_person_is_told_once_where_the_samples_are(tmp_path, clock):

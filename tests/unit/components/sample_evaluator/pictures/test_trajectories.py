@@ -3,10 +3,11 @@
 import apache_beam as beam
 import numpy as np
 import pytest
-from evaluator_data import BEAM_ARGS, open_png, write_model, write_network_model
+from evaluator_data import BEAM_ARGS, mark_of, open_png, write_model, write_network_model
 
 from components.sample_evaluator.pictures.trajectories import WriteTrajectories
 from components.sample_evaluator.samples.sampler import LoadedSampler
+from trainer.common import xmp
 from trainer.common.image_grid import image_grid
 
 LABELS = ["cat", "dog"]
@@ -30,6 +31,7 @@ def test_a_row_leads_from_noise_to_the_sample_of_its_seed_and_label(tmp_path, nb
     shown = states[:, steps].reshape(-1, *states.shape[2:])
     expected = image_grid(shown, columns=len(steps)).squeeze()
     np.testing.assert_array_equal(open_png(tmp_path / "grid.png"), expected)
+    assert xmp.SOURCE_TYPE in mark_of(tmp_path / "grid.png")
 
 
 def test_fewer_samples_have_fewer_rows(tmp_path):

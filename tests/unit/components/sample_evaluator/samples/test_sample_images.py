@@ -3,13 +3,14 @@
 import apache_beam as beam
 import numpy as np
 import pytest
-from evaluator_data import BEAM_ARGS, open_png, serialize
+from evaluator_data import BEAM_ARGS, mark_of, open_png, serialize
 
 from components.images.batches import ImageBatch
 from components.images.records import example_key, scattered_key
 from components.images.write_grid import WriteGrid
 from components.sample_evaluator.samples.draw import batch_seeds, draw_noise, seed_key
 from components.sample_evaluator.sources import CANDIDATE, NOISE
+from trainer.common import xmp
 from trainer.common.image_grid import image_grid
 
 
@@ -78,6 +79,14 @@ def test_a_grid_shows_the_first_images_by_key_whatever_the_batches(digits, tmp_p
     with beam.Pipeline(argv=BEAM_ARGS) as pipeline:
         _ = pipeline | beam.Create([*batches, other]) | WriteGrid(CANDIDATE, f"{tmp_path}/g.png")
     np.testing.assert_array_equal(open_png(tmp_path / "g.png"), image_grid(digits[:100]).squeeze())
+
+
+@pytest.mark.parametrize("mark", [xmp.packet("0123", ""), ""])
+def test_a_grid_carries_the_mark_of_its_images(digits, tmp_path, mark):
+    batch = ImageBatch(CANDIDATE, [b"0"], [""], digits[:1])
+    with beam.Pipeline(argv=BEAM_ARGS) as pipeline:
+        _ = pipeline | beam.Create([batch]) | WriteGrid(CANDIDATE, f"{tmp_path}/g.png", mark)
+    assert mark_of(tmp_path / "g.png") == mark
 
 
 def test_without_images_there_is_no_grid(tmp_path):
