@@ -39,6 +39,7 @@ def export(model: Path | None, workspace: Workspace, kind: str, output: Path | N
 
     output = output or Path(OUTPUTS[kind])
     model = serving.find_model(workspace.serving, model)
+    serving.read_metadata(model)  # damaged ones are reported, whatever the format takes from them
     check_not_served(output, model, workspace)
     if kind == "onnx":
         from pipeline.console.tables import make_console

@@ -198,6 +198,7 @@ def serve_check(workspace: Workspace, model: Path | None) -> None:
     from pipeline.registry import serving
 
     model = serving.find_model(workspace.serving, model)
+    serving.read_metadata(model)  # damaged ones are reported with their file and field
     with showing(make_console(), f"checking {model}"):
         result = serving.check(model)
     click.echo(result.stdout, nl=False)

@@ -17,11 +17,12 @@ from starlette.applications import Starlette
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from pipeline.addresses import names_of, url
-from pipeline.registry.serving import find_model, newest_trained, what_makes_one
+from pipeline.registry.serving import find_model, newest_trained, read_metadata, what_makes_one
 from pipeline.serve.app import Access, Service, make_app
 from pipeline.serve.live import Live, newest
 from pipeline.serve.middleware import ACCESS
 from pipeline.serve.playground.pages import Playground
+from pipeline.serve.versions import NEEDED
 from pipeline.workspace import Workspace
 from trainer.common import exit_codes
 
@@ -107,6 +108,7 @@ def _live(options: ServeOptions, say: Callable[[str], None]) -> Live:
             lambda: newest(serving), say, has_trained=lambda: newest_trained(serving) is not None
         )
     model = find_model(serving, options.model).resolve()
+    read_metadata(model, *NEEDED)
     live = Live(lambda: model, lambda line: None)
     live.update()
     if live.failed:

@@ -31,6 +31,7 @@ NETWORK = "deblend"  # signature of the network alone, which every model has
 SLOPE = "slope"  # signature of the network with autoguidance, of models that draw with it
 READ_SOURCE = "read_source"  # of models that translate: what they see of files; not exported
 NB_STEP = "nb_step"  # input with the solver steps
+NEEDED = (NB_STEP, "limits")  # fields of the metadata
 WARM_UP_STEPS = 2
 
 
@@ -66,7 +67,7 @@ class Version:
 
         self.folder = folder
         self.number = number
-        self.metadata: dict[str, Any] = read_metadata(folder, "nb_step", "limits")
+        self.metadata: dict[str, Any] = read_metadata(folder, *NEEDED)
         self.limits = LimitOptions.model_validate(self.metadata["limits"])
         source = self.metadata.get("source")
         self.source = source and Source.model_validate(source)

@@ -15,8 +15,10 @@ from PIL import Image
 
 from pipeline import failures
 from pipeline.cli import main
+from tests.recorded import write_model
 from trainer.common import exit_codes
 from trainer.common.signals import stop_on_signals
+from trainer.names import METADATA
 
 
 def iadb(*args):
@@ -286,6 +288,22 @@ def test_a_folder_that_is_no_model_is_reported_in_one_line(tmp_path, command):
     assert result.output == (
         f"iadb: {tmp_path}: not a model that `iadb run` pushed: it has no saved_model.pb\n"
     )
+
+
+@pytest.mark.parametrize(
+    "command",
+    [("serve-check", "--model"), ("serve", "--port", "0", "--model"), ("export",)],
+    ids=lambda command: command[0],
+)
+def test_damaged_metadata_of_a_model_are_reported_in_one_line(tmp_path, monkeypatch, command):
+    monkeypatch.chdir(tmp_path)  # where an export would be written
+    model = write_model(tmp_path / "model")
+    (model / METADATA).write_text('{"a":')
+    result = iadb(*command, model)
+    assert result.exit_code == 2
+    assert result.output.startswith(f"iadb: {model / METADATA} is damaged (")
+    assert result.output.count("\n") == 1
+    assert list(tmp_path.iterdir()) == [model]
 
 
 @pytest.mark.parametrize("command", ["sample", "serve-check"])
