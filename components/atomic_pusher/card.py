@@ -125,7 +125,7 @@ class Card:
         number: of the model.
         about: the metadata beside its SavedModel.
         trained: when the training was recorded; None if unknown.
-        verdict: blessed, promoted and the like.
+        verdict: of the gate: blessed, not blessed or not judged; or withdrawn.
         reason: of the gate's verdict; empty without one.
         promoted: the reason of a promotion; empty without one.
         promoted_by: the user who promoted it.

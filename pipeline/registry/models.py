@@ -92,8 +92,11 @@ class RegisteredModel:
         """What was decided last: withdrawn, promoted, blessed, not blessed or not judged."""
         if self.withdrawn:
             return "withdrawn"
-        if self.promoted:
-            return "promoted"
+        return "promoted" if self.promoted else self.judged
+
+    @property
+    def judged(self) -> str:
+        """The gate's verdict, whatever was decided since: blessed, not blessed or not judged."""
         return {None: "not judged", True: "blessed", False: "not blessed"}[self.blessed]
 
 

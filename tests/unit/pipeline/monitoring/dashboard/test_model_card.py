@@ -10,10 +10,13 @@ from dashboard_story import HOSTILE, record_everything
 from huggingface_hub import ModelCard
 
 from components.atomic_pusher import card
+from components.atomic_pusher.versions import complete_versions
 from components.image_trainer.names import SERVING
 from pipeline.export.hub import lay_out
 from pipeline.export.new_folder import ExportError
 from pipeline.monitoring.model_card import write_after_promotion, write_missing
+from pipeline.registry.live_model import _bless
+from pipeline.registry.models import load_models
 from pipeline.workspace import Workspace
 from tests.recorded import write_model
 from trainer.names import METADATA, MODEL_CARD
@@ -152,6 +155,20 @@ def test_a_model_that_was_never_pushed_is_to_be_promoted(story, tmp_path):
 def test_no_folder_in_the_model_itself_is_made(story, version):
     with pytest.raises(ExportError, match="lies in the model"):
         lay_out(version, version / "hub", story.workspace)
+
+
+def test_the_card_of_a_promoted_model_says_that_the_gate_did_not_bless_it(story):
+    run, number = story.run(span=1, blessed=False, reason="kid 0.02 misses its limit")
+    story.write_evaluation(run)
+    story.recorded.push(number, story.workspace.serving)
+    store, workspace = story.recorded.store, story.workspace
+    (model,) = load_models(store, workspace.serving)
+    _bless(store, model, workspace.artifacts, "needed today")
+    (version,) = complete_versions(workspace.serving)
+    write_about(version, shape=[8, 8, 1])
+    card = card_of(story, version)
+    assert "| verdict | not blessed: kid 0.02 misses its limit |\n" in card
+    assert re.search(r"\| promoted \| by .+: needed today \|\n", card)
 
 
 def test_a_promotion_goes_on_without_a_card(story, version, monkeypatch, capsys):
