@@ -60,8 +60,10 @@ class Live:
         self._thread.start()
 
     def stop(self) -> None:
-        """Ends the thread, after the load in progress."""
+        """Ends the thread, after the load in progress, which it reports: that may take a minute."""
         self._stop.set()
+        if (number := self._loading) is not None:
+            self._report(f"waiting for version {number}, which is being loaded")
         self._thread.join()
 
     @property

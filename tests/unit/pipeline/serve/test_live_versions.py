@@ -95,6 +95,29 @@ def test_a_server_of_models_that_are_all_rejected_says_what_makes_one_live(tmp_p
     )
 
 
+def test_an_end_that_waits_for_a_version_says_so(tmp_path, monkeypatch):
+    begun, waiting, lines = threading.Event(), threading.Event(), []
+
+    def load(folder, number):
+        begun.set()
+        assert waiting.wait(PATIENCE)
+        raise ValueError("damaged")
+
+    def report(line):
+        lines.append(line)
+        waiting.set()
+
+    monkeypatch.setattr("pipeline.serve.live.Version", load)
+    live = Live(lambda: tmp_path / "7", report)
+    live.start()
+    assert begun.wait(PATIENCE)
+    live.stop()
+    assert lines == [
+        "waiting for version 7, which is being loaded",
+        "version 7 does not load: damaged",
+    ]
+
+
 def test_nothing_pushed_yet_is_no_reason_not_to_start(tmp_path, one_color):
     with RunningServer(tmp_path / "serving") as server:
         for path in ("/readyz", "/v2/health/ready", "/v1/models/iadb", "/v2/models/iadb/ready"):
