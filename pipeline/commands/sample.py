@@ -85,6 +85,7 @@ def sample(
         first = seed if source.draws_noise else None
         _show_translations(workspace, model, count, first, steps, label, output)
         return
+    samples = f"{quantity(count, 'sample')} of {model}"
     seeds = range(seed, seed + count)
     notes: list[str] = []
     classes = [*dict.fromkeys(labels_of(model, seeds, label))]
@@ -92,7 +93,7 @@ def sample(
     how = {"label": label, "warn": notes.append}
     with (
         logging_to(Path(os.devnull), verbose=False),  # TensorFlow logs when it starts
-        showing(make_console(), f"{count} samples of {model}"),
+        showing(make_console(), samples),
     ):
         if gif:
             trajectories = draw_trajectories(model, seeds, steps, **how)
@@ -106,7 +107,8 @@ def sample(
     for note in notes:
         click.echo(f"iadb: {note}", err=True)
     written = f"{output} and {gif}" if gif else output
-    click.echo(f"{count} samples of {model}, seeds {seed} to {seed + count - 1}: {written}")
+    drawn = f"seeds {seed} to {seeds[-1]}" if count > 1 else f"seed {seed}"
+    click.echo(f"{samples}, {drawn}: {written}")
     if len(classes) > 1:
         in_columns = "in columns, " if columns else ""
         click.echo(f"classes, {in_columns}in turn: {list_some(classes, MAX_COLUMNS)}")
@@ -138,7 +140,8 @@ def _show_translations(
         columns = rows.shape[1] * (1 + (len(rows) - 1) // ROWS)
         write_grid(rows.reshape(-1, *rows.shape[2:]), output, mark, columns)
     start = "" if seed is None else f", from seed {seed}"
-    click.echo(f"{len(rows)} held-out sources translated by {model}{start}: {output}")
+    sources = quantity(len(rows), "held-out source")
+    click.echo(f"{sources} translated by {model}{start}: {output}")
 
 
 @click.command("find-mark")

@@ -10,6 +10,7 @@ from PIL import Image
 from components.atomic_pusher.versions import METADATA, SAVED_MODEL
 from pipeline.cli import main
 from pipeline.commands.shared_options import OutputFile
+from tests.recorded import write_model
 from trainer.common import exit_codes, xmp
 from trainer.common.image_grid import grid_png
 from trainer.source.options import Source
@@ -80,6 +81,29 @@ def test_seeds_are_named_only_where_a_source_has_several_answers(
     with Image.open(grid) as image:
         assert (b"iadb:seed" in image.info["xmp"]) == bool(seeds)
         assert (seeds or b"") in image.info["xmp"]
+
+
+@pytest.mark.parametrize(
+    ("count", "drawn"), [(1, "1 sample of {}, seed 5"), (2, "2 samples of {}, seeds 5 to 6")]
+)
+def test_one_sample_has_one_seed(tmp_path, monkeypatch, count, drawn):
+    monkeypatch.setattr(
+        "pipeline.drawing.draw.draw_samples",
+        lambda model, seeds, *_, **how: np.zeros([len(seeds), 8, 8, 3], np.uint8),
+    )
+    model, grid = write_model(tmp_path / "model"), tmp_path / "grid.png"
+    arguments = [f"--model={model}", "--seed=5", f"--count={count}", "-o", str(grid)]
+    result = CliRunner().invoke(main, ["sample", *arguments])
+    assert result.exit_code == 0, result.output
+    assert result.output == f"{drawn.format(model)}: {grid}\n"
+
+
+def test_one_source_is_translated(translator, monkeypatch):
+    model, row = translator(), np.zeros([1, 3, 8, 8, 3], np.uint8)
+    monkeypatch.setattr("pipeline.translation.held_out.draw_rows", lambda *given: row)
+    grid = model / "grid.png"
+    result = CliRunner().invoke(main, ["sample", f"--model={model}", "-o", str(grid)])
+    assert result.output == f"1 held-out source translated by {model}: {grid}\n"
 
 
 def test_pictures_of_others_are_not_replaced(tmp_path):
