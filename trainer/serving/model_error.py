@@ -16,4 +16,4 @@ def reason(message: str) -> str:
         said = found[1].partition(_CONDITION)[0].replace("] [", " ")
         return printable(shorten(said.strip(), LINE))
     lines = [_NODE.sub("", line) for line in message.strip().splitlines()]
-    return printable(shorten(lines[0], LINE))
+    return printable(shorten(lines[0].strip(), LINE))
