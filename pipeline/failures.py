@@ -23,7 +23,6 @@ WORKSPACE_ERRNO = {
     errno.EROFS: "the file system is read-only",
     errno.EACCES: "permission denied",
     errno.EFBIG: "the file would exceed the limit on its size (ulimit -f)",
-    errno.EIO: "the disk reports an I/O error",
 }
 # Wordings of TensorFlow, SQLite and ML Metadata, whose errors have no errno.
 WORKSPACE_TEXT = {

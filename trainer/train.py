@@ -26,6 +26,8 @@ from trainer.options import ModelOptions, SampleOptions, TrainOptions
 from trainer.step.replicas import has_several_workers
 from trainer.student.build import build_student
 
+SETTLED = 0.75  # of the steps, after which the learning rate is at 15% of its peak
+
 
 @dataclass(frozen=True)
 class Trained:
@@ -197,7 +199,7 @@ def _held_out_loss(
     if data.held_out:
         images = first_images(data, data.held_out, options.batch_size, course.held_out)
     every = interval(options.steps, options.grid_every)
-    since = options.steps // 2 if trained else 0
+    since = int(SETTLED * options.steps) if trained else 0
     return HeldOutLoss(images, board, every, since, course.if_it_rises, report)
 
 

@@ -203,12 +203,15 @@ class ConfigArguments:
             failures.say(line, error=True)
         return choice.config
 
-    def load_for_run(self, workspace: Workspace, *, keep: bool = True) -> "PipelineConfig":
+    def load_for_run(
+        self, workspace: Workspace, *, keep: bool = True, compare: bool = True
+    ) -> "PipelineConfig":
         """As `load_or_choose`, but the workspace keeps what is chosen, and later runs reuse it.
 
         Args:
             workspace: of the run.
             keep: whether a new choice is kept.
+            compare: whether to look whether a kept one still suits the images.
 
         Raises:
             WorkspaceError: the workspace cannot be written.
@@ -218,7 +221,11 @@ class ConfigArguments:
         from pipeline.pictures.chosen import configure_run
 
         return configure_run(
-            self.overrides, workspace, lambda line: failures.say(line, error=True), keep=keep
+            self.overrides,
+            workspace,
+            lambda line: failures.say(line, error=True),
+            keep=keep,
+            compare=compare,
         )
 
     def load_for_check(
@@ -232,7 +239,7 @@ class ConfigArguments:
         from components.image_example_gen.errors import ImageDataError
 
         try:
-            return self.load_for_run(workspace), None
+            return self.load_for_run(workspace, compare=False), None  # mostly, nothing is new
         except ImageDataError as error:
             return self.load(), error
 

@@ -33,6 +33,8 @@ REAL, TRAINING, SOURCES = "real", "training", "sources"  # sets, beside stored i
 # In a report: how many training images have the pixels of a real one, and the other way round.
 ALSO_REAL, ALSO_TRAINING = "also_real", "also_training"
 
+MIN_NEW = 10  # compared images that are in no training, from which copies can be told
+
 Reports = Mapping[str, Mapping[str, Any]]  # of write_examples, by set
 
 
@@ -121,17 +123,17 @@ class ComparedImages:
             reports[REAL][ALSO_TRAINING] = count_copies(training, real)
         return reports
 
-    def check_counts(self, reports: Reports, least: int) -> None:
+    def check_counts(self, reports: Reports, options: EvaluateOptions) -> None:
         """Raises an ImageDataError if a split has fewer images than a verdict needs.
 
-        Of the real images, as many must not be training images as well: those alone show how near
-        new images come to the training images.
+        Some of the real images that are compared must not be training images: those alone show how
+        near new images come to these.
 
         Args:
             reports: on the images.
-            least: the number needed.
+            options: of the evaluation.
         """
-        counts = counts_by_split(reports)
+        counts, least = counts_by_split(reports), options.min_samples
         for name, folder in self.stored().items():
             check_count(folder, counts[name], least)
         if examples.SOURCE_EVAL in counts:
@@ -143,13 +145,14 @@ class ComparedImages:
         check_count(self.inputs.real, counts[examples.EVAL], least, part)
         others = "" if self.inputs.training else " in the other part"
         check_count(self.inputs.training or self.inputs.real, counts[examples.TRAIN], least, others)
-        shared = reports[REAL].get(ALSO_TRAINING, 0)
-        if shared and counts[examples.EVAL] - shared < least:
+        count, shared = counts[examples.EVAL], reports[REAL].get(ALSO_TRAINING, 0)
+        compared = min(count, options.samples)
+        if shared and (count - shared) * compared < MIN_NEW * count:
             raise ImageDataError(
-                f"{self.inputs.real}: {shared:,} of {quantity(counts[examples.EVAL], 'image')} are "
-                f"also in {self.inputs.training}, and at least evaluate.min_samples={least} that "
-                "are not are needed; leave --train out to take a part of --real in its place, or "
-                "name other images"
+                f"{self.inputs.real}: {shared:,} of {quantity(count, 'image')} are also in "
+                f"{self.inputs.training}, so that fewer than {MIN_NEW} of {compared:,} that are "
+                "compared would be new; leave --train out to take a part of --real in its place, "
+                "or name other images"
             )
 
     def locations(self) -> dict[str, str]:

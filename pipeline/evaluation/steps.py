@@ -75,7 +75,7 @@ def run(
     scratch = output / "scratch"
     reports = compared.convert(_pipelines(config, example_names.NODE), options, scratch)
     (output / IMAGES_JSON).write_text(json.dumps(reports, indent=1), "ascii")
-    compared.check_counts(reports, config.evaluate.min_samples)
+    compared.check_counts(reports, config.evaluate)
     counts = counts_by_split(reports)
     graph = str(scratch / "transform_graph")
     with phase("building the graph that decodes images"):

@@ -55,7 +55,7 @@ def _write(trained: TrainedModel, version: Path) -> None:
         number=model.number,
         about=about,
         trained=model.trained,
-        verdict=model.judged if model.promoted else model.verdict,
+        verdict=model.judged if model.verdict == "promoted" else model.verdict,
         reason=model.reason or "",
         promoted=model.promoted or "",
         promoted_by=model.promoted_by or "",

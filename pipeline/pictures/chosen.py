@@ -198,6 +198,7 @@ def configure_run(
     report: Callable[[str], None],
     *,
     keep: bool = True,
+    compare: bool = True,
 ) -> PipelineConfig:
     """The configuration of a run: the choice that the workspace keeps for the folder, or a new one.
 
@@ -206,6 +207,7 @@ def configure_run(
         workspace: keeps a new choice.
         report: is called with each line for a person.
         keep: whether the workspace keeps a new choice.
+        compare: whether to look whether a kept choice still suits the images, which takes seconds.
 
     Raises:
         ConfigError: an override or the kept choice is not valid, or the workspace lies in the data.
@@ -224,11 +226,12 @@ def configure_run(
         if kept.files is not None and _has_grown(data, kept.files):
             more = f"{quantity(kept.files, 'file')}, and there are {GROWN} times as many now"
             report(f"it was chosen for {more}: remove it to choose other steps")
-        for line in _no_longer_suits(kept, data, overrides):
-            report(line)
         earlier = {CONDITIONAL, CLASS_BALANCE} - kept.values.keys()
         if earlier or _differs_from_a_new_choice(config, overrides):
             report("it was chosen for another machine, or by an earlier version")
+        elif compare:
+            for line in _no_longer_suits(kept, data, overrides):
+                report(line)
         return config
     choice = configure(overrides)
     keep = keep and choice.keep
@@ -257,7 +260,7 @@ def _has_grown(data: DataConfig, files: int) -> bool:
 
 def _no_longer_suits(kept: Kept, data: DataConfig, overrides: Sequence[str]) -> list[str]:
     """Says how the images of a local folder would be read now, if that is otherwise."""
-    if is_remote(data.folder):
+    if is_remote(data.folder) or (data.source and is_remote(data.source)):
         return []
     try:
         pictures = _look(data)

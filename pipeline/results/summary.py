@@ -27,8 +27,8 @@ BETTER = (
 )
 # Of a student, whose teacher passes the same limits or has them dropped; docs/distill.md.
 CLOSER = (
-    "let the student take more steps (--nfe, distill.nfe), for which none by mean_flow is trained "
-    "anew, or train it longer (iadb distill --steps, or distill.steps)"
+    "let the student take more steps (--nfe, distill.nfe; by mean_flow without a new training), or "
+    "train it longer (iadb distill --steps, or distill.steps)"
 )
 WORSE = ", or allow it to be worse (--max-worsening, distill.max_worsening)"
 STATUS_COLORS = {"passed": "green", "failed": "red", "left out": "yellow"}

@@ -194,7 +194,7 @@ def look(config: PipelineConfig, journal: Journal) -> Finding:
     source_of = {span.number: span for span in sources}
     numbered = has_spans(data.pattern)
     # Also those whose folders are gone, or a person would look in vain for what is held.
-    numbers = sorted(image_of.keys() | source_of.keys() | (unreleased if numbered else set()))
+    numbers = sorted(image_of.keys() | source_of.keys() | (held.keys() if numbered else set()))
     found: dict[int, list[bytes | None]] = {number: [None, None] for number in numbers}
     empty = set()  # a folder that is made before its files come is not the newest span yet
     for number in found.keys() - closed:

@@ -31,8 +31,8 @@ class HeldOutLoss(keras.callbacks.Callback):
         images: batches as `IADBModel.fit` takes them; None measures nothing.
         board: writes the loss as the scalar `held_out_loss`, at the step where it is.
         every: steps between measurements; one more follows at the end.
-        since: the first step whose loss is compared with later ones. Trained weights first become
-            worse while the learning rate is high, and better again as it falls.
+        since: the first step at which a loss counts as risen. Trained weights first become worse
+            while the learning rate is high, and better again as it falls.
         advice: what it means that the loss has risen, and what helps.
         report: is called once, with a line for a person, when the loss has risen.
 
@@ -89,11 +89,9 @@ class HeldOutLoss(keras.callbacks.Callback):
         with self._board.untimed():
             self.loss = self._mean()
         self._board.write("held_out_loss", self.loss, step)
-        if step < self._since:
-            return
         if self.loss < self._least:
             self._least, self._least_step = self.loss, step
-        if self._risen >= PATIENCE:  # as has been reported
+        if step < self._since or self._risen >= PATIENCE:  # as has been reported
             return
         self._risen = self._risen + 1 if self.loss > RISE * self._least else 0
         if self._risen == PATIENCE:

@@ -18,7 +18,10 @@ def nothing_judged(example: str) -> str:
 
 def no_comparison(baseline_problem: str) -> str:
     """A baseline is damaged, so that nobody knows whether the candidate is worse."""
-    return f"it cannot be compared with the baseline, which is damaged: {baseline_problem}"
+    return (
+        f"it cannot be compared with the baseline, which is damaged: {baseline_problem}; restore "
+        "that model for later ones, or promote one in its place"
+    )
 
 
 def unavailable(name: str, found: MetricResult) -> str:

@@ -18,15 +18,15 @@ def connect(database: "Path | Database") -> MetadataStore:
     """Opens a metadata database; one that does not exist is not made and reads as empty.
 
     Raises:
-        WorkspaceError: the file is empty, beside what runs have made: it would become the database
-            of a new workspace, whose first run overwrites their artifacts.
+        WorkspaceError: the file is missing or empty, beside artifacts: it would become the database
+            of a new workspace, whose first run overwrites them.
     """
     if not isinstance(database, Path):
         return database.connect()
     logging.getLogger("absl").addFilter(_is_not_raised)
     config = mlmd.ConnectionConfig()
+    _check_not_lost(database)
     if database.exists():
-        _check_not_emptied(database)
         config.sqlite.filename_uri = str(database)
         config.sqlite.connection_mode = mlmd.SqliteMetadataSourceConfig.READWRITE
     else:
@@ -34,14 +34,16 @@ def connect(database: "Path | Database") -> MetadataStore:
     return MetadataStore(config)
 
 
-def _check_not_emptied(database: Path) -> None:
-    made = (Workspace(database.parent).artifacts, Workspace(database.parent).serving)
-    if database.stat().st_size == 0 and any(each.is_dir() and any(each.iterdir()) for each in made):
-        raise WorkspaceError(
-            f"{database} is empty, though runs have recorded models in it: restore it from a "
-            "backup; serving/ holds the models that were pushed. Without a backup, begin a new "
-            "workspace"
-        )
+def _check_not_lost(database: Path) -> None:
+    made = Workspace(database.parent).artifacts
+    there = database.exists()
+    if (there and database.stat().st_size) or not made.is_dir() or not any(made.iterdir()):
+        return
+    raise WorkspaceError(
+        f"{database} is {'empty' if there else 'missing'}, though runs have recorded {made} in it: "
+        "restore it from a backup, or begin another workspace; serving/ holds the models that "
+        "were pushed"
+    )
 
 
 def _is_not_raised(record: logging.LogRecord) -> bool:

@@ -99,9 +99,9 @@ FULL, FREE = "the disk is full", "free some space"
             f"{FULL}; {FREE}",
         ),
         (
-            OSError(errno.EIO, "Input/output error", "/w/a"),
+            OSError(errno.EFBIG, "File too large", "/w/a"),
             exit_codes.WORKSPACE,
-            "the disk reports an I/O error: /w/a",
+            "the file would exceed the limit on its size (ulimit -f): /w/a",
         ),
         (
             RuntimeError("Failed to establish connection: executing query: disk I/O error query"),
@@ -247,8 +247,9 @@ def test_a_database_without_a_table_is_damaged(tmp_path):
     assert text.startswith(f"{path.name} of the workspace is damaged: restore it from a backup")
 
 
-def test_an_emptied_database_beside_artifacts_is_not_taken_for_a_new_one(tmp_path):
+def test_a_database_that_is_lost_beside_artifacts_is_not_taken_for_a_new_one(tmp_path):
     path = tmp_path / "metadata.sqlite"
+    assert lineage.runs(lineage.connect(path)) == []
     path.touch()
     assert lineage.runs(lineage.connect(path)) == []
     path.write_bytes(b"")
@@ -256,6 +257,10 @@ def test_an_emptied_database_beside_artifacts_is_not_taken_for_a_new_one(tmp_pat
     with pytest.raises(WorkspaceError, match=r"is empty, though .* restore it from a backup"):
         lineage.connect(path)
     assert path.read_bytes() == b""
+    path.unlink()
+    with pytest.raises(WorkspaceError, match="is missing, though"):
+        lineage.connect(path)
+    assert not path.exists()
 
 
 def test_a_database_that_another_program_holds_is_named(tmp_path, monkeypatch):

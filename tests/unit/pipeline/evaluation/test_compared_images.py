@@ -32,8 +32,9 @@ def described(place, division, **folders):
     converted = place / "converted"
     converted.mkdir()
     reports = images.convert(lambda: beam.Pipeline(argv=[]), PICTURES, converted)
-    images.check_counts(reports, least=10)
-    return "\n".join(images.describe(reports, EvaluateOptions(samples=20)))
+    options = EvaluateOptions(samples=20).model_copy(update={"min_samples": 10})
+    images.check_counts(reports, options)
+    return "\n".join(images.describe(reports, options))
 
 
 @pytest.fixture
@@ -58,9 +59,9 @@ def test_real_images_that_are_nearly_all_training_images_are_rejected_at_once(pl
     with pytest.raises(ImageDataError) as error:
         described(place, None, real=place / "real", training=place / "train")
     assert str(error.value) == (
-        f"{place / 'real'}: 21 of 30 images are also in {place / 'train'}, and at least "
-        "evaluate.min_samples=10 that are not are needed; leave --train out to take a part of "
-        "--real in its place, or name other images"
+        f"{place / 'real'}: 21 of 30 images are also in {place / 'train'}, so that fewer than 10 "
+        "of 20 that are compared would be new; leave --train out to take a part of --real in its "
+        "place, or name other images"
     )
 
 

@@ -1,4 +1,5 @@
 import json
+import shutil
 
 import pytest
 from click.testing import CliRunner
@@ -89,7 +90,8 @@ def test_a_version_from_elsewhere_belongs_to_no_model(recorded, workspace, tmp_p
     result = iadb("models", "--workspace", workspace.folder)
     said = f"live: {foreign}, which is not known to be one of these models"
     assert said in result.output
-    workspace.metadata.unlink()
+    workspace.metadata.write_bytes(b"")
+    shutil.rmtree(workspace.artifacts)
     result = iadb("models", "--workspace", workspace.folder)
     assert result.output == f"no models in {workspace.folder}\n{said}\n"
 

@@ -143,7 +143,10 @@ def test_a_held_span_is_reported_and_not_read_until_it_is_released(spanned, jour
     assert found.text == ("1 new image in span 1; held (see `iadb spans`): 2")
     assert found.as_json()["held"] == [2]
     journal.release(2, NOW)
-    assert look(config, journal).new == {1: 1, 2: 1}
+    found = look(config, journal)
+    assert (found.new, found.used_up) == ({1: 1, 2: 1}, ())
+    shutil.rmtree(folder(2))
+    assert look(config, journal).used_up == (2,)
 
 
 def test_where_all_is_held_nothing_is_read(tmp_path, journal):

@@ -88,9 +88,9 @@ def test_a_loss_that_rises_and_stays_above_its_least_is_reported_once():
 def test_of_trained_weights_only_a_late_rise_is_reported():
     factors = [1.0, 1.5, 1.6, 1.2, 1.1]
     assert measure(factors)[2]
-    assert measure(factors, since=3)[2] == []
-    (line,) = measure([*factors, 1.2, 1.3], since=3)[2]
-    assert "from 3.3000 at step 5 to 3.9000 at step 7: " in line
+    assert measure([*factors, 0.9, 0.95], since=5)[2] == []
+    (line,) = measure(factors, since=4)[2]
+    assert "from 3.0000 at step 1 to 3.3000 at step 5: " in line
 
 
 @pytest.mark.parametrize("factors", [[2.0, 1.0, 1.5, 0.9, 1.5, 0.8], [1.0, 1.01, 1.015, 1.01]])
