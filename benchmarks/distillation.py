@@ -224,7 +224,7 @@ def as_good(found: list[dict[str, Any]], nfe: int, metric: str) -> Way:
     teacher is not, the most evaluations that were measured. Of two solvers, the nearer one.
     """
     student = _values(found, "student", "euler", nfe, metric)
-    limit = mean(student) + (_spread(student) if len(student) > 1 else 0.0)
+    limit = mean(student) + _spread(student)
     distances = {
         Way(solver, evaluations): mean(values)
         for solver in SOLVERS
@@ -264,8 +264,10 @@ def _values(
 
 
 def _cell(values: list[float]) -> str:
-    return f"{mean(values):.4g} ± {_spread(values):.2g}" if values else "-"
+    spread = f" ± {_spread(values):.2g}" if len(values) > 1 else ""
+    return f"{mean(values):.4g}{spread}" if values else "-"
 
 
 def _spread(values: list[float]) -> float:
-    return stdev(values) if len(values) > 1 else float("nan")
+    """The standard deviation over the seeds; 0 where there is one."""
+    return stdev(values) if len(values) > 1 else 0.0
