@@ -11,7 +11,7 @@ import numpy as np
 from components.atomic_pusher.versions import SAVED_MODEL, TEACHER_NOTE
 from iadb.arc import arc
 from iadb.arguments import Labels, check_number, known_labels, seeds_from
-from iadb.sources import read_result, read_source
+from iadb.sources import read_result, requests_of
 from pipeline.drawing.arguments import known_label, within_limits
 from pipeline.drawing.draw import Draw, draw_samples, draw_trajectories, load_drawing
 from pipeline.registry import serving
@@ -283,13 +283,10 @@ class Model:
             raise ValueError(f"expected a list of images, got one {type(images).__name__}")
         label = known_label(self.folder, label)
         seeds_from(seed, len(images))
-        files = [read_source(image, row, self.shape) for row, image in enumerate(images)]
-        size = self._limits.images
-        results = [
-            read_result(result, self.shape)
-            for start in range(0, len(files), size)
-            for result in self._translate(files[start : start + size], start, seed, label)
-        ]
+        results: list[np.ndarray] = []
+        for files in requests_of(images, self.shape, self._limits.images):
+            translated = self._translate(files, len(results), seed, label)
+            results += [read_result(result, self.shape) for result in translated]
         return np.stack(results) if results else np.empty((0, *self.shape), np.uint8)
 
     def _check(

@@ -2,14 +2,45 @@
 
 import io
 import os
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
 from components.image_example_gen.errors import RejectedImage
+from pipeline.translation.files import REQUEST_BYTES
 from pipeline.translation.requests import to_request
 from trainer.common.image_grid import encode_png
+
+
+def requests_of(
+    images: Sequence[str | os.PathLike[str] | bytes | np.ndarray],
+    shape: tuple[int, int, int],
+    most: int,
+) -> Iterator[list[bytes]]:
+    """Reads the files of one request after the other, since files may be large.
+
+    Args:
+        images: as in `read_source`.
+        shape: (H, W, C) of the results.
+        most: images of a request; if they are larger than REQUEST_BYTES together, it has fewer.
+
+    Raises:
+        ValueError: as `read_source`.
+    """
+    files: list[bytes] = []
+    for row, image in enumerate(images):
+        file = read_source(image, row, shape)
+        if files and sum(map(len, files)) + len(file) > REQUEST_BYTES:
+            yield files
+            files = []
+        files.append(file)
+        if len(files) == most:
+            yield files
+            files = []
+    if files:
+        yield files
 
 
 def read_source(
