@@ -112,11 +112,12 @@ def configure(overrides: Sequence[str], machine: Machine | None = None) -> Choic
     if data.folder is None:
         lines = ("no --preset, --config or --data: the defaults apply",)
         return Choice(load(overrides=overrides), lines, {})
-    pictures = _look(data)
+    pictures, sources = _look(data), _look_at_sources(data)
     kept = {FOLDER: data.folder, PATTERN: data.pattern}
     machine = machine or this_machine()
     is_set = data.model_fields_set
-    values = {**kept, **choose(pictures, machine)}
+    both = pictures.beside(sources) if sources else pictures
+    values = {**kept, **choose(both, machine)}
     values[CONDITIONAL] &= may_have_classes(data)
     values |= choose_class_balance(values[CONDITIONAL])
     seen = Kept(values, pictures.usable, pictures.files)
@@ -131,6 +132,7 @@ def configure(overrides: Sequence[str], machine: Machine | None = None) -> Choic
     keep = enough and not (rejected or too_few or no_classes)
     lines = (
         f"{printable(data.folder)}: {printable(pictures.describe())}",
+        *([f"{printable(data.source)}: {printable(sources.describe())}"] if sources else []),
         f"chosen for them: {describe_choice(used, config, overrides)}",
         *say_what_folders_are(pictures, config),
         *no_classes,
@@ -263,10 +265,11 @@ def _no_longer_suits(kept: Kept, data: DataConfig, overrides: Sequence[str]) -> 
     if is_remote(data.folder) or (data.source and is_remote(data.source)):
         return []
     try:
-        pictures = _look(data)
+        pictures, sources = _look(data), _look_at_sources(data)
     except ImageDataError:  # which the run itself will report
         return []
-    chosen = choose(pictures, this_machine())
+    both = pictures.beside(sources) if sources else pictures
+    chosen = choose(both, this_machine())
     chosen[CONDITIONAL] &= may_have_classes(data)
     is_set = dict(flatten(read_values(None, None, overrides)))
     other = [
@@ -291,6 +294,15 @@ def _differs_from_a_new_choice(config: PipelineConfig, overrides: Sequence[str])
     }
     is_set = dict(flatten(read_values(None, None, overrides)))
     return any(value != here[key] for key, value in kept.items() if key not in is_set)
+
+
+def _look_at_sources(data: DataConfig) -> Pictures | None:
+    """What was seen of the sources, which are converted as the images are; None without any."""
+    if not data.source:
+        return None
+    pattern = data.source_pattern if data.unpaired_source else data.pattern
+    alone = {"folder": data.source, "pattern": pattern, "source": None, "source_pattern": ""}
+    return _look(data.model_copy(update=alone))
 
 
 def _look(data: DataConfig) -> Pictures:

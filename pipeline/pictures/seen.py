@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from trainer.common.text import percentage
 
@@ -141,6 +141,18 @@ class Pictures:
     def smaller_than(self, height: int, width: int) -> float:
         """An estimate of the share, of those that can be read, that is less high or less wide."""
         return sum(h < height or w < width for h, w in self.sizes) / len(self.sizes)
+
+    def beside(self, sources: "Pictures") -> "Pictures":
+        """These, with the colors and the background that suit their sources as well."""
+        transparent = [each for each in (self, sources) if each.transparent]
+        return replace(
+            self,
+            gray=self.gray and sources.gray,
+            transparent=bool(transparent),
+            bright=any(each.bright for each in transparent),
+            two_toned=any(each.two_toned for each in transparent)
+            or len({each.bright for each in transparent}) > 1,
+        )
 
     def describe(self) -> str:
         """What was seen, in one line."""

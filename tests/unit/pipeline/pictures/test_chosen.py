@@ -1,6 +1,7 @@
 """The configuration of a run that names none: chosen, kept, reused, and not trusted."""
 
 import contextlib
+import shutil
 from types import SimpleNamespace
 
 import numpy as np
@@ -100,6 +101,24 @@ def test_a_choice_that_no_longer_suits_the_images_is_reported_and_kept(place):
     assert "now: " not in place.run(compare=False)[1]
     assert "data.resolution=32" not in place.run("data.resolution=16")[1]
     assert "now: " not in place.run("data.resolution=16", "data.channels=1")[1]
+
+
+def test_colors_and_background_are_chosen_for_sources_as_well(place, tmp_path):
+    sources = tmp_path / "sources"
+    shutil.copytree(place.images, sources)
+    for path in place.images.iterdir():
+        Image.open(path).convert("L").save(path)
+    paired = f"data.source={quote(str(sources))}"
+    config, said = place.run(paired)
+    assert config.data.channels == 3
+    assert f"{sources}: 60 color pictures of 16x16\nchosen for them: " in said
+    for path in sources.iterdir():
+        icon = Image.new("RGBA", (16, 16))
+        icon.paste((255, 255, 255, 255), (4, 4, 12, 12))
+        icon.save(path)
+    place.workspace.chosen.unlink()
+    data = place.run(paired)[0].data
+    assert (data.channels, data.background) == (1, "#000000")
 
 
 def test_more_unreadable_files_than_a_run_allows_are_reported(place):
