@@ -200,7 +200,7 @@ def _held_out_loss(
         images = first_images(data, data.held_out, options.batch_size, course.held_out)
     every = interval(options.steps, options.grid_every)
     since = int(SETTLED * options.steps) if trained else 0
-    return HeldOutLoss(images, board, every, since, course.if_it_rises, report)
+    return HeldOutLoss(images, board, every, since, course.zero_loss, course.if_it_rises, report)
 
 
 def _saving(checkpoints: Checkpoints, options: TrainOptions) -> SaveCheckpoints:

@@ -1,5 +1,6 @@
 """What a training says, and what it measures: on images, on a teacher's pairs, by mean flow."""
 
+import math
 from dataclasses import dataclass
 
 from trainer.source.options import Source
@@ -14,11 +15,13 @@ class Course:
     Attributes:
         about_loss: what to expect of the loss, in one line.
         if_it_rises: what a rising loss of held-out images means, and what helps.
+        zero_loss: the largest loss of a network that predicts 0; a larger one has diverged.
         held_out: how many images that loss is measured on.
     """
 
     about_loss: str
     if_it_rises: str
+    zero_loss: float
     held_out: int = HELD_OUT
 
 
@@ -28,6 +31,7 @@ def on_images(source: Source | None) -> Course:
         _about_loss(source),
         "the network begins to repeat its training images; train fewer steps, on more images, or "
         "with a larger train.augment",
+        4.0 if _maps(source) else 2.0,
     )
 
 
@@ -38,6 +42,7 @@ def on_pairs() -> Course:
         "teacher's weights, and it falls little while samples go on improving",
         "the network begins to repeat its pairs; train fewer distill.steps, or on more "
         "distill.pairs",
+        math.inf,  # it begins near the least
     )
 
 
@@ -48,12 +53,17 @@ def by_mean_flow() -> Course:
         "small from the start, and it falls little while samples go on improving",
         "the student departs from its teacher; lower distill.learning_rate or train fewer "
         "distill.steps",
+        math.inf,  # of slopes whose size depends on the teacher
         held_out=64,  # for each of which the teacher takes several steps
     )
 
 
+def _maps(source: Source | None) -> bool:
+    return source is not None and source.use == "map"
+
+
 def _about_loss(source: Source | None) -> str:
-    if source and source.use == "map":
+    if _maps(source):
         zero = "the mean square of image minus source"
     else:  # 1, the variance of the noise, plus the mean square of pixels in [-1, 1]
         zero = "between 1 and 2"

@@ -33,8 +33,11 @@ class HeldOutLoss(keras.callbacks.Callback):
         every: steps between measurements; one more follows at the end.
         since: the first step at which a loss counts as risen. Trained weights first become worse
             while the learning rate is high, and better again as it falls.
+        zero_loss: the largest loss of a network that predicts 0. A training with a larger one, on
+            these or on its own images, has diverged.
         advice: what it means that the loss has risen, and what helps.
-        report: is called once, with a line for a person, when the loss has risen.
+        report: is called once, with a line for a person, when the training has diverged or else the
+            loss has risen.
 
     Attributes:
         loss: the last one measured; None before the first.
@@ -46,15 +49,17 @@ class HeldOutLoss(keras.callbacks.Callback):
         board: TensorBoardLog,
         every: int,
         since: int,
+        zero_loss: float,
         advice: str,
         report: Callable[[str], None],
     ) -> None:
         super().__init__()
         self.loss: float | None = None
         self._images, self._board, self._every, self._report = images, board, every, report
-        self._since, self._advice = since, advice
+        self._since, self._zero_loss, self._advice = since, zero_loss, advice
         self._least, self._least_step = np.inf, 0
-        self._risen = 0  # measurements in a row
+        self._risen = self._beyond = 0  # measurements in a row
+        self._has_reported = False
 
     def on_train_begin(self, logs: dict | None = None) -> None:
         """Makes the function that measures a batch."""
@@ -91,11 +96,20 @@ class HeldOutLoss(keras.callbacks.Callback):
         self._board.write("held_out_loss", self.loss, step)
         if self.loss < self._least:
             self._least, self._least_step = self.loss, step
-        if step < self._since or self._risen >= PATIENCE:  # as has been reported
+        worst = max(self.loss, self._board.mean_loss or 0.0)
+        self._beyond = self._beyond + 1 if worst > self._zero_loss else 0
+        risen = step >= self._since and self.loss > RISE * self._least
+        self._risen = self._risen + 1 if risen else 0
+        if self._has_reported or max(self._beyond, self._risen) < PATIENCE:
             return
-        self._risen = self._risen + 1 if self.loss > RISE * self._least else 0
-        if self._risen == PATIENCE:
+        self._has_reported = True
+        if self._beyond:
             self._report(
-                f"the loss of held-out images has risen from {self._least:.4f} at step "
-                f"{self._least_step:,} to {self.loss:.4f} at step {step:,}: {self._advice}"
+                f"the loss is {worst:.4g} at step {step:,}, more than that of a network that "
+                "predicts 0: the training diverges; lower train.learning_rate"
             )
+            return
+        self._report(
+            f"the loss of held-out images has risen from {self._least:.4f} at step "
+            f"{self._least_step:,} to {self.loss:.4f} at step {step:,}: {self._advice}"
+        )

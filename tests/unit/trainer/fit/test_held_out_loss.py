@@ -32,6 +32,7 @@ class Board:
 
     def __init__(self, start_step):
         self.step, self.written = start_step, {}
+        self.mean_loss = None
 
     def untimed(self):
         return nullcontext()
@@ -40,12 +41,15 @@ class Board:
         self.written[step] = (name, value)
 
 
-def measure(factors, *, every=1, since=0, start_step=0, images=(1.0, 2.0, 6.0)):
+def measure(
+    factors, *, every=1, since=0, zero_loss=99.0, start_step=0, images=(1.0, 2.0, 6.0), trained=None
+):
     """The callback, what it wrote and what it reported in a training of one step per factor."""
     x1 = tf.reshape(tf.constant(images), (-1, 1, 1, 1))
     board, lines = Board(start_step), []
+    board.mean_loss = trained
     batches = tf.data.Dataset.from_tensor_slices(x1).batch(2)
-    held_out = HeldOutLoss(batches, board, every, since, "train less", lines.append)
+    held_out = HeldOutLoss(batches, board, every, since, zero_loss, "train less", lines.append)
 
     def count(batch, logs):
         board.step += 1
@@ -85,6 +89,15 @@ def test_a_loss_that_rises_and_stays_above_its_least_is_reported_once():
     assert line.endswith(": train less")
 
 
+@pytest.mark.parametrize(
+    ("factors", "trained", "loss"), [([0.1, 0.8, 0.9, 1.5], None, 2.7), ([0.1] * 3, 2.5, 2.5)]
+)
+def test_a_loss_above_that_of_predicting_0_is_reported_as_divergence(factors, trained, loss):
+    (line,) = measure(factors, zero_loss=2.0, trained=trained)[2]
+    assert line.startswith(f"the loss is {loss} at step ")
+    assert line.endswith(": the training diverges; lower train.learning_rate")
+
+
 def test_of_trained_weights_only_a_late_rise_is_reported():
     factors = [1.0, 1.5, 1.6, 1.2, 1.1]
     assert measure(factors)[2]
@@ -108,7 +121,7 @@ def test_also_a_short_training_measures_often_enough_to_see_a_rise(steps, grid_e
 
 def test_without_images_nothing_is_measured():
     board = Board(0)
-    held_out = HeldOutLoss(None, board, 1, 0, "", print)
+    held_out = HeldOutLoss(None, board, 1, 0, 2.0, "", print)
     data = tf.data.Dataset.from_tensors(tf.zeros([1, 1]))
     Model([1.0]).fit(data, verbose=0, callbacks=[held_out])
     assert (held_out.loss, board.written) == (None, {})
