@@ -48,7 +48,7 @@ def spans(
         listed = [
             {
                 **{key: getattr(span, key) for key in JSON_KEYS},
-                "state": _describe(span, finding.closed),
+                "state": _describe(span, finding.closed, config.data.paired_source),
             }
             for span in found
         ]
@@ -66,7 +66,7 @@ def spans(
             cell(span.folder or None),
             cell(span.images, ","),
             *([cell(span.sources, ",")] if sources else []),
-            cell(_describe(span, finding.closed)),
+            cell(_describe(span, finding.closed, config.data.paired_source)),
         )
         for span in found
     ]
@@ -97,12 +97,13 @@ def release(numbers: tuple[int, ...], workspace: Workspace) -> None:
     click.echo(f"released: {released}; the next check reads them if they are within data.window")
 
 
-def _describe(span: "SpanState", closed: str) -> str:
+def _describe(span: "SpanState", closed: str, paired: str | None) -> str:
     """What became of a span, and what the next run does with it, in a few words.
 
     Args:
         span: to describe.
         closed: as in Finding.
+        paired: folder of sources that are paired with images; None without.
     """
     if span.held and not span.held.released:
         return f"held: {span.held.reason}"
@@ -116,7 +117,7 @@ def _describe(span: "SpanState", closed: str) -> str:
     if closed:
         words.append(f"not read: all spans of {closed} are held or excluded")
     elif not span.images and not span.sources:
-        words.append("empty")
+        words.append("no image with its source" if paired else "empty")
     elif span.waiting:
         words.append(f"waits for its {'sources' if span.images else 'images'}")
     elif not span.in_window:

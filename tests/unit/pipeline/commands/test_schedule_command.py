@@ -75,6 +75,17 @@ def test_spans_of_sources_are_counted_beside_those_of_images(tmp_path, workspace
     ]
 
 
+def test_a_span_whose_images_lack_their_sources_is_not_called_empty(tmp_path, workspace):
+    for name in ("data/span-1/a.png", "data/span-2/a.png", "sources/span-1/a.png"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(b"")
+    result = spans(tmp_path / "data", workspace, "--set", f"data.source={tmp_path / 'sources'}")
+    assert [line.strip().split(maxsplit=3) for line in result.output.splitlines()[1:]] == [
+        ["1", "span-1", "1", "1 new"],
+        ["2", "span-2", "0", "no image with its source"],
+    ]
+
+
 def test_listing_spans_or_history_writes_nothing(tmp_path, workspace):
     (tmp_path / "data" / "span-1").mkdir(parents=True)
     workspace.artifacts.mkdir(parents=True)
