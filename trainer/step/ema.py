@@ -17,7 +17,8 @@ class ExponentialMovingAverage:
     Args:
         network: the network in training, built; Keras must be able to clone it.
         half_life: images after which the contribution of a weight has halved; 0: no average.
-        warmup: limits the half-life to this fraction of the images seen so far; 0: no limit.
+        warmup: limits the half-life to this fraction of the images seen so far, for which
+            IADBModel takes its steps times the present batch size; 0: no limit.
 
     Raises:
         ValueError: the network is not built, or its trained weights are of low precision, in which
