@@ -116,9 +116,7 @@ def configure(overrides: Sequence[str], machine: Machine | None = None) -> Choic
     kept = {FOLDER: data.folder, PATTERN: data.pattern}
     machine = machine or this_machine()
     is_set = data.model_fields_set
-    both = pictures.beside(sources) if sources else pictures
-    values = {**kept, **choose(both, machine)}
-    values[CONDITIONAL] &= may_have_classes(data)
+    values = {**kept, **_choose(pictures, sources, data, machine)}
     values |= choose_class_balance(values[CONDITIONAL])
     seen = Kept(values, pictures.usable, pictures.files)
     config, used = load_choice(seen, overrides, data, machine)
@@ -268,9 +266,7 @@ def _no_longer_suits(kept: Kept, data: DataConfig, overrides: Sequence[str]) -> 
         pictures, sources = _look(data), _look_at_sources(data)
     except ImageDataError:  # which the run itself will report
         return []
-    both = pictures.beside(sources) if sources else pictures
-    chosen = choose(both, this_machine())
-    chosen[CONDITIONAL] &= may_have_classes(data)
+    chosen = _choose(pictures, sources, data, this_machine())
     is_set = dict(flatten(read_values(None, None, overrides)))
     other = [
         f"{key}={json.dumps(chosen[key])}"
@@ -294,6 +290,15 @@ def _differs_from_a_new_choice(config: PipelineConfig, overrides: Sequence[str])
     }
     is_set = dict(flatten(read_values(None, None, overrides)))
     return any(value != here[key] for key, value in kept.items() if key not in is_set)
+
+
+def _choose(
+    pictures: Pictures, sources: Pictures | None, data: DataConfig, machine: Machine
+) -> dict[str, Any]:
+    """What is chosen for images, with classes only where they would do no harm."""
+    values = choose(pictures.beside(sources) if sources else pictures, machine)
+    values[CONDITIONAL] &= may_have_classes(data)
+    return values
 
 
 def _look_at_sources(data: DataConfig) -> Pictures | None:
