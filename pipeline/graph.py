@@ -27,6 +27,7 @@ from components.drift_gate import names as drift_names
 from components.drift_gate.artifact import DriftVerdict
 from components.drift_gate.component import DriftGate
 from components.drift_gate.reference import LatestVerdictOnEarlierDataStrategy
+from components.drift_gate.sample import space_of
 from components.image_example_gen import names as example_names
 from components.image_example_gen.component import ImageExampleGen
 from components.image_example_gen.driver import LATEST
@@ -191,8 +192,10 @@ def _drift_nodes(
         return []
     if config.drift.on_drift == "off":
         return []
+    features, shape = config.evaluate.features, _select(ImageOptions, config.data).shape
     reference = Resolver(
         strategy_class=LatestVerdictOnEarlierDataStrategy,
+        config={"space": space_of(features.identity, shape, config.data.paired_source is not None)},
         verdict=Channel(type=DriftVerdict),
         examples=examples,
     ).with_id(drift_names.REFERENCE_NODE)
@@ -200,7 +203,7 @@ def _drift_nodes(
         examples=examples,
         reference=reference.outputs[drift_names.VERDICT],
         options=config.drift,
-        features=config.evaluate.features,
+        features=features,
         source_hash=source_hash("components.drift_gate.executor"),
     )
     gate.add_upstream_node(data_gate)

@@ -89,6 +89,8 @@ class Executor(BeamExecutor):
         output.set_string_custom_property(names.SUMMARY, summary)
         output.set_string_custom_property(names.REFERENCE, before.uri if before else "")
         output.set_int_custom_property(names.EXAMPLES, examples.id)
+        reference = results["images"].reference
+        output.set_string_custom_property(names.SPACE, reference.space if reference else "")
         if drifted and options.on_drift == "hold":
             by_span = defaultdict(list)
             for kind in drifted:

@@ -17,3 +17,4 @@ REFERENCE = "reference"  # URI of the DriftVerdict compared with; may be empty
 EXAMPLES = "examples"  # id of the judged Examples
 SPAN = "span"  # their newest span of images; 0 for data without spans
 SOURCE_SPAN = "source_span"  # that of sources without pairs; 0 without spans
+SPACE = "space"  # of the sample in REFERENCE_NPZ; empty without one

@@ -14,8 +14,15 @@ class LatestVerdictOnEarlierDataStrategy(resolver.ResolverStrategy):
     neither those nor the spans of images may be later. Held data never become a reference: TFX does
     not publish the outputs of a failed node.
 
+    A verdict on images that can be compared comes before newer ones of another size or feature
+    space, so that a run with these does not let all that was accepted before be forgotten.
+
     The channels are `verdict` (all verdicts) and `examples` (the current).
     """
+
+    def __init__(self, space: str) -> None:
+        """`space`: that of a Sample of the current images."""
+        self._space = space
 
     def resolve_artifacts(
         self, store: object, input_dict: dict[str, list[types.Artifact]]
@@ -31,8 +38,15 @@ class LatestVerdictOnEarlierDataStrategy(resolver.ResolverStrategy):
         ]
         # After spans begin or end, those with and without cannot be compared.
         alike = [each for each in earlier if _numbered(each) == _numbered(examples)]
-        earlier = sorted(alike or earlier, key=lambda each: (_newest_spans(each), each.id))
+        earlier = alike or earlier
+        # Verdicts of earlier versions do not say their space.
+        comparable = [each for each in earlier if _space(each) in ("", self._space)]
+        earlier = sorted(comparable or earlier, key=lambda each: (_newest_spans(each), each.id))
         return {names.VERDICT: earlier[-1:], "examples": input_dict["examples"]}
+
+
+def _space(verdict: types.Artifact) -> str:
+    return verdict.get_string_custom_property(names.SPACE)
 
 
 def _newest_spans(artifact: types.Artifact) -> tuple[int, int]:

@@ -20,6 +20,17 @@ SCALARS = (
 SOURCE_SCALARS = (examples.SOURCE_MEAN, examples.SOURCE_STDDEV)  # beside those, with data.source
 
 
+def space_of(features: str, shape: Sequence[int], paired: bool) -> str:
+    """The `space` of a Sample.
+
+    Args:
+        features: describes the feature space.
+        shape: of the images, (height, width, channels).
+        paired: whether they have sources.
+    """
+    return f"{features}, {'x'.join(map(str, shape))}{', with sources' if paired else ''}"
+
+
 class DescribedImage(NamedTuple):
     """The numbers of one image.
 
@@ -61,9 +72,8 @@ class Sample:
             images: with unique keys, in any order.
         """
         images = sorted(images, key=lambda image: image.key)
-        sources = ", with sources" if len(images[0].scalars) > len(SCALARS) else ""
         return cls(
-            f"{features}, {'x'.join(map(str, images[0].shape))}{sources}",
+            space_of(features, images[0].shape, len(images[0].scalars) > len(SCALARS)),
             np.array([image.key for image in images]),
             np.array([image.scalars for image in images], np.float64),
             np.stack([image.vector for image in images]),

@@ -16,7 +16,7 @@ from components.drift_gate import comparison
 from components.drift_gate.artifact import DriftVerdict
 from components.drift_gate.executor import DriftError, Executor
 from components.drift_gate.options import DriftOptions
-from components.drift_gate.sample import SCALARS, SOURCE_SCALARS, Sample
+from components.drift_gate.sample import SCALARS, SOURCE_SCALARS, Sample, space_of
 from components.features.options import FeatureOptions
 from pipeline.config.sections import BeamConfig
 
@@ -236,6 +236,16 @@ def test_another_feature_space_starts_anew(after_one_day, digits):
     verdict = after_one_day.judge(new, features="random_conv", on_drift="hold")
     assert verdict["summary"].startswith("not compared: the earlier images have another size")
     assert len(after_one_day.reference) == DAY
+
+
+def test_a_verdict_says_what_its_reference_can_be_compared_with(gate, digits):
+    gate.judge({1: digits[:DAY]})
+    of_digits = space_of(FeatureOptions(name="pixels").identity, (8, 8, 1), paired=False)
+    assert gate.last.get_string_custom_property("space") == of_digits == gate.reference.space
+    gate.judge({2: pairs(digits[:DAY])})
+    assert gate.last.get_string_custom_property("space") == space_of(
+        FeatureOptions(name="pixels").identity, (8, 8, 1), paired=True
+    )
 
 
 def test_images_that_are_all_equal_are_not_compared(gate):

@@ -13,8 +13,10 @@ def examples(number, span, of_sources=0):
     return found
 
 
-def verdict(number, on):
+def verdict(number, on, space=""):
     found = DriftVerdict()
+    if space:
+        found.set_string_custom_property("space", space)
     found.id = number
     for name in ("span", "source_span"):
         found.set_int_custom_property(name, on.get_int_custom_property(name))
@@ -24,7 +26,7 @@ def verdict(number, on):
 
 def resolve(current, *verdicts):
     inputs = {"verdict": list(verdicts), "examples": [current]}
-    result = LatestVerdictOnEarlierDataStrategy().resolve_artifacts(None, inputs)
+    result = LatestVerdictOnEarlierDataStrategy("32x32x3").resolve_artifacts(None, inputs)
     assert result["examples"] == [current]
     return [found.id for found in result["verdict"]]
 
@@ -51,6 +53,17 @@ def test_a_span_that_was_read_anew_is_not_compared_with_itself():
 def test_a_run_on_an_old_span_changes_no_later_reference():
     first, second, old = examples(1, 3), examples(2, 4), examples(3, 3)
     assert resolve(examples(4, 5), *map(verdict, (11, 12, 13), (first, second, old))) == [12]
+
+
+def test_images_of_another_size_do_not_hide_the_reference_of_this_one():
+    first = verdict(11, examples(1, 3), "32x32x3")
+    larger = verdict(12, examples(2, 4), "64x64x3")
+    assert resolve(examples(3, 5), first, larger) == [11]
+    assert resolve(examples(3, 5), larger) == [12]  # reports that it cannot be compared
+
+
+def test_verdicts_of_earlier_versions_are_references():
+    assert resolve(examples(3, 5), verdict(11, examples(1, 3)), verdict(12, examples(2, 4))) == [12]
 
 
 def test_after_spans_end_the_verdicts_without_spans_are_the_references():
