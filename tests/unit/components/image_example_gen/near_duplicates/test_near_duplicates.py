@@ -125,7 +125,7 @@ def test_the_same_bytes_come_from_several_workers_and_other_names(
     shots, grouped, ingest, run_executor, tmp_path
 ):
     two = ("--direct_running_mode=multi_threading", "--direct_num_workers=2")
-    again = run_executor(shots, *two, **OPTIONS)
+    again = run_executor(shots, *two, uri=tmp_path / "two" / "1", **OPTIONS)
     assert contents(again) == contents(grouped)
     renamed = tmp_path / "renamed"
     renamed.mkdir()
