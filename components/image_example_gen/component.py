@@ -70,7 +70,7 @@ class ImageExampleGen(component.FileBasedExampleGen):
                 their images at any depth.
             span: the number of the newest span to read, or `latest`.
             holdout: a folder, local or a URI, with the images of the split holdout; equal images in
-                the data are not trained on.
+                the data, and those of the same group of group_pattern, are not trained on.
             source: a folder, local or a URI, with what a model is to translate to the images, under
                 the same names.
             holdout_source: the same for the images of `holdout`.

@@ -3,6 +3,7 @@
 import hashlib
 import io
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +13,7 @@ from PIL import Image
 from components.image_example_gen.files import ImageFile
 from components.image_example_gen.image_file.decode import DecodedImage
 from components.image_example_gen.options import ImageOptions
-from components.image_example_gen.report import OMITTED
+from components.image_example_gen.report import IN_HOLDOUT, OMITTED
 from components.image_example_gen.spans import ImageSource
 from trainer import examples
 
@@ -21,7 +22,7 @@ from trainer import examples
 class Row:
     """A serialized example with the hash of its pixels, in hexadecimal, and its split.
 
-    The split of an older image that older_share excludes is OMITTED.
+    The split of an image that is in none is the reason, as `choose_split` gives it.
     """
 
     sha256: str
@@ -148,12 +149,22 @@ def is_taken(group: str, share: float) -> bool:
 def choose_split(
     group: str, span: int, source: ImageSource, options: ImageOptions, salt: str = ""
 ) -> str:
-    """Returns the split of an image, by its group and span; OMITTED if older_share excludes it."""
+    """Returns the split of an image, by its group and span, or why it is in none.
+
+    OMITTED if older_share excludes it; IN_HOLDOUT if others of its group are held out.
+    """
     if source.split is not None:
         return source.split
     if span < source.window[-1].number and not is_taken(group, options.older_share):
         return OMITTED
-    return split_of(group, options.eval_percent, salt)
+    split = split_of(group, options.eval_percent, salt)
+    return IN_HOLDOUT if split == examples.TRAIN and group in source.held_out else split
+
+
+def captured_groups(files: Iterable[ImageFile], options: ImageOptions) -> frozenset[str]:
+    """The split keys that group_pattern captures from the paths of files."""
+    found = (_captured(file.path_in_span, options) for file in files)
+    return frozenset(group for group in found if group)
 
 
 def _captured(path: str, options: ImageOptions) -> str | None:

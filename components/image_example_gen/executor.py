@@ -160,7 +160,8 @@ def write_examples(
         output: folder of the report.
         split_folders: folders of the examples, by split.
         split_salt: as in `example.split_of`.
-        holdout: images of the split holdout; equal images in the data are excluded from train.
+        holdout: images of the split holdout; equal images in the data, and those of the same
+            group of group_pattern, are excluded from train.
         code: hash of the code; what other code has decoded is not used.
         earlier: folders of artifacts, finished or not, whose examples are used again where the
             files, the options and the code are the same; the first ones are preferred.
@@ -180,10 +181,10 @@ def write_examples(
         fileio.makedirs(folder)
     report_path = os.path.join(output, names.REJECTED_JSON)
     sources = [source, *([holdout] if holdout else [])]
-    uses = [*split_folders, reports.OMITTED, names.REJECTED]
+    uses = [*split_folders, reports.OMITTED, reports.IN_HOLDOUT, names.REJECTED]
     with _partial_folder(output) as partial:
         plan = make_plan(sources, options, split_salt, uses, code, partial, earlier, fingerprint)
-        decode = DecodeParts(sources, options, split_salt, uses, partial)
+        decode = DecodeParts(plan.sources, options, split_salt, uses, partial)
         split = functools.partial(split_of, eval_percent=options.eval_percent, salt=split_salt)
         write = WriteShards(output, split_folders, uses, partial, plan.taken, plan.shards, split)
         find = None

@@ -24,6 +24,7 @@ from trainer.common.text import LINE, quantity, shorten
 LEFT_OUT = "left_out"
 IN_HOLDOUT = "in_holdout"
 OMITTED = "omitted"
+UNUSED = (IN_HOLDOUT, OMITTED)  # reasons for which an image has no example
 NEAR_DUPLICATES = "near_duplicates"  # their counts are:
 IMAGES, GROUPS, SEPARATED = "images", "groups", "separated"
 MANY_NEAR_DUPLICATES = 0.25  # of the images; grouping them is not meant for so many
@@ -65,9 +66,9 @@ def make_report(
 
     Returns:
         The report. Accepted images are counted in `splits`; as `left_out` of train, because an
-        equal image of another group is in eval; as excluded because they are also `in_holdout`; or
-        as images of older spans `omitted` by older_share. `duplicates` counts images whose pixels
-        equal those of a previous one.
+        equal image of another group is in eval; as excluded because they, or others of
+        their group, are also `in_holdout`; or as images of older spans `omitted` by older_share.
+        `duplicates` counts images whose pixels equal those of a previous one.
     """
     unused = {name: counts.get(name, 0) for name in (LEFT_OUT, IN_HOLDOUT, OMITTED)}
     in_splits = {split: counts.get(split, 0) for split in splits}

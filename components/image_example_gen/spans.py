@@ -63,12 +63,14 @@ class ImageSource:
         split: the split of all images; None: hashes assign the images to train and eval.
         sources: folder with what a model is to translate to these images, in the same folders and
             under the same names; empty for images without.
+        held_out: groups of group_pattern with images in data.holdout, none of which is trained on.
     """
 
     folder: str
     window: tuple[Span, ...] = (WHOLE_FOLDER,)
     split: str | None = None
     sources: str = ""
+    held_out: frozenset[str] = frozenset()
 
     @property
     def root(self) -> str:

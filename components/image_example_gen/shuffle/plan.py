@@ -2,11 +2,12 @@
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from absl import logging
 
+from components.image_example_gen.example import captured_groups
 from components.image_example_gen.options import ImageOptions
 from components.image_example_gen.shuffle.earlier import file_keys, find_known
 from components.image_example_gen.shuffle.parts import Part, list_parts
@@ -21,6 +22,7 @@ class Plan:
     """What is to be done.
 
     Attributes:
+        sources: what the parts are of; the first one knows the groups that are held out.
         shards: number of shards.
         skipped: counts of files that are not images.
         parts: of the files to decode.
@@ -29,6 +31,7 @@ class Plan:
         rejected: (path, reason) of the first ones of those that are no images.
     """
 
+    sources: list[ImageSource]
     shards: int
     skipped: Counter[str]
     parts: list[Part]
@@ -49,6 +52,9 @@ def make_plan(
 ) -> Plan:
     """Lists the files, unless the driver has, and takes over what earlier runs have decoded."""
     listings = [take_listing(source, fingerprint) for source in sources]
+    first, *held_out = sources
+    groups = [captured_groups(listing.images, options) for listing in listings[1:]]
+    sources = [replace(first, held_out=frozenset().union(*groups)), *held_out]
     keys = np.concatenate(
         [
             file_keys(listing.images, (each.folder, each.sources), options, code)
@@ -66,4 +72,4 @@ def make_plan(
     size = part_size(int(np.sum(~known.found)), options)
     parts = list_parts([listing.images for listing in listings], keys, known.found, size, partial)
     skipped = sum((listing.others for listing in listings), Counter())
-    return Plan(shards, skipped, parts, taken, take_over.counts, take_over.rejected)
+    return Plan(sources, shards, skipped, parts, taken, take_over.counts, take_over.rejected)

@@ -442,6 +442,27 @@ def test_held_out_images_are_a_split_and_are_not_trained_on(image_folder, run_ex
     assert read(without, examples.EVAL) == read(artifact, examples.EVAL)
 
 
+def test_groups_with_held_out_images_are_not_trained_on(tmp_path, run_executor, noise):
+    for person in range(10):
+        for shot in range(4):
+            folder = tmp_path / ("held out" if shot == 0 and person < 5 else "data")
+            folder.mkdir(exist_ok=True)
+            noise(10 * person + shot).save(folder / f"person{person}-{shot}.png")
+    options = {"group_pattern": r"^(person\d)-", "eval_percent": 30}
+    artifact = run_executor(tmp_path / "data", holdout=f"{tmp_path}/held out", **options)
+
+    def persons(split):
+        return {Path(row[examples.PATH].decode()).name[:7] for row in read(artifact, split)}
+
+    held_out = {f"person{number}" for number in range(5)}
+    assert persons(examples.HOLDOUT) == held_out
+    assert persons(examples.TRAIN)
+    assert not persons(examples.TRAIN) & held_out
+    report = report_of(artifact)
+    assert report["in_holdout"] % 3 == 0 < report["in_holdout"]
+    assert sum(report["splits"].values()) + report["in_holdout"] == 40
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [

@@ -207,6 +207,17 @@ def test_groups_and_held_out_images_are_as_after_a_full_decode(ingest, days, tmp
     assert b'"in_holdout": 0' not in again["rejected.json"]
 
 
+def test_groups_that_are_held_out_later_are_no_longer_trained_on(ingest, decoded, days, tmp_path):
+    options = {"group_pattern": r"/(\d)\d\.", "eval_percent": 40}
+    ingest(1, **options)
+    holdout = tmp_path / "holdout"
+    shutil.copytree(days / "span-1/cats", holdout / "cats")
+    decoded.clear()
+    later = ingest(2, **options, holdout=str(holdout))
+    assert {Path(path).parent for path in decoded} == {holdout / "cats"}
+    assert later == ingest(1, alone=True, **options, holdout=str(holdout))
+
+
 @pytest.mark.parametrize("damage", ["half", "bit", "empty", "gone"])
 @pytest.mark.parametrize("file", ["Split-train/data_tfrecord-00000-of-00001.gz", ".index"])
 def test_a_damaged_artifact_is_decoded_again(first, ingest, decoded, tmp_path, file, damage):
