@@ -1,6 +1,7 @@
 """Metrics of a workspace for Prometheus, from the journal, ML Metadata and the serving folder.
 
 Times are timestamps of events, not ages, so that they stay true until the text is written again.
+All have the label `workspace`, since an exporter refuses the same metric from two files.
 Imports neither TFX nor TensorFlow.
 """
 
@@ -53,6 +54,14 @@ class _Collector:
         self._workspace = workspace
 
     def collect(self) -> Iterator[Metric]:
+        label = {"workspace": str(self._workspace.folder)}
+        for metric in self._of_workspace():
+            metric.samples = [
+                sample._replace(labels=label | sample.labels) for sample in metric.samples
+            ]
+            yield metric
+
+    def _of_workspace(self) -> Iterator[Metric]:
         if self._workspace.journal.exists():
             yield from _of_checks(Journal(self._workspace.journal))
         if self._workspace.metadata.exists():

@@ -5,7 +5,9 @@ import json
 import logging
 import os
 import platform
+import threading
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -88,7 +90,7 @@ def post(options: NotifyOptions, payload: Mapping[str, Any]) -> None:
     Raises:
         NotifyError: there is no webhook, its URL is not valid, or it rejects the message.
     """
-    url = os.environ.get(options.webhook_env, "")
+    url = os.environ.get(options.webhook_env, "").strip()  # a secret from a file ends its line
     webhook = f"webhook ${options.webhook_env}"
     _check(url, webhook)
     # Not urllib3's Retry: it logs the path of the URL, which is the secret.
@@ -103,13 +105,12 @@ def post(options: NotifyOptions, payload: Mapping[str, Any]) -> None:
 def _post_once(url: str, webhook: str, payload: Mapping[str, Any]) -> None:
     import requests
 
+    answered: Future[int] = Future()
+    # The timeout of requests begins anew with each byte that a slow server sends.
+    threading.Thread(target=_send, args=(url, payload, answered), daemon=True).start()
     try:
-        # Neither the answer nor a redirection is of interest.
-        with requests.post(
-            url, json=payload, timeout=TIMEOUT, allow_redirects=False, stream=True
-        ) as response:
-            status = response.status_code
-    except requests.Timeout:
+        status = answered.result(TIMEOUT)
+    except (requests.Timeout, TimeoutError):
         raise _TemporaryError(f"{webhook}: no answer within {TIMEOUT:g} seconds") from None
     except (requests.RequestException, ValueError) as error:  # whose text contains the URL
         raise _TemporaryError(f"{webhook}: is unreachable ({type(error).__name__})") from None
@@ -117,6 +118,23 @@ def _post_once(url: str, webhook: str, payload: Mapping[str, Any]) -> None:
         temporary = status >= 500 or status == requests.codes.too_many_requests
         failure = _TemporaryError if temporary else NotifyError
         raise failure(f"{webhook}: answers with status {status}")
+
+
+def _send(url: str, payload: Mapping[str, Any], answered: Future[int]) -> None:
+    """Posts JSON, and states the status of the answer, or what went wrong."""
+    import requests
+
+    try:
+        with requests.Session() as session:
+            # A proxy of this environment would get the secret, and is not for this machine.
+            session.trust_env = urlsplit(url).hostname not in _LOOPBACK
+            # Neither the answer nor a redirection is of interest.
+            with session.post(
+                url, json=payload, timeout=TIMEOUT, allow_redirects=False, stream=True
+            ) as response:
+                answered.set_result(response.status_code)
+    except Exception as error:
+        answered.set_exception(error)
 
 
 def _check(url: str, webhook: str) -> None:

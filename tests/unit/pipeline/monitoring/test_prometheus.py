@@ -23,9 +23,9 @@ def workspace(tmp_path):
 
 
 def parsed(text):
-    """The samples by name and labels."""
+    """The samples by name and labels but the workspace."""
     return {
-        (sample.name, *sample.labels.values()): sample.value
+        (sample.name, *(v for k, v in sample.labels.items() if k != "workspace")): sample.value
         for family in text_string_to_metric_families(text.decode())
         for sample in family.samples
     }
@@ -90,6 +90,19 @@ def test_models_yield_verdicts_and_the_metrics_of_the_live_and_the_newest_one(wo
     (artifact,) = recorded.store.get_artifacts_by_id([live])
     trained = artifact.create_time_since_epoch / 1000
     assert found["iadb_live_model_trained_timestamp_seconds",] == trained
+
+
+def test_each_sample_names_its_workspace(workspace):
+    attempts(workspace, Outcome.BLESSED)
+    recorded = Recorded(workspace.metadata, workspace.artifacts)
+    recorded.push(recorded.run(kid=0.01), workspace.serving)
+    labels = [
+        sample.labels
+        for family in text_string_to_metric_families(prometheus.text(workspace).decode())
+        for sample in family.samples
+    ]
+    assert len(labels) > 10
+    assert {each.get("workspace") for each in labels} == {str(workspace.folder)}
 
 
 def test_a_workspace_without_runs_has_no_metrics_and_is_not_written_to(workspace):

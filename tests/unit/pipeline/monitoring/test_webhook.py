@@ -122,6 +122,35 @@ def test_an_unreachable_webhook_is_reported_in_one_line_without_its_secret(
     assert SECRET not in caplog.text
 
 
+def test_a_webhook_that_answers_byte_by_byte_does_not_hold_a_check(
+    serve, tmp_path, caplog, monkeypatch
+):
+    monkeypatch.setattr(webhook, "TIMEOUT", 0.2)
+    monkeypatch.setattr(webhook, "TRIES", 1)
+    slow = serve(200, drip=0.1)
+    notify(tmp_path)
+    assert len(slow.received) == 1
+    [record] = caplog.records
+    assert record.getMessage() == "webhook $IADB_WEBHOOK: no answer within 0.2 seconds"
+
+
+def test_a_webhook_of_this_machine_is_not_posted_through_a_proxy(serve, tmp_path, monkeypatch):
+    proxy = serve(200)
+    monkeypatch.setenv("HTTP_PROXY", proxy.url)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    monkeypatch.delenv("no_proxy", raising=False)
+    relay = serve(200)
+    notify(tmp_path)
+    assert len(relay.received) == 1 and not proxy.received
+
+
+def test_the_end_of_a_line_is_no_part_of_the_url(serve, tmp_path, monkeypatch):
+    webhook = serve(200)
+    monkeypatch.setenv("IADB_WEBHOOK", f"{webhook.url}\n")
+    notify(tmp_path)
+    assert webhook.paths == [f"/services/{SECRET}"]
+
+
 @pytest.mark.parametrize(
     "url",
     [
