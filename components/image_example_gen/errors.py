@@ -42,6 +42,12 @@ class HoldoutError(ImageDataError):
     hold = False
 
 
+class NotListedError(ImageDataError):
+    """A folder or an archive cannot be read, so that nobody knows which images are missing."""
+
+    hold = False
+
+
 class RejectedImage(ValueError):  # noqa: N818 - a verdict on the file, not an error
     """The file is not a valid image; the message is the reason, one of a few fixed phrases."""
 
@@ -53,6 +59,14 @@ class StorageError(RuntimeError):
     """
 
     exit_code = exit_codes.STORAGE
+
+
+def not_listed(root: str, what: str, error: OSError) -> NotListedError | StorageError:
+    """The error for what cannot be listed; `what` names it, below the folder `root`."""
+    problem = f"{root}: the {what} cannot be read ({error.strerror})"
+    if error.strerror in OF_STORAGE:
+        return StorageError(f"{problem}; try again when the disk or network responds")
+    return NotListedError(f"{problem}; make it readable, or move it out of the folder of images")
 
 
 def find_storage_error(error: BaseException) -> StorageError | None:

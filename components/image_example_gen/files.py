@@ -19,10 +19,10 @@ from dataclasses import dataclass, replace
 from operator import attrgetter
 from unicodedata import normalize
 
-from components.image_example_gen.archives.entry import PARQUET, ROWS
+from components.image_example_gen.archives.entry import PARQUET, ROWS, Entry
 from components.image_example_gen.archives.entry import SUFFIXES as ARCHIVES
 from components.image_example_gen.archives.listing import list_entries
-from components.image_example_gen.errors import ImageDataError
+from components.image_example_gen.errors import ImageDataError, not_listed
 from components.image_example_gen.storage.local import LINK, is_hidden, printable_path, walk_local
 from components.image_example_gen.storage.remote import (
     exists,
@@ -262,7 +262,7 @@ def _ends(name: str, endings: tuple[str, ...]) -> bool:
 
 def _entries(root: str, archive: ImageFile, others: Counter[str]) -> Iterator[ImageFile]:
     """Yields the images in an archive, and the archive itself if something is wrong with it."""
-    for name, size, offset, label, problem in list_entries(join(root, archive.path)):
+    for name, size, offset, label, problem in _listed(root, archive.path):
         if not name:
             yield replace(archive, problem=problem)
         elif problem or _ends(name, _IMAGES) or archive.path.lower().endswith(PARQUET):
@@ -279,6 +279,15 @@ def _entries(root: str, archive: ImageFile, others: Counter[str]) -> Iterator[Im
             )
         else:
             others[_ending(name)] += 1
+
+
+def _listed(root: str, path: str) -> Iterator[Entry]:
+    try:
+        yield from list_entries(join(root, path))
+    except FileNotFoundError:
+        return  # it was removed meanwhile
+    except OSError as error:
+        raise not_listed(root, f"archive {path!r}", error) from None
 
 
 def _ending(name: str) -> str:

@@ -21,13 +21,11 @@ def list_entries(path: str) -> Iterator[Entry]:
         path: local or a URI.
 
     Raises:
+        OSError: it cannot be read; `strerror` is the reason.
         StorageError: the storage does not answer, or refuses the credentials.
     """
-    try:
-        stat = stat_archive(path)
-        yield from _remembered(path, stat) if is_remote(path) else _list(path, stat)
-    except OSError as error:
-        yield Entry("", problem=f"cannot be read ({error.strerror})")
+    stat = stat_archive(path)
+    yield from _remembered(path, stat) if is_remote(path) else _list(path, stat)
 
 
 @functools.lru_cache(maxsize=KEPT)

@@ -4,11 +4,13 @@ import os
 import stat
 from collections.abc import Callable, Iterator
 
-from components.image_example_gen.errors import ImageDataError
+from components.image_example_gen.errors import ImageDataError, not_listed
 from components.image_example_gen.storage.remote import Stat
 
-# Folders of previews and of what was deleted, by network drives, Windows and macOS; small letters.
+# Folders of previews, and of what was deleted or found again, by network drives, Windows, macOS and
+# Linux; small letters.
 OF_DEVICES = {
+    "lost+found",
     *("@eadir", "@recycle", "@recently-snapshot", "#recycle", "#snapshot", "__macosx"),
     *("$recycle.bin", "recycler", "system volume information"),
 }
@@ -27,11 +29,12 @@ def walk_local(root: str, wanted: Callable[[str], bool]) -> Iterator[Found]:
 
     Yields:
         The path below the folder in printable form; size and time, None if they are not wanted or
-        there is a problem; and the problem, of a file that cannot be opened, a folder that cannot
-        be read or a LINK; empty if there is none.
+        there is a problem; and the problem, of a file that cannot be opened or a LINK; empty if
+        there is none.
 
     Raises:
-        ImageDataError: the folder itself cannot be read.
+        ImageDataError: the folder or one below it cannot be read.
+        StorageError: the same, since a disk or a network drive does not answer.
     """
     real_root = os.path.realpath(root)
     waiting = [""]
@@ -57,7 +60,8 @@ def walk_local(root: str, wanted: Callable[[str], bool]) -> Iterator[Found]:
                 raise ImageDataError(
                     f"{root}: the folder cannot be read ({error.strerror})"
                 ) from None
-            yield printable_path(below), None, f"folder cannot be read ({error.strerror})"
+            if not isinstance(error, FileNotFoundError):  # it was removed meanwhile
+                raise not_listed(root, f"folder {printable_path(below)!r}", error) from None
 
 
 def is_hidden(name: str) -> bool:

@@ -1,9 +1,10 @@
+import errno
 import os
 
 import pytest
 import tensorflow as tf
 
-from components.image_example_gen.errors import ImageDataError
+from components.image_example_gen.errors import ImageDataError, StorageError
 from components.image_example_gen.files import (
     ImageFile,
     check_has_images,
@@ -144,14 +145,41 @@ def test_a_pipe_named_like_an_image_is_rejected_but_a_folder_is_entered(tmp_path
     assert problems(tmp_path) == {"folder.png/x.png": "", "pipe.png": "not a regular file"}
 
 
-def test_a_folder_without_permission_is_reported_and_the_others_are_listed(
+def test_a_folder_without_permission_is_an_error_since_it_may_be_a_whole_class(
     open_to_all, unprivileged
 ):
     touch(open_to_all / "good" / "x.png")
     touch(open_to_all / "locked" / "y.png").parent.chmod(0)
-    with unprivileged():
-        listed = problems(open_to_all)
-    assert listed == {"good/x.png": "", "locked": "folder cannot be read (Permission denied)"}
+    with unprivileged(), pytest.raises(ImageDataError) as error:
+        problems(open_to_all)
+    assert str(error.value) == (
+        f"{open_to_all}: the folder 'locked' cannot be read (Permission denied); make it readable, "
+        "or move it out of the folder of images"
+    )
+    assert error.value.hold is False
+
+
+@pytest.mark.parametrize(
+    ("code", "listed"), [(errno.EIO, None), (errno.ESTALE, None), (errno.ENOENT, {"x.png": ""})]
+)
+def test_a_folder_is_an_error_of_storage_where_a_disk_fails_and_nothing_once_it_is_removed(
+    tmp_path, monkeypatch, code, listed
+):
+    touch(tmp_path / "x.png")
+    touch(tmp_path / "dogs" / "y.png")
+    scandir = os.scandir
+
+    def fail(path):
+        if path.endswith("dogs"):
+            raise OSError(code, os.strerror(code), path)
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", fail)
+    if listed:
+        assert problems(tmp_path) == listed
+        return
+    with pytest.raises(StorageError, match=r"the folder 'dogs' cannot be read .* try again when"):
+        problems(tmp_path)
 
 
 def test_a_data_folder_without_permission_is_a_one_line_error(open_to_all, unprivileged):
