@@ -75,7 +75,7 @@ def load_labels(transform_graph: str) -> list[str]:
         raise TooFewClassesError(
             f"model.conditional=true needs training images with at least 2 labels, {found_labels}: "
             "put each class into its own folder below data.folder, with more images than the few "
-            "that may all be held out, or set model.conditional=false"
+            "that may all be held out or rejected, or set model.conditional=false"
         )
     return labels
 

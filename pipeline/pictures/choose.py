@@ -8,6 +8,7 @@ here.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from components.image_example_gen.options import ImageOptions
 from pipeline.pictures.look import BLACK, GRAY, LOW_PERCENTILE, WHITE
 from pipeline.pictures.machine import Machine
 from pipeline.pictures.seen import Pictures
@@ -125,16 +126,17 @@ def choose(pictures: Pictures, machine: Machine) -> dict[str, Any]:
     return {
         **choose_images(pictures, resolution),
         "data.eval_percent": _eval_percent(pictures),
-        "model.conditional": _are_sorted(pictures),
+        "model.conditional": _are_sorted(pictures, resolution),
         **network,
         **training,
         **choose_autoguidance(network["model.prediction"], training["train.steps"]),
     }
 
 
-def _are_sorted(pictures: Pictures) -> bool:
+def _are_sorted(pictures: Pictures, resolution: tuple[int, int]) -> bool:
     """Whether folders sort nearly all images by what they show, with enough for each class."""
-    large = [count for count in pictures.kinds.values() if count >= PER_CLASS]
+    rejected = pictures.rejected_classes(*ImageOptions(resolution=resolution).smallest)
+    large = [n for kind, n in pictures.kinds.items() if n >= PER_CLASS and kind not in rejected]
     sorted_well = len(large) > 1 and sum(large) >= SORTED * pictures.files
     return sorted_well and pictures.have_classes
 

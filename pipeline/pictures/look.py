@@ -10,7 +10,7 @@ import math
 import os
 import re
 import warnings
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from typing import BinaryIO, NamedTuple, TypeVar
 
@@ -136,6 +136,7 @@ def look(data: DataConfig) -> Pictures:
         two_toned=bool(dark and (light or vanishing)),
         classes={label: count for label, count in sorted(labels.items()) if label},
         sizes=tuple((header.height, header.width) for header in headers.values()),
+        sizes_by_class=_sizes_by_class(sample, headers),
         labeled=all(place.file.label is not None for place in places if place.file.class_label),
         spans="" if data.pattern else _find_spans(places),
         turned=float(np.mean((aspects - 1) * (aspect - 1) < 0)),
@@ -155,6 +156,16 @@ def _list_places(data: DataConfig) -> tuple[list[_Place], Counter[str]]:
         places += [_Place(folder, file) for file in listed.images]
         others += listed.others
     return places, others
+
+
+def _sizes_by_class(
+    sample: Sequence[_Place], headers: Mapping[_Place, ImageHeader]
+) -> Mapping[str, Sequence[tuple[int, int]]]:
+    found = defaultdict(list)
+    for place in sample:
+        header = headers.get(place)
+        found[place.file.class_label].append((header.height, header.width) if header else (0, 0))
+    return found
 
 
 def _find_spans(places: Sequence[_Place]) -> str:

@@ -63,6 +63,18 @@ def _to_read(folder: str, name: str) -> str:
     return f"to read one: --data {printable(shlex.quote(os.path.join(folder, name)))}"
 
 
+def say_which_are_rejected(pictures: Pictures, data: DataConfig) -> list[str]:
+    """Names the folders of which no image will be used, as far as was looked."""
+    height, width = data.smallest
+    rejected = sorted(pictures.rejected_classes(height, width))
+    if not rejected:
+        return []
+    return [
+        f"no image of {list_some(rejected)} that was looked at can be read and is at least {width} "
+        f"wide and {height} high, as data.min_size requires: all others are rejected"
+    ]
+
+
 def say_what_is_small(pictures: Pictures, data: DataConfig, largest: int) -> list[str]:
     """Why the resolution is lower than most images allow: the smallest twentieth would be rejected.
 
@@ -135,7 +147,8 @@ def _rejected(pictures: Pictures, height: int, width: int) -> float:
 
 def warn_of_no_classes(pictures: Pictures, config: PipelineConfig) -> list[str]:
     """Says that a run stops because a conditional model has no classes."""
-    if not config.model.conditional or len(pictures.classes) > 1:
+    rejected = pictures.rejected_classes(*config.data.smallest)
+    if not config.model.conditional or len(pictures.classes.keys() - rejected) > 1:
         return []
     return [
         "a run stops without classes: model.conditional=true needs images in at least 2 folders "

@@ -1,13 +1,14 @@
 """What was seen of a folder of images."""
 
 import re
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from trainer.common.text import percentage
 
 # The ratio of the sides, of three in four images, from which a square would lose too much of them.
 OBLONG = 1.2
+LOOKED_AT = 3  # images of a class, from which something is said of all
 TURNED = 0.05  # share of images turned against the others from which it is said
 # Names of folders, in small letters, that are no classes: splits of a data set (train2017, testA),
 # what belongs to images, numbers, dates and those of cameras (100CANON), and hashes.
@@ -62,6 +63,7 @@ class Pictures:
         classes: numbers of files by class, that of first-level folders or in archives; empty if
             there are none.
         sizes: (height, width) of the images in the sample.
+        sizes_by_class: the same by class; (0, 0) for those that cannot be read.
         labeled: whether archives name the classes.
         spans: a data.pattern for which all images would lie in spans; empty if there is none, or
             if a pattern is set.
@@ -87,6 +89,7 @@ class Pictures:
     bright: bool
     classes: Mapping[str, int]
     sizes: tuple[tuple[int, int], ...]
+    sizes_by_class: Mapping[str, Sequence[tuple[int, int]]] = field(default_factory=dict)
     two_toned: bool = False
     labeled: bool = False
     spans: str = ""
@@ -141,6 +144,15 @@ class Pictures:
     def smaller_than(self, height: int, width: int) -> float:
         """An estimate of the share, of those that can be read, that is less high or less wide."""
         return sum(h < height or w < width for h, w in self.sizes) / len(self.sizes)
+
+    def rejected_classes(self, height: int, width: int) -> set[str]:
+        """Classes of which no image that was looked at can be read and is so high and wide."""
+        return {
+            label
+            for label in self.classes
+            if len(sizes := self.sizes_by_class.get(label, ())) >= LOOKED_AT
+            and all(h < height or w < width for h, w in sizes)
+        }
 
     def beside(self, sources: "Pictures") -> "Pictures":
         """These, with the colors and the background that suit their sources as well."""

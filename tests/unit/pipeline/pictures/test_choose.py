@@ -124,6 +124,10 @@ def test_images_of_3_by_2_are_cropped_to_a_rounded_aspect_without_being_enlarged
         (by_class({"0000": 1000, "0001": 1000}), False),
         (by_class({str(digit): 180 for digit in range(10)}), True),
         (replace(by_class({"cats": 450, "dogs": 450}), files=1001), False),
+        (by_class({"cats": 900, "icons": 90}, sizes_by_class={"icons": 3 * [(12, 12)]}), False),
+        (by_class({"cats": 900, "icons": 90}, sizes_by_class={"icons": 2 * [(12, 12)]}), True),
+        (by_class({"cats": 900, "bad": 90}, sizes_by_class={"bad": 5 * [(0, 0)]}), False),
+        (by_class({"a": 90, "b": 90}, sizes_by_class={"a": [(64, 64), (9, 9), (9, 9)]}), True),
     ],
 )
 def test_samples_are_drawn_by_class_where_folders_sort_enough_images(pictures, chosen):

@@ -379,6 +379,18 @@ def test_a_resolution_to_which_no_good_network_fits_is_reported(tmp_path, resolu
         assert "times as long" not in "\n".join(own.lines)
 
 
+def test_a_folder_whose_images_are_all_too_small_is_no_class(place):
+    sort_into(place, "photos")
+    fill(place.images / "photos", 1100, side=48)
+    fill(place.images / "icons", 45, side=12)
+    config, said = place.run()
+    assert not config.model.conditional
+    assert "no image of icons that was looked at can be read and is at least 16 wide" in said
+    place.workspace.chosen.unlink()
+    _, said = place.run("model.conditional=true")
+    assert "a run stops without classes" in said
+
+
 def test_a_run_that_will_lack_classes_is_reported_before_it_starts_and_keeps_nothing(place):
     _, said = place.run("model.conditional=true")
     assert "a run stops without classes: model.conditional=true needs images in at least 2" in said
