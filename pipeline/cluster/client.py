@@ -20,7 +20,7 @@ from pipeline.cluster.package import CompiledPackage
 from pipeline.cluster.state import ENDED, ClusterRun, ClusterSchedule, read_run, read_schedule
 
 POLL_SECONDS = 10
-LOST_POLLS = 30  # failed polls in a row before a run is no longer followed
+LOST_SECONDS = 300  # without an answer, before a run is no longer followed
 PAGE_SIZE = 100
 NOT_FOUND, CONFLICT = 404, 409
 
@@ -105,12 +105,12 @@ class Cluster:
     def follow(self, run_id: str) -> Iterator[ClusterRun]:
         """Yields a run every POLL_SECONDS until it has ended.
 
-        Waits for a cluster that does not answer for a while, for example during an upgrade. KFP's
+        Waits LOST_SECONDS for a cluster that does not answer, for example during an upgrade. KFP's
         own wait_for_run_completion neither does so, nor does it end with a canceled run.
         """
         get_run = tenacity.retry(
             retry=tenacity.retry_if_exception(lambda error: _status(error) >= 500),
-            stop=tenacity.stop_after_attempt(LOST_POLLS + 1),
+            stop=tenacity.stop_after_delay(LOST_SECONDS),
             wait=tenacity.wait_fixed(POLL_SECONDS),
             reraise=True,
         )(self._client.get_run)

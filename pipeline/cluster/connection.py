@@ -19,6 +19,8 @@ from pipeline.cluster.access import Access, AccessError
 from trainer.common import exit_codes
 
 TIMEOUT = (5, 30)  # seconds to connect, and to wait for an answer
+# urllib3's own retries would multiply these times; up to 3 redirects are followed.
+RETRIES = urllib3.Retry(3, connect=0, read=0, other=0)
 
 
 class ClusterError(RuntimeError):
@@ -94,6 +96,7 @@ class _Rest(RESTClientObject):
     """Sends the requests of all services."""
 
     def __init__(self, configuration: Configuration, access: Access) -> None:
+        configuration.retries = RETRIES
         super().__init__(configuration)
         self._access = access
 

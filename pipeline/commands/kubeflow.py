@@ -119,6 +119,7 @@ def submit(
     per task, and exits with code 6 if the run fails; without, exits when the run has started.
     """
     from pipeline.cluster.client import Cluster
+    from pipeline.cluster.connection import ClusterError
     from pipeline.commands.kubeflow_tables import print_tasks
     from pipeline.console.tables import make_console
 
@@ -133,6 +134,10 @@ def submit(
         run = print_tasks(make_console(), cluster.follow(run_id), package.tasks)
     except KeyboardInterrupt:
         raise KeyboardInterrupt("the run continues; see `iadb kubeflow status`") from None
+    except ClusterError as error:
+        raise ClusterError(
+            f"{error}; run {run_id} may continue: see `iadb kubeflow status`"
+        ) from None
     _report_end(run, package)
 
 

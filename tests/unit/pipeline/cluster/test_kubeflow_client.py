@@ -175,6 +175,27 @@ def test_a_silent_endpoint_times_out(monkeypatch):
         url = f"http://127.0.0.1:{silent.getsockname()[1]}"
         with pytest.raises(ClusterError, match=r"is unreachable: .*Read timed out"):
             Cluster(Access(url))
+        silent.settimeout(0)
+        silent.accept()
+        with pytest.raises(BlockingIOError):  # a second attempt would have connected again
+            silent.accept()
+
+
+def test_a_redirect_is_followed(stand_in):
+    moved = b"HTTP/1.1 302 Found\r\nContent-Length: 0\r\nLocation: %s/healthz\r\n\r\n"
+
+    def redirect(server):
+        connection, _ = server.accept()
+        with connection:
+            connection.recv(65536)
+            connection.sendall(moved % f"{stand_in.url}/apis/v2beta1".encode())
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = threading.Thread(target=redirect, args=(server,))
+        thread.start()
+        Cluster(Access(f"http://127.0.0.1:{server.getsockname()[1]}"))
+        thread.join()
+    assert stand_in.called == ["healthz_service_get_healthz"]
 
 
 def test_a_closed_connection_is_reported(cluster, stand_in, package):
@@ -278,21 +299,25 @@ def test_following_waits_for_a_cluster_that_is_down_for_a_while(cluster, stand_i
 
 
 def test_only_failures_in_a_row_end_following(cluster, stand_in, version, monkeypatch):
-    monkeypatch.setattr(client, "LOST_POLLS", 3)
+    monkeypatch.setattr(client, "LOST_SECONDS", 1)
+    monkeypatch.setattr(client, "POLL_SECONDS", 0.2)
     run_id = cluster.start(version, PARAMETERS, "iadb")
     looks = cluster.follow(run_id)
     for _ in range(3):
-        stand_in.faults["run_service_get_run"] = [(503, "text/plain", b"")] * 3
+        stand_in.faults["run_service_get_run"] = [(503, "text/plain", b"")] * 2
         assert next(looks).state == "PENDING"
 
 
-def test_a_cluster_that_stays_down_ends_following(cluster, stand_in, version, monkeypatch):
-    monkeypatch.setattr(client, "LOST_POLLS", 3)
+def test_a_cluster_that_stays_down_ends_following_at_a_deadline(
+    cluster, stand_in, version, monkeypatch
+):
+    monkeypatch.setattr(client, "LOST_SECONDS", 0.5)
+    monkeypatch.setattr(client, "POLL_SECONDS", 0.3)
     run_id = cluster.start(version, PARAMETERS, "iadb")
     stand_in.faults["run_service_get_run"] = [(503, "text/plain", b"")] * 100
     with pytest.raises(ClusterError, match="503"):
         list(cluster.follow(run_id))
-    assert stand_in.called.count("run_service_get_run") == 4
+    assert 1 < stand_in.called.count("run_service_get_run") < 4
 
 
 def test_an_expired_token_ends_following(stand_in, package):

@@ -151,6 +151,14 @@ def test_ctrl_c_while_waiting_reports_that_the_run_continues(iadb, stand_in, mon
     assert len(stand_in.runs) == 1
 
 
+def test_a_cluster_lost_while_waiting_leaves_a_run_that_may_continue(iadb, stand_in, monkeypatch):
+    monkeypatch.setattr("pipeline.cluster.client.LOST_SECONDS", 0)
+    stand_in.faults["run_service_get_run"] = [(503, "text/plain", b"")]
+    printed = iadb("submit", *DATA, "--wait", code=exit_codes.CLUSTER)
+    (run_id,) = stand_in.runs
+    assert printed.endswith(f"; run {run_id} may continue: see `iadb kubeflow status`\n")
+
+
 def test_schedule_creates_and_replaces_a_schedule_and_prints_the_next_times(iadb, stand_in):
     printed = iadb("schedule", *DATA, "--cron", "0 3 * * *").splitlines()
     assert printed[-2] == "schedule iadb: 0 0 3 * * *, new"
