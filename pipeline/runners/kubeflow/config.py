@@ -4,7 +4,14 @@ from typing import Any
 
 from pydantic import Field, field_validator, model_validator
 
-from pipeline.runners.kubeflow.options import Image, KubeflowOptions, MetadataSecret, Name, Volumes
+from pipeline.runners.kubeflow.options import (
+    Image,
+    KubeflowOptions,
+    MetadataSecret,
+    Name,
+    NodeOptions,
+    Volumes,
+)
 from pipeline.workspace import IS_PATTERN, is_pattern
 from trainer.common.text import shorten
 
@@ -37,6 +44,16 @@ class KubeflowConfig(KubeflowOptions):
         if isinstance(values, dict) and str(values.get("root", "")).startswith("gs://"):
             return {"volumes": {}, **values}
         return values
+
+    @field_validator("default")
+    @classmethod
+    def _gpus_are_for_nodes_that_use_them(cls, default: NodeOptions) -> NodeOptions:
+        if default.gpu:
+            raise ValueError(
+                f"gpu={default.gpu} would give GPUs to every node, including those that use "
+                "none; set kubeflow.gpu for those that do, or kubeflow.nodes.NODE.gpu for one"
+            )
+        return default
 
     @field_validator("root")
     @classmethod

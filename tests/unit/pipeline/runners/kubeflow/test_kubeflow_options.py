@@ -32,6 +32,14 @@ def test_a_root_that_is_read_as_a_pattern_is_rejected(root):
     )
 
 
+def test_gpus_for_every_node_are_rejected():
+    assert message("kubeflow.default.gpu=4") == (
+        "kubeflow.default: gpu=4 would give GPUs to every node, including those that use "
+        "none; set kubeflow.gpu for those that do, or kubeflow.nodes.NODE.gpu for one"
+    )
+    assert load("digits", overrides=["kubeflow.default.gpu=0"]).kubeflow.gpu == 1
+
+
 @pytest.mark.parametrize(
     "name",
     ["IADB_WEBHOOK", "DATABASE_URL", "GITHUB_PAT", "WANDB_KEY", "DB_PASS", "MYSQL_PWD", "AUTH"],
