@@ -259,7 +259,7 @@ def _choose_sides(pictures: Pictures, longer: int) -> tuple[int, int]:
 def choose_training(images: int, resolution: tuple[int, int], machine: Machine) -> dict[str, Any]:
     """The training on a number of images of a resolution, and how they are augmented.
 
-    A batch has at most as many, rounded to a power of 2 and to a multiple of the number of GPUs.
+    A batch has at most as many, rounded to a power of 2 and to a multiple of the replicas.
     """
     longer = min(max(*resolution, SMALLEST), largest_resolution(machine))
     size = max(each for each in TRAININGS if each <= longer)
@@ -273,8 +273,7 @@ def choose_training(images: int, resolution: tuple[int, int], machine: Machine) 
         batch = fewer
     while batch > max(images, MIN_BATCH):
         batch //= 2
-    replicas = max(machine.gpus, 1)
-    batch = max(batch // replicas, 1) * replicas
+    batch = max(batch // machine.replicas, 1) * machine.replicas
     steps = min(max(steps, MIN_STEPS), most_steps(images, batch))
     training |= {"train.steps": steps, "train.batch_size": batch}
     return training | choose_augmentation(images, steps, batch)

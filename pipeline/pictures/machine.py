@@ -18,15 +18,22 @@ class Machine:
 
     Attributes:
         cores: number of CPU cores; the threads of one count once where all of them can be used.
-        gpus: number of GPUs that TensorFlow can use.
+        gpus: number of GPUs that TensorFlow can use, those of all workers.
         bfloat16: whether the CPU multiplies numbers of this type; others are slower with it.
         idle_gpus: number of further GPUs, on which TensorFlow cannot compute for want of libraries.
+        workers: number of pods that share a training.
     """
 
     cores: int
     gpus: int
     bfloat16: bool = False
     idle_gpus: int = 0
+    workers: int = 1
+
+    @property
+    def replicas(self) -> int:
+        """How many share a batch: the GPUs, or without any the workers."""
+        return self.gpus or self.workers
 
 
 def this_machine() -> Machine:
@@ -41,7 +48,9 @@ def cluster_machine(kubeflow: KubeflowConfig) -> Machine:
     """What trains on a cluster, as far as its options tell: any CPU, or the GPUs asked for."""
     trainer = kubeflow.nodes.get(trainer_names.NODE)
     own = trainer is not None and "gpu" in trainer.model_fields_set
-    return Machine(CLUSTER_CORES, trainer.gpu if own else kubeflow.gpu)
+    workers = kubeflow.train_workers
+    gpus = workers * (trainer.gpu if own else kubeflow.gpu)
+    return Machine(CLUSTER_CORES, gpus, workers=workers)
 
 
 def _count_cores() -> int:

@@ -298,6 +298,10 @@ def test_larger_images_have_larger_patches(resolution, machine, patch, longer):
     assert network["model.attention"] == tried["model.attention"]
 
 
+def test_a_batch_has_as_many_images_for_each_worker_without_a_gpu():
+    assert choose(PHOTOS, Machine(cores=2, gpus=0, workers=3))["train.batch_size"] == 30
+
+
 @pytest.mark.parametrize(("gpus", "batch_size"), [(1, 64), (3, 63), (4, 64), (5, 60), (100, 100)])
 def test_a_batch_has_as_many_images_for_each_gpu(gpus, batch_size):
     assert choose(PHOTOS, Machine(cores=16, gpus=gpus))["train.batch_size"] == batch_size

@@ -4,7 +4,8 @@ import os
 
 import pytest
 
-from pipeline.pictures.machine import this_machine
+from pipeline.pictures.machine import cluster_machine, this_machine
+from pipeline.runners.kubeflow.config import KubeflowConfig
 
 
 @pytest.mark.parametrize(("flag", "expected"), [("avx512_bf16", True), ("avx512_fp16", False)])
@@ -57,3 +58,18 @@ def test_where_threads_cannot_be_told_from_cores_they_are_counted_without_a_word
 def test_a_share_of_the_cores_counts(monkeypatch):
     monkeypatch.setenv("LOKY_MAX_CPU_COUNT", "1")
     assert this_machine().cores == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "gpus", "replicas"),
+    [
+        ({}, 1, 1),
+        ({"train_workers": 3}, 3, 3),
+        ({"train_workers": 3, "nodes": {"Trainer": {"gpu": 2}}}, 6, 6),
+        ({"train_workers": 3, "gpu": 0}, 0, 3),
+        ({"gpu": 0}, 0, 1),
+    ],
+)
+def test_on_a_cluster_the_gpus_of_all_workers_count(options, gpus, replicas):
+    found = cluster_machine(KubeflowConfig.model_validate(options))
+    assert (found.gpus, found.replicas) == (gpus, replicas)
