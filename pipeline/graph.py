@@ -30,8 +30,8 @@ from components.drift_gate.reference import LatestVerdictOnEarlierDataStrategy
 from components.drift_gate.sample import space_of
 from components.image_example_gen import names as example_names
 from components.image_example_gen.component import ImageExampleGen
-from components.image_example_gen.driver import LATEST
 from components.image_example_gen.options import ImageOptions, WindowOptions
+from components.image_example_gen.pattern import LATEST
 from components.image_trainer import names as trainer_names
 from components.image_trainer.component import ImageTrainer
 from components.real_features import names as feature_names

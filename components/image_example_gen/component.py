@@ -7,9 +7,10 @@ from tfx.orchestration.data_types import RuntimeParameter
 from tfx.types import component_spec, standard_artifacts
 
 from components.image_example_gen import names
-from components.image_example_gen.driver import LATEST, Driver
+from components.image_example_gen.driver import Driver
 from components.image_example_gen.executor import Executor
 from components.image_example_gen.options import ImageOptions, WindowOptions
+from components.image_example_gen.pattern import LATEST
 
 
 class ImageExampleGenSpec(component_spec.ComponentSpec):

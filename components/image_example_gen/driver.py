@@ -1,6 +1,5 @@
 """Resolves the spans of the window and the fingerprint of their files before the executor runs."""
 
-import re
 from typing import Any
 
 from tfx.components.example_gen import driver, utils
@@ -11,7 +10,7 @@ from tfx.proto.orchestration import driver_output_pb2
 from components.image_example_gen import names
 from components.image_example_gen.errors import ImageDataError
 from components.image_example_gen.options import WindowOptions
-from components.image_example_gen.pattern import MAX_DIGITS, has_spans
+from components.image_example_gen.pattern import parse_span
 from components.image_example_gen.spans import (
     ImageSource,
     Offer,
@@ -19,23 +18,6 @@ from components.image_example_gen.spans import (
     unpaired_sources,
 )
 from components.image_example_gen.windows import find_windows, window_text
-
-LATEST = "latest"
-
-
-def parse_span(text: str) -> int | None:
-    """Returns the number of the requested span; None for the latest.
-
-    Raises:
-        ImageDataError: the text is neither.
-    """
-    if text == LATEST:
-        return None
-    if not re.fullmatch(f"[0-9]{{1,{MAX_DIGITS}}}", text):
-        raise ImageDataError(
-            f"span {text!r}: expected a number of at most {MAX_DIGITS} digits, or {LATEST}"
-        )
-    return int(text)
 
 
 class Driver(driver.Driver):
@@ -69,12 +51,7 @@ class Driver(driver.Driver):
                 "data_folder"
             )
         options = WindowOptions.model_validate_json(exec_properties[names.WINDOW_OPTIONS])
-        newest = parse_span(exec_properties[names.REQUESTED_SPAN])
-        if newest is not None and not has_spans(options.pattern):
-            raise ImageDataError(
-                f"span {newest} was requested, but the pattern {options.pattern!r} has no {{SPAN}} "
-                "and no date"
-            )
+        newest = parse_span(exec_properties[names.REQUESTED_SPAN], options.pattern)
         unpaired = exec_properties[names.UNPAIRED_SOURCE]
         windows = find_windows(folder, options, newest, unpaired)
         sources = [ImageSource(folder, windows.images, sources=exec_properties[names.SOURCE])]

@@ -4,7 +4,9 @@ import re
 from pathlib import PurePosixPath
 
 from components.image_example_gen.errors import ImageDataError
+from trainer.common.text import shorten
 
+LATEST = "latest"  # in place of the number of a span
 MAX_DIGITS = 9  # in the number of a span or a version
 PLACEHOLDER = re.compile(
     r"\{(?:(?P<number>SPAN|VERSION)(?::(?P<width>[1-9]))?|(?P<date>YYYY|MM|DD))\}"
@@ -41,6 +43,31 @@ def has_spans(pattern: str) -> bool:
     if names == ["VERSION"]:
         raise ImageDataError("{VERSION} needs {SPAN} or a date")
     return bool(names)
+
+
+def parse_span(text: str, pattern: str) -> int | None:
+    """Returns the number of the requested span; None for the latest.
+
+    Args:
+        text: the number, or LATEST.
+        pattern: of the folders.
+
+    Raises:
+        ImageDataError: the text is neither, or the pattern separates no spans.
+    """
+    if text == LATEST:
+        return None
+    if not re.fullmatch(f"[0-9]{{1,{MAX_DIGITS}}}", text):
+        raise ImageDataError(
+            f"span {shorten(repr(text))}: expected a number of at most {MAX_DIGITS} digits, or "
+            f"{LATEST}"
+        )
+    if not has_spans(pattern):
+        raise ImageDataError(
+            f"span {int(text)} was requested, but the pattern {pattern!r} has no {{SPAN}} and no "
+            "date"
+        )
+    return int(text)
 
 
 def is_dated(pattern: str) -> bool:

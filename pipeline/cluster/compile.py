@@ -2,14 +2,13 @@
 
 import functools
 import json
-from collections.abc import Callable, Mapping, Set
-from pathlib import Path, PurePosixPath
+from collections.abc import Callable, Set
+from pathlib import Path
 
-from components.image_example_gen import names as example_names
-from components.image_example_gen.storage.remote import is_remote
 from components.image_trainer import names as trainer_names
 from components.sample_evaluator import names as evaluator_names
 from pipeline import failures
+from pipeline.cluster.volumes import warn_of_unmounted
 from pipeline.config.pipeline_config import ConfigError, PipelineConfig, require_runnable
 from pipeline.features import with_chosen_features
 from pipeline.graph import Locations, create_pipeline
@@ -24,7 +23,6 @@ from pipeline.runners.kubeflow.package import (
 )
 from pipeline.runners.kubeflow.workers import with_workers
 from pipeline.schema import read_schema
-from trainer.common.text import printable
 
 TO_STANDARD_ERROR = functools.partial(failures.say, error=True)
 
@@ -71,32 +69,7 @@ def compile_package(
         write_package(pipeline, options, output, shown, _retention(config))
     except KubeflowCompileError as error:
         raise ConfigError(f"kubeflow: {error}") from None
-    _warn_of_unmounted(config, options, report)
-
-
-def _warn_of_unmounted(
-    config: PipelineConfig, options: KubeflowOptions, report: Callable[[str], None]
-) -> None:
-    """Names the local folders that no volume brings to the pod that reads images."""
-    root, everywhere = config.kubeflow.root, options.volumes | options.default.volumes
-    if not is_remote(root) and not _is_below(root, everywhere):
-        report(
-            f"kubeflow.root={printable(root)} is on none of kubeflow.volumes: files "
-            "there are lost when the pod ends"
-        )
-    for key in ("folder", "source", "holdout", "holdout_source"):
-        folder = getattr(config.data, key)
-        if not folder or is_remote(folder):
-            continue
-        if not _is_below(folder, options.volumes | options.of_node(example_names.NODE).volumes):
-            report(
-                f"data.{key}={printable(folder)} is on none of kubeflow.volumes: the pod sees "
-                "only what the container image has there"
-            )
-
-
-def _is_below(folder: str, volumes: Mapping[str, str]) -> bool:
-    return any(PurePosixPath(folder).is_relative_to(path) for path in volumes.values())
+    warn_of_unmounted(config, report)
 
 
 def _retention(config: PipelineConfig) -> LastTask:

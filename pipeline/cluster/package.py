@@ -3,15 +3,18 @@
 import difflib
 import hashlib
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from components.image_example_gen.errors import ImageDataError
+from components.image_example_gen.pattern import parse_span
 from components.parameters import ParameterError, complete
 from components.sample_evaluator.options import EvaluateOptions
+from pipeline.cluster.volumes import warn_of_unmounted_images
 from pipeline.config.pipeline_config import PipelineConfig
 from pipeline.config.sections import require_samples
 from trainer.options import TrainOptions
@@ -69,8 +72,15 @@ def parse_parameters(package: CompiledPackage, settings: Sequence[str]) -> dict[
     return values
 
 
-def check_parameters(config: PipelineConfig, values: Mapping[str, Any]) -> None:
+def check_parameters(
+    config: PipelineConfig, values: Mapping[str, Any], report: Callable[[str], None]
+) -> None:
     """Checks the parameters of a run as its nodes would, some of them only after the training.
+
+    Args:
+        config: that the package was compiled from.
+        values: of the parameters that are set.
+        report: is called with a line if the folder of images is on no volume.
 
     Raises:
         ConfigError, ParameterError: one is out of range, or contradicts the configuration.
@@ -80,6 +90,17 @@ def check_parameters(config: PipelineConfig, values: Mapping[str, Any]) -> None:
     if "samples" in values:
         given = config.evaluate.model_dump()
         require_samples(complete(EvaluateOptions, given, samples=values["samples"]), config.data)
+    if "span" in values:
+        try:
+            parse_span(values["span"], config.data.pattern)
+        except ImageDataError as error:
+            raise ParameterError(f"--param span: {error}") from None
+    if "data_folder" in values:
+        if not values["data_folder"]:
+            raise ParameterError("--param data_folder=: empty; expected a folder or a URI")
+        warn_of_unmounted_images(
+            "--param data_folder", values["data_folder"], config.kubeflow, report
+        )
 
 
 def _parse(name: str, text: str, kind: str) -> Any:

@@ -268,12 +268,13 @@ def _upload(
     cluster: "Cluster", config: "PipelineConfig", settings: tuple[str, ...]
 ) -> tuple["CompiledPackage", "PipelineVersion", dict[str, Any]]:
     """Compiles and uploads the pipeline; also parses the parameters of its runs."""
+    from pipeline import failures
     from pipeline.cluster.package import check_parameters, parse_parameters
 
     with tempfile.TemporaryDirectory() as folder:
         package = _compile(config, Path(folder) / f"{config.name}.yaml")
         parameters = parse_parameters(package, settings)
-        check_parameters(config, parameters)
+        check_parameters(config, parameters, functools.partial(failures.say, error=True))
         version = cluster.upload(package, config.name)
     outcome = "uploaded" if version.uploaded else "exists already, nothing uploaded"
     click.echo(f"version {version.name}: {outcome}")

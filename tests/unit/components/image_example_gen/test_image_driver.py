@@ -8,10 +8,11 @@ from tfx.types import standard_artifacts
 
 from components.image_example_gen import names, spans
 from components.image_example_gen.component import ImageExampleGen
-from components.image_example_gen.driver import LATEST, Driver
+from components.image_example_gen.driver import Driver
 from components.image_example_gen.errors import ImageDataError
 from components.image_example_gen.executor import Executor
 from components.image_example_gen.options import ImageOptions, WindowOptions
+from components.image_example_gen.pattern import LATEST
 from components.image_example_gen.windows import parse_window
 from pipeline.config.sections import BeamConfig
 

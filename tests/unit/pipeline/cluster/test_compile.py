@@ -49,15 +49,34 @@ def test_two_claims_on_one_path_are_an_error():
     ("values", "problem"),
     [
         ({"steps": 2000, "samples": 500, "span": "3"}, None),
+        ({"span": "latest", "data_folder": "/mnt/iadb/new"}, None),
+        ({"span": "tomorrow"}, "--param span: span 'tomorrow': expected a number of at most 9"),
+        ({"data_folder": ""}, "--param data_folder=: empty; expected a folder or a URI"),
         ({"samples": 5}, "samples: got 5; samples=5 must be at least min_samples=20"),
         ({"steps": 50}, "steps: got 50; warmup_steps=100 must be below steps=50"),
     ],
 )
 def test_parameters_of_a_run_are_checked_as_its_nodes_would(values, problem):
-    config = load("digits", overrides=["train.warmup_steps=100"])
+    config = load("digits", overrides=["train.warmup_steps=100", "data.pattern='{SPAN}'"])
+    said = []
     if problem is None:
-        check_parameters(config, values)
+        check_parameters(config, values, said.append)
+        assert said == []
         return
     with pytest.raises(ParameterError) as error:
-        check_parameters(config, values)
+        check_parameters(config, values, said.append)
     assert str(error.value).startswith(problem)
+
+
+def test_a_span_of_data_without_spans_is_rejected_before_the_upload():
+    with pytest.raises(ParameterError, match=r"^--param span: span 3 was requested, but the pat"):
+        check_parameters(load("digits"), {"span": "3"}, print)
+
+
+def test_a_folder_of_one_run_on_no_volume_is_named():
+    said = []
+    check_parameters(load("digits"), {"data_folder": "/elsewhere"}, said.append)
+    assert said == [
+        "--param data_folder=/elsewhere is on none of kubeflow.volumes: the pod sees only what the "
+        "container image has there"
+    ]
