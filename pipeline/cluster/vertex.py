@@ -10,6 +10,10 @@ from pipeline.graph import Locations, create_pipeline
 from pipeline.runners.vertex import VertexCompileError, write_job
 from pipeline.runners.vertex_options import VertexOptions
 from pipeline.schema import read_schema
+from trainer.common.text import printable
+
+FOLDERS = ("folder", "source", "holdout", "holdout_source")  # of data
+REACHABLE = ("gs://", "s3://")
 
 
 def compile_job(config: PipelineConfig, output: Path) -> None:
@@ -30,6 +34,17 @@ def compile_job(config: PipelineConfig, output: Path) -> None:
             raise ConfigError(
                 f"vertex.{key}: {getattr(config.vertex, key)} is an example; set your own"
             )
+    for key in FOLDERS:
+        folder = getattr(config.data, key)
+        if folder and not folder.startswith(REACHABLE):
+            raise ConfigError(
+                f"data.{key}: {printable(folder)} is not reachable from Vertex AI; use "
+                "gs://bucket/folder or s3://bucket/folder"
+            )
+    try:
+        config.train.check_replicas(max(config.vertex.gpu, 1))
+    except ValueError as error:
+        raise ConfigError(f"vertex.gpu={config.vertex.gpu}: {error}") from None
     config, warning = with_chosen_features(config, functools.partial(failures.say, error=True))
     locations = Locations.below(config.vertex.root)
     schema = read_schema(

@@ -150,6 +150,15 @@ def test_a_pipeline_that_vertex_cannot_run_is_rejected(tmp_path):
             r"^vertex\.root: gs://bucket/iadb is an example; set",
         ),
         ("vertex.image=localhost/iadb-tfx:0.1.0", r"^vertex\.image: localhost/.* is an example"),
+        (
+            "data.folder=/mnt/images",
+            r"^data\.folder: /mnt/images is not reachable from Vertex AI; use gs://bucket",
+        ),
+        ("data.holdout=/mnt/other", r"^data\.holdout: /mnt/other is not reachable from Vertex AI"),
+        (
+            "vertex.gpu=3",
+            r"^vertex\.gpu=3: train\.batch_size=64 is not divisible by the 3 replicas",
+        ),
     ],
 )
 def test_a_configuration_that_vertex_cannot_run_is_rejected(tmp_path, override, message):
