@@ -1,5 +1,6 @@
 """The section `kubeflow` of the configuration: options of the runner and of this pipeline."""
 
+import re
 from typing import Any
 
 from pydantic import Field, field_validator, model_validator
@@ -14,6 +15,9 @@ from pipeline.runners.kubeflow.options import (
 )
 from pipeline.workspace import IS_PATTERN, is_pattern
 from trainer.common.text import shorten
+
+BUCKET = re.compile(r"gs://[a-z0-9][-a-z0-9._]+[a-z0-9](/|$)")
+FOLDER = re.compile(r"/+[^/]")
 
 
 class KubeflowConfig(KubeflowOptions):
@@ -64,7 +68,7 @@ class KubeflowConfig(KubeflowOptions):
                 f"{shorten(scheme)}:// is not supported by TensorFlow; use gs://bucket/folder, or "
                 "a folder on a volume that all pods can write to (ReadWriteMany)"
             )
-        if not separator and not root.startswith("/"):
+        if not (BUCKET if separator else FOLDER).match(root):
             raise ValueError("expected an absolute folder on a volume, or gs://bucket/folder")
         if is_pattern(root):
             raise ValueError(IS_PATTERN)

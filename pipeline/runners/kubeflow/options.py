@@ -1,20 +1,50 @@
 """Options of a pipeline and its nodes on a Kubernetes cluster."""
 
+import re
 from collections import Counter
 from typing import Annotated, Literal
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from trainer.common.options import Options
 from trainer.common.text import list_some
 from trainer.light.gpus import GIVEN, HIDDEN, VISIBLE
+
+CLAIM = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+PART = "[a-z0-9]+((\\.|_{1,2}|-+)[a-z0-9]+)*"  # of an image's name
+IMAGE = re.compile(
+    rf"(([A-Za-z0-9.-]+|\[[0-9A-Fa-f:]+\])(:[0-9]+)?/)?{PART}(/{PART})*"  # registry and name
+    r"(:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?(@[a-z0-9]+:[0-9a-f]{32,})?"  # tag and digest
+)
+
+
+def _check_image(image: str) -> str:
+    if not IMAGE.fullmatch(image):
+        raise ValueError(
+            "expected a container image such as registry.example.com/team/iadb-tfx:0.1.0, without "
+            "spaces and with lower-case letters before the tag"
+        )
+    return image
+
+
+def _check_claim(claim: str) -> str:
+    # KFP names a pod's volume after its claim, and Kubernetes allows volumes no dot.
+    if not CLAIM.fullmatch(claim):
+        raise ValueError(
+            "expected the name of a claim that Kubeflow Pipelines can mount: at most 63 of a-z, "
+            "0-9 and -, with a letter or digit at both ends"
+        )
+    return claim
+
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$")]
 EnvironmentName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 AbsolutePath = Annotated[str, StringConstraints(pattern=r"^/[^\s:]+$")]
 Quantity = Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]*(Ki|Mi|Gi|Ti|K|M|G|T)?$")]
 Cpu = Annotated[str, StringConstraints(pattern=r"^([0-9]+(\.[0-9]+)?|[1-9][0-9]*m)$")]
-Image = Annotated[str, Field(min_length=1, description="container image of every node")]
+Image = Annotated[
+    str, AfterValidator(_check_image), Field(description="container image of every node")
+]
 MetadataSecret = Annotated[
     Name,
     Field(
@@ -22,8 +52,9 @@ MetadataSecret = Annotated[
         "PostgreSQL database that holds ML Metadata"
     ),
 ]
+Claim = Annotated[str, AfterValidator(_check_claim)]
 Volumes = Annotated[
-    dict[Name, AbsolutePath],
+    dict[Claim, AbsolutePath],
     Field(description="PersistentVolumeClaims of every node, and their mount paths"),
 ]
 USER = 10001  # and group, of the image and of all pods
@@ -65,7 +96,11 @@ class SecretKey(Options):
     """A value in a Secret of the namespace."""
 
     secret: Name = Field(description="name of the Secret")
-    key: str = Field(min_length=1, description="key in the Secret")
+    key: str = Field(
+        pattern=r"^\.?[-_A-Za-z0-9][-._A-Za-z0-9]*$",
+        max_length=253,
+        description="key in the Secret",
+    )
 
 
 class NodeOptions(Options):
@@ -84,7 +119,7 @@ class NodeOptions(Options):
     shared_memory: Quantity | None = Field(
         None, description="size of /dev/shm, for example 2Gi; it counts as memory"
     )
-    volumes: dict[Name, AbsolutePath] = Field(
+    volumes: dict[Claim, AbsolutePath] = Field(
         default_factory=dict, description="further PersistentVolumeClaims of this node"
     )
     secrets: dict[EnvironmentName, SecretKey] = Field(

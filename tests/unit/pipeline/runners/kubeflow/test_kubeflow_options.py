@@ -25,6 +25,54 @@ def test_a_relative_folder_is_rejected():
     assert "expected an absolute folder on a volume" in message("kubeflow.root=iadb")
 
 
+@pytest.mark.parametrize("root", ["gs://", "gs:///x", "gs://Bucket/x", "gs://b b/x", "/", "//"])
+def test_a_root_without_a_folder_or_a_bucket_is_rejected(root):
+    assert message(f"kubeflow.root='{root}'") == (
+        f"kubeflow.root: got '{root}'; expected an absolute folder on a volume, or "
+        "gs://bucket/folder"
+    )
+
+
+@pytest.mark.parametrize("root", ["gs://bucket", "gs://my.bucket_1/a", "/mnt/iadb"])
+def test_a_trailing_slash_of_the_root_is_removed(root):
+    assert load("digits", overrides=[f"kubeflow.root={root}/"]).kubeflow.root == root
+
+
+@pytest.mark.parametrize(
+    "image",
+    ["iadb tfx", "registry.example.com/Team/iadb", "iadb:", "https://host/iadb", "host//iadb", ""],
+)
+def test_an_image_that_no_machine_can_pull_is_rejected(image):
+    assert message(f"kubeflow.image='{image}'") == (
+        f"kubeflow.image: got '{image}'; expected a container image such as "
+        "registry.example.com/team/iadb-tfx:0.1.0, without spaces and with lower-case letters "
+        "before the tag"
+    )
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        "iadb",
+        "localhost:5000/iadb-tfx:0.1.0-GPU",
+        "[::1]:5000/iadb",
+        "europe-docker.pkg.dev/project/iadb/iadb__tfx@sha256:" + 64 * "a",
+        "registry.example.com/iadb-tfx:1@sha256:" + 64 * "0",
+    ],
+)
+def test_an_image_may_have_a_registry_a_tag_and_a_digest(image):
+    assert load("digits", overrides=[f"kubeflow.image='{image}'"]).kubeflow.image == image
+
+
+@pytest.mark.parametrize("claim", ["my.claim", 64 * "a", "-a", "A"])
+@pytest.mark.parametrize("section", ["", "default.", "nodes.Trainer."])
+def test_a_claim_whose_name_a_volume_cannot_have_is_rejected(section, claim):
+    assert message(f"kubeflow.{section}volumes={{{claim}: /data}}").endswith(
+        f": got '{claim}'; expected the name of a claim that Kubeflow Pipelines can mount: at most "
+        "63 of a-z, 0-9 and -, with a letter or digit at both ends"
+    )
+
+
 @pytest.mark.parametrize("root", ["/mnt/iadb[2]", "gs://bucket/a*"])
 def test_a_root_that_is_read_as_a_pattern_is_rejected(root):
     assert message(f"kubeflow.root='{root}'") == (
@@ -70,6 +118,9 @@ def test_a_variable_may_be_a_credential_unless_its_name_is_known_or_listed(secti
         ("volumes", {"Claim": "/mnt"}),
         ("volumes", {"claim": "relative"}),
         ("env", {"NO NAME": "x"}),
+        ("secrets", {"KEY": {"secret": "keys", "key": "a b"}}),
+        ("secrets", {"KEY": {"secret": "keys", "key": ".."}}),
+        ("secrets", {"KEY": {"secret": "keys", "key": 254 * "a"}}),
         ("retries", -1),
         ("tolerations", [{"effect": "Sometimes"}]),
     ],
