@@ -23,7 +23,9 @@ from pipeline.runners.kubeflow.package import (
 )
 from pipeline.runners.kubeflow.workers import with_workers
 from pipeline.schema import read_schema
+from trainer.common.text import list_some
 
+UNUSED = ("schedule", "notify")  # sections of the configuration
 TO_STANDARD_ERROR = functools.partial(failures.say, error=True)
 
 
@@ -70,6 +72,22 @@ def compile_package(
     except KubeflowCompileError as error:
         raise ConfigError(f"kubeflow: {error}") from None
     warn_of_unmounted(config, report)
+    _warn_of_unused(config, report)
+
+
+def _warn_of_unused(config: PipelineConfig, report: Callable[[str], None]) -> None:
+    """Names what is set for unattended runs on one machine, which no task on Kubeflow reads."""
+    keys = [
+        f"{section}.{key}"
+        for section in UNUSED
+        for key, value in getattr(config, section)
+        if value != getattr(PipelineConfig.model_fields[section].default, key)
+    ]
+    if keys:
+        report(
+            f"no effect on Kubeflow: {list_some(keys)}; for its runs, set kubeflow.default.retries "
+            "and kubeflow.default.timeout_seconds, and see docs/kubeflow.md"
+        )
 
 
 def _retention(config: PipelineConfig) -> LastTask:

@@ -40,6 +40,27 @@ def test_folders_of_images_on_no_volume_are_named(settings, named, tmp_path):
     assert [line.partition(phrase)[0] for line in said if phrase in line] == named
 
 
+@pytest.mark.parametrize(
+    ("settings", "named"),
+    [
+        (["schedule.retries=2", "kubeflow.default.retries=5"], []),
+        (["schedule.retries=5"], ["schedule.retries"]),
+        (
+            ["schedule.timeout_hours=2", "schedule.min_new_images=100", "notify.textfile=/m.prom"],
+            ["schedule.min_new_images, schedule.timeout_hours, notify.textfile"],
+        ),
+    ],
+)
+def test_settings_without_effect_on_kubeflow_are_named(settings, named, tmp_path):
+    said = []
+    compile_package(load("digits", overrides=settings), tmp_path / "package.yaml", said.append)
+    assert said == [
+        f"no effect on Kubeflow: {keys}; for its runs, set kubeflow.default.retries and "
+        "kubeflow.default.timeout_seconds, and see docs/kubeflow.md"
+        for keys in named
+    ]
+
+
 def test_two_claims_on_one_path_are_an_error():
     with pytest.raises(ConfigError, match=r"^kubeflow: volumes: two claims on /x; each needs"):
         load(overrides=["kubeflow.volumes={a: /x, b: /x}"])
