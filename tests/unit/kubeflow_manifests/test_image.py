@@ -48,6 +48,11 @@ def test_the_image_has_the_published_weights_where_nodes_look_for_them():
     assert f" IADB_CACHE={folder} " in dockerfile
 
 
+def test_workers_of_beam_run_in_the_environment_of_the_image():
+    instructions = text("docs/scale.md").partition("FROM registry.example.com/iadb-tfx")[2]
+    assert "ENV RUN_PYTHON_SDK_IN_DEFAULT_ENVIRONMENT=1\n" in instructions.partition("```")[0]
+
+
 def test_the_build_context_has_every_copied_file():
     ignored = text(".dockerignore").splitlines()
     files = ("requirements.lock", "kubeflow/excluded-packages.txt", "setup.py", "README.md")
