@@ -2,9 +2,9 @@
 
 import re
 from collections import Counter
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, model_validator
 
 from trainer.common.options import Options
 from trainer.common.text import list_some
@@ -27,6 +27,11 @@ def _check_image(image: str) -> str:
     return image
 
 
+def _as_text(value: Any) -> Any:
+    """A number as text: in YAML, 4 is one, and Kubernetes takes it as well."""
+    return str(value) if type(value) in (int, float) else value
+
+
 def _check_claim(claim: str) -> str:
     # KFP names a pod's volume after its claim, and Kubernetes allows volumes no dot.
     if not CLAIM.fullmatch(claim):
@@ -40,8 +45,9 @@ def _check_claim(claim: str) -> str:
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$")]
 EnvironmentName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 AbsolutePath = Annotated[str, StringConstraints(pattern=r"^/[^\s:]+$")]
-Quantity = Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]*(Ki|Mi|Gi|Ti|K|M|G|T)?$")]
-Cpu = Annotated[str, StringConstraints(pattern=r"^([0-9]+(\.[0-9]+)?|[1-9][0-9]*m)$")]
+Text = Annotated[str, BeforeValidator(_as_text)]
+Quantity = Annotated[Text, StringConstraints(pattern=r"^[1-9][0-9]*(Ki|Mi|Gi|Ti|K|M|G|T)?$")]
+Cpu = Annotated[Text, StringConstraints(pattern=r"^([0-9]+(\.[0-9]+)?|[1-9][0-9]*m)$")]
 Image = Annotated[
     str, AfterValidator(_check_image), Field(description="container image of every node")
 ]
@@ -125,7 +131,7 @@ class NodeOptions(Options):
     secrets: dict[EnvironmentName, SecretKey] = Field(
         default_factory=dict, description="environment variables whose values are in Secrets"
     )
-    env: dict[EnvironmentName, str] = Field(
+    env: dict[EnvironmentName, Text] = Field(
         default_factory=dict,
         description="other environment variables; unless their names are well known, they have to "
         "be in `plain` as well",

@@ -3,7 +3,7 @@ from pydantic import ValidationError
 
 from pipeline.config.pipeline_config import ConfigError, load
 from pipeline.runners.kubeflow.config import KubeflowConfig
-from pipeline.runners.kubeflow.options import KubeflowOptions
+from pipeline.runners.kubeflow.options import KubeflowOptions, NodeOptions
 
 
 def message(*overrides):
@@ -128,6 +128,14 @@ def test_a_variable_may_be_a_credential_unless_its_name_is_known_or_listed(secti
 def test_values_that_a_cluster_would_reject_are_rejected_before(key, value):
     with pytest.raises(ValidationError):
         KubeflowConfig.model_validate({"default": {key: value}})
+
+
+def test_numbers_need_no_quotes():
+    given = {"cpu": 4, "memory": 8_000_000_000, "env": {"OMP_NUM_THREADS": 2}}
+    options = NodeOptions.model_validate(given)
+    assert (options.cpu, options.memory) == ("4", "8000000000")
+    assert options.env == {"OMP_NUM_THREADS": "2"}
+    assert NodeOptions(cpu=0.5).cpu == "0.5"
 
 
 def test_a_nodes_options_update_the_default():
