@@ -40,11 +40,15 @@ SUFFIXES = frozenset(
 )
 _IMAGES = tuple(SUFFIXES)
 _LISTED = (*_IMAGES, *ARCHIVES)
-# Pictures that are not read, by their endings; all other files are taken for labels and the like.
-UNREAD_PICTURES = re.compile(
-    r"\.(heic|heif|hif|jp2|j2k|jpx|jxl|svg|psd|eps|ico|tga|ppm|pgm|exr|hdr"
-    r"|dng|cr2|cr3|nef|arw|orf|raf|rw2)"
-)
+# Endings of pictures and archives that are not read, by the advice for them; all other files are
+# taken for labels and the like.
+UNREAD = {
+    "convert them to JPEG or PNG": re.compile(
+        r"\.(heic|heif|hif|jp2|j2k|jpx|jxl|svg|psd|eps|ico|tga|ppm|pgm|exr|hdr"
+        r"|dng|cr2|cr3|nef|arw|orf|raf|rw2)"
+    ),
+    "unpack them": re.compile(r"\.(zip|gz|tgz|bz2|tbz2?|xz|txz|zst|7z|rar)"),
+}
 NO_ENDING = "none"
 SHOWN_ENDINGS = 5
 QUICK_ROWS = 16  # at the beginning of a row group
@@ -200,7 +204,7 @@ def check_has_images(folder: str) -> None:
 
 
 def check_not_unread(folder: str) -> None:
-    """Raises what `check_has_images` raises if there are pictures or links that are not read."""
+    """Raises what `check_has_images` raises if there are files of UNREAD, or links to folders."""
     others: Counter[str] = Counter()
     if next(walk_images(folder, others), None) is None and (unread(others) or others[LINK]):
         raise _no_images(folder, others)
@@ -213,8 +217,26 @@ def count_images(folder: str, at_most: int) -> int:
 
 
 def unread(counts: Mapping[str, int]) -> dict[str, int]:
-    """Those of the counts of other files by ending that are pictures of a kind that is not read."""
-    return {ending: n for ending, n in counts.items() if UNREAD_PICTURES.fullmatch(ending)}
+    """Those of the counts of other files by ending that are of UNREAD."""
+    return {
+        ending: count
+        for ending, count in counts.items()
+        if any(endings.fullmatch(ending) for endings in UNREAD.values())
+    }
+
+
+def describe_unread(counts: Mapping[str, int]) -> list[str]:
+    """Says which other files, counted by ending, are of UNREAD, and what to do with them.
+
+    Returns:
+        A line for each advice that applies: `not read: 3 .zip; unpack them`.
+    """
+    lines = []
+    for advice, endings in UNREAD.items():
+        found = {ending: n for ending, n in counts.items() if endings.fullmatch(ending)}
+        if found:
+            lines.append(f"not read: {describe_endings(found)}; {advice}")
+    return lines
 
 
 def describe_endings(counts: Mapping[str, int]) -> str:
@@ -308,7 +330,7 @@ def _no_images(folder: str, others: Mapping[str, int]) -> ImageDataError:
     return ImageDataError(
         f"{folder}: no image files below this folder{found}; image files end in "
         f"{' '.join(sorted(SUFFIXES))}, archives of them in {' '.join(ARCHIVES)}, and links to "
-        f"folders are not followed{'; convert them to JPEG or PNG' if unread(others) else ''}"
+        f"folders are not followed{''.join(f'; {line}' for line in describe_unread(others))}"
     )
 
 

@@ -14,7 +14,7 @@ from components.image_example_gen.errors import (
     ImageDataError,
     StorageError,
 )
-from components.image_example_gen.files import describe_endings, unread
+from components.image_example_gen.files import describe_endings, describe_unread, unread
 from components.image_example_gen.options import ImageOptions
 from components.image_example_gen.pairs.decoding import SAME_PIXELS
 from trainer import examples
@@ -98,11 +98,9 @@ def remarks(
     With the folder of the artifact, they name the page of near-duplicates in it, which a training
     should know of. `duplicates` says what many of them lead to: SEEN or COMPARED; empty: nothing.
     """
-    pictures = unread(report["skipped"])
-    others = {ending: n for ending, n in report["skipped"].items() if ending not in pictures}
-    lines = []
-    if pictures:
-        lines.append(f"not read: {describe_endings(pictures)}; convert them to JPEG or PNG")
+    skipped = report["skipped"]
+    others = {ending: n for ending, n in skipped.items() if ending not in unread(skipped)}
+    lines = describe_unread(skipped)
     counts = report.get(NEAR_DUPLICATES, {})
     if near_duplicates and (near := _describe_near_duplicates(counts)):
         page = os.path.join(folder, names.NEAR_DUPLICATES_HTML)

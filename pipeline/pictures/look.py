@@ -21,8 +21,8 @@ from components.image_example_gen.errors import ImageDataError, RejectedImage
 from components.image_example_gen.files import (
     ImageFile,
     describe_endings,
+    describe_unread,
     list_folder,
-    unread,
 )
 from components.image_example_gen.image_file.decode import decode
 from components.image_example_gen.image_file.header import ImageHeader, read_header
@@ -140,7 +140,7 @@ def look(data: DataConfig) -> Pictures:
         labeled=all(place.file.label is not None for place in places if place.file.class_label),
         spans="" if data.pattern else _find_spans(places),
         turned=float(np.mean((aspects - 1) * (aspect - 1) < 0)),
-        unread=describe_endings(unread(others)),
+        unread=tuple(describe_unread(others)),
         links=describe_endings({LINK: others[LINK]}) if others[LINK] else "",
         wrapper="" if data.pattern else _find_wrapper(places),
     )

@@ -68,8 +68,8 @@ class Pictures:
         spans: a data.pattern for which all images would lie in spans; empty if there is none, or
             if a pattern is set.
         turned: share of images that are upright where most are landscape, or the other way round.
-        unread: how many other files are pictures that are not read, by their endings; empty if
-            there are none.
+        unread: how many other files are pictures or archives that are not read, by their endings,
+            and what to do with them; empty if there are none.
         links: how many links to folders there are, which are not followed; empty if none.
         wrapper: the one folder that has all images, in folders of its own; empty without one.
     """
@@ -94,7 +94,7 @@ class Pictures:
     labeled: bool = False
     spans: str = ""
     turned: float = 0.0
-    unread: str = ""
+    unread: tuple[str, ...] = ()
     links: str = ""
     wrapper: str = ""
 
@@ -186,8 +186,7 @@ class Pictures:
             text += f"; {percentage(self.turned)} of them {which}"
         if self.problem:
             text += f"; {percentage(1 - self.readable)} cannot be read: {self.problem}"
-        if self.unread:
-            text += f"; not read: {self.unread}; convert them to JPEG or PNG"
+        text += "".join(f"; {line}" for line in self.unread)
         if self.links:
             text += f"; not followed: {self.links}"
         return text

@@ -152,14 +152,17 @@ def test_skipped_files_and_unusual_images_are_reported(image_folder, run_executo
     holdout = image_folder.parent / "holdout"
     holdout.mkdir()
     Image.new("RGB", (12, 12)).save(holdout / "black.png", icc_profile=b"damaged")
-    (holdout / "scan.jp2").write_bytes(b"x")
+    for name in ("scan.jp2", "more.zip"):
+        (holdout / name).write_bytes(b"x")
     artifact = run_executor(image_folder, resolution=12, holdout=str(holdout))
     report = report_of(artifact)
-    assert report["skipped"] == {".heic": 2, ".csv": 1, ".jp2": 1, ".svg": 1, "none": 1}
+    others = {".csv": 1, ".jp2": 1, ".svg": 1, ".zip": 1, "none": 1}
+    assert report["skipped"] == {".heic": 2, **others}
     assert report["notes"] == {NEARLY_BLACK: 3, PROFILE_IGNORED: 1}
     assert (report["files"], report["rejected"]) == (43, 0)
     assert json.loads(artifact.get_string_custom_property("remarks")) == [
         "not read: 2 .heic, 1 .jp2, 1 .svg; convert them to JPEG or PNG",
+        "not read: 1 .zip; unpack them",
         f"3 of the accepted images: {NEARLY_BLACK}",
         f"1 of the accepted images: {PROFILE_IGNORED}",
         "ignored: 1 .csv, 1 without an ending",

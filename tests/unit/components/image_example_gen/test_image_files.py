@@ -73,6 +73,15 @@ def test_a_folder_with_other_files_only_is_an_error_that_names_them(tmp_path):
         list_images(str(tmp_path))
 
 
+@pytest.mark.parametrize("name", ["x.zip", "x.tgz", "x.tar.gz", "x.TAR.BZ2", "x.7z", "x.rar"])
+def test_a_folder_with_archives_that_are_not_read_is_an_error_that_says_to_unpack_them(
+    tmp_path, name
+):
+    touch(tmp_path / name)
+    with pytest.raises(ImageDataError, match=r"; not read: 1 \.\w+; unpack them$"):
+        list_images(str(tmp_path))
+
+
 def test_names_with_spaces_and_letters_of_any_script_are_listed(tmp_path):
     names = ("my cat.png", "čeština.png", "猫/ネコ 1.png", "new\nline.png")
     for name in names:

@@ -319,6 +319,14 @@ def test_pictures_of_a_kind_that_is_not_read_are_counted(tmp_path, save, see):
     assert see().describe().endswith("; not read: 2 .heic; convert them to JPEG or PNG")
 
 
+def test_archives_that_are_not_read_are_counted_beside_unpacked_pictures(tmp_path, save, see):
+    save("1.png", noise(0, 8, 8, 3))
+    for name in ("a.zip", "b.ZIP", "c.tar.gz", "1.heic"):
+        (tmp_path / "images" / name).touch()
+    pictures, archives = "1 .heic; convert them to JPEG or PNG", "2 .zip, 1 .gz; unpack them"
+    assert see().describe().endswith(f"; not read: {pictures}; not read: {archives}")
+
+
 def test_a_truncated_image_is_found_although_its_header_is_valid(tmp_path, save, see):
     save("1.png", noise(0, 64, 64, 3))
     content = (tmp_path / "images" / "1.png").read_bytes()
