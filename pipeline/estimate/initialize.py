@@ -10,7 +10,6 @@ from typing import Any
 from pydantic import ValidationError
 from rich.console import Console
 
-from components.sample_evaluator.verdict.plan import announce
 from pipeline.config.pipeline_config import ConfigError, PipelineConfig
 from pipeline.config.values import read_values
 from pipeline.config.yaml_text import dump, quote
@@ -72,7 +71,7 @@ def initialize(
         f"about {duration(seconds)} here"
     )
     keys = {*choice.values, *OTHERS, *(each.partition("=")[0] for each in overrides)}
-    expected = [*shortened, *_warn_of_few(config, choice), *describe_expected()]
+    expected = [*shortened, *describe_expected()]
     with atomic_write(file) as partial:
         partial.write_text(_head(seen, taken, *expected) + dump(config, keys), "utf-8")
     chosen = f"chosen for them: {describe_choice(choice.values, config, overrides)}"
@@ -82,13 +81,6 @@ def initialize(
     if Path.cwd().is_relative_to(images):  # so would the default workspace be
         command += ["--workspace", str(images.with_name("workspace"))]
     _say(console, f"next: {printable(shlex.join(command))}")
-
-
-def _warn_of_few(config: PipelineConfig, choice: Choice) -> list[str]:
-    """Says that too few images will be held out for any model to be blessed."""
-    if config.data.holdout or choice.held_out_images >= config.evaluate.min_samples:
-        return []
-    return announce(config.evaluate, choice.held_out_images, config.data.shape)
 
 
 def _fit_to_time(

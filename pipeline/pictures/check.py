@@ -1,6 +1,7 @@
 """Checks the folders of a run before anything is started, kept or recorded."""
 
 from collections.abc import Sequence
+from math import ceil
 
 from components.image_example_gen.files import check_has_images
 from components.image_example_gen.pairs.matching import check_apart
@@ -13,6 +14,7 @@ from components.image_example_gen.spans import (
 )
 from components.image_example_gen.storage.remote import join, needs_tfx
 from components.image_example_gen.windows import find_windows
+from pipeline.config.pipeline_config import PipelineConfig
 from pipeline.config.sections import DataConfig, ValidationConfig
 from pipeline.schema import min_images
 
@@ -66,6 +68,26 @@ def warn_of_too_few(trained: int, held_out: int, validation: ValidationConfig) -
     return [
         f"a run stops with fewer than {required} images to train on or {required} held out: here "
         f"are about {trained} and {held_out}"
+    ]
+
+
+def warn_of_no_verdict(trained: int, held_out: int, config: PipelineConfig) -> list[str]:
+    """Says that no model is blessed, or may not be, for too few images; no line if they suffice.
+
+    Args:
+        trained: about how many images will be trained on.
+        held_out: about how many will be held out.
+        config: of the run.
+    """
+    required = config.evaluate.min_samples
+    if min(trained, held_out) >= ENOUGH * required:
+        return []
+    held_out_percent = config.data.eval_percent
+    suffice = ceil(100 * ENOUGH * required / min(held_out_percent, 100 - held_out_percent))
+    return [
+        f"no model is blessed with fewer than {required} images to train on or {required} held out "
+        f"(evaluate.min_samples): here are about {trained} and {held_out}; {suffice:,} pictures "
+        "suffice"
     ]
 
 

@@ -26,7 +26,7 @@ from pipeline.console.progress import showing
 from pipeline.console.tables import make_console
 from pipeline.logs import logging_to
 from pipeline.pictures.applied import describe_choice, load_choice, may_have_classes
-from pipeline.pictures.check import check_images, warn_of_too_few
+from pipeline.pictures.check import check_images, warn_of_no_verdict, warn_of_too_few
 from pipeline.pictures.choose import (
     choose,
     choose_class_balance,
@@ -125,10 +125,10 @@ def configure(overrides: Sequence[str], machine: Machine | None = None) -> Choic
     trained = pictures.usable - held_out
     rejected = warn_of_unusable(pictures, config.data)
     too_few = warn_of_too_few(trained, held_out, config.validation)
+    too_few = too_few or warn_of_no_verdict(trained, held_out, config)
     no_classes = warn_of_no_classes(pictures, config)
     # Of images that a run rejects, or cannot judge by, others will come, which it may not suit.
-    enough = held_out >= config.evaluate.min_samples
-    keep = enough and not (rejected or too_few or no_classes)
+    keep = not (rejected or too_few or no_classes)
     lines = (
         f"{printable(data.folder)}: {printable(pictures.describe())}",
         *([f"{printable(data.source)}: {printable(sources.describe())}"] if sources else []),

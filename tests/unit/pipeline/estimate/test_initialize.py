@@ -141,12 +141,10 @@ def test_images_are_augmented_if_the_hours_allow_many_passes(folder, timed, batc
 
 
 def test_images_that_are_too_few_for_a_verdict_are_said_to_be(folder, timed):
-    for path in sorted(folder.iterdir())[30:]:
+    for path in sorted(folder.iterdir())[45:]:
         path.unlink()
     result = init(folder)
-    assert "15 held-out images of 16x16 in color: fewer than evaluate.min_samples=20" in (
-        result.output
-    )
+    assert "(evaluate.min_samples): here are about 23 and 22" in result.output
     assert result.exit_code == 0
 
 

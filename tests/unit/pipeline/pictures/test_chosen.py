@@ -148,6 +148,20 @@ def test_too_few_images_for_a_run_are_reported(place):
     assert f"{stops}24 and 6" in place.run("data.eval_percent=20")[1].splitlines()
 
 
+def test_images_that_may_be_too_few_for_a_verdict_are_reported_on_either_side(place):
+    least = "no model is blessed with fewer than 20 images to train on or 20 held out "
+    least += "(evaluate.min_samples): here are about "
+    few = place.run("data.eval_percent=30")[1]
+    assert f"{least}42 and 18; 100 pictures suffice" in few.splitlines()
+    assert least not in place.run()[1]
+    for path in sorted(place.images.iterdir())[45:]:
+        path.unlink()
+    place.workspace.chosen.unlink()
+    assert f"{least}23 and 22; 60 pictures suffice" in place.run()[1].splitlines()
+    fill(place.images, 100)
+    assert least not in place.run("data.eval_percent=30")[1]
+
+
 def test_a_few_small_images_that_lower_the_resolution_are_named(tmp_path):
     place = Place(tmp_path)
     text = "some are as small as 9 pixels, and would be rejected at a higher data.resolution"
@@ -200,8 +214,8 @@ def test_a_choice_for_images_that_a_run_would_reject_is_not_kept(place):
     ) in small
     assert "a run stops if so many are rejected: data.max_rejected allows 10%" in small
     assert not place.workspace.chosen.exists()
-    fill(place.images, 30)
-    place.run()  # 15 are held out, by which nothing can be judged
+    fill(place.images, 50)
+    place.run()  # fewer than 20 may be held out, by which nothing can be judged
     assert not place.workspace.chosen.exists()
     fill(place.images, 60)
     place.run()
