@@ -60,8 +60,7 @@ def initialize(
     """
     overrides = (*overrides, f"data.folder={quote(folder)}")
     choice = configure(overrides)
-    seen, _, *warnings = choice.lines  # the time decides as well what is chosen
-    _say(console, "\n".join([seen, *warnings]))
+    _say(console, "\n".join([*choice.seen, *choice.remarks]))  # the time decides what is chosen
     seconds, config, shortened = _fit_to_time(choice, overrides, hours, console)
     machine = this_machine()
     cores = quantity(machine.cores, "core")
@@ -73,7 +72,7 @@ def initialize(
     keys = {*choice.values, *OTHERS, *(each.partition("=")[0] for each in overrides)}
     expected = [*shortened, *describe_expected()]
     with atomic_write(file) as partial:
-        partial.write_text(_head(seen, taken, *expected) + dump(config, keys), "utf-8")
+        partial.write_text(_head(*choice.seen, taken, *expected) + dump(config, keys), "utf-8")
     chosen = f"chosen for them: {describe_choice(choice.values, config, overrides)}"
     _say(console, "\n".join([chosen, taken, *expected, f"written to {file}"]))
     command = ["iadb", "run", "--config", str(file)]

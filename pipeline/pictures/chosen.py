@@ -77,23 +77,32 @@ class Choice:
 
     Attributes:
         config: the choice with the overrides.
-        lines: what was seen and chosen.
         values: what was chosen, by key with dots; to be kept.
+        chosen: the same, in a line.
+        seen: what was seen of the images, and of their sources, a line each.
+        remarks: what else to know, a line each.
         trained_images: how many images it was chosen for, without those that are held out.
         held_out_images: about how many of them will be held out.
         keep: whether later runs may have it too: whether the images suffice.
         files: number of image files, also of those that cannot be read.
-        warnings: those of the lines that a verdict should repeat.
+        warnings: those of the remarks that a verdict should repeat.
     """
 
     config: PipelineConfig
-    lines: tuple[str, ...]
     values: Mapping[str, Any]
+    chosen: str
+    seen: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
     trained_images: int = 0
     held_out_images: int = 0
     keep: bool = False
     files: int = 0
     warnings: tuple[str, ...] = ()
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """All of it for a person: what was seen, what was chosen, and the remarks."""
+        return (*self.seen, self.chosen, *self.remarks)
 
 
 def configure(overrides: Sequence[str], machine: Machine | None = None) -> Choice:
@@ -111,16 +120,16 @@ def configure(overrides: Sequence[str], machine: Machine | None = None) -> Choic
     """
     data = _read_data(overrides)
     if data.folder is None:
-        lines = ("no --preset, --config or --data: the defaults apply",)
-        return Choice(load(overrides=overrides), lines, {})
+        chosen = "no --preset, --config or --data: the defaults apply"
+        return Choice(load(overrides=overrides), {}, chosen)
     pictures, sources = _look(data), _look_at_sources(data)
     kept = {FOLDER: data.folder, PATTERN: data.pattern}
     machine = machine or this_machine()
     is_set = data.model_fields_set
     values = {**kept, **_choose(pictures, sources, data, machine)}
     values |= choose_class_balance(values[CONDITIONAL])
-    seen = Kept(values, pictures.usable, pictures.files)
-    config, used = load_choice(seen, overrides, data, machine)
+    counted = Kept(values, pictures.usable, pictures.files)
+    config, used = load_choice(counted, overrides, data, machine)
     held_out = pictures.usable * config.data.eval_percent // 100
     trained = pictures.usable - held_out
     rejected = warn_of_unusable(pictures, config.data)
@@ -129,10 +138,12 @@ def configure(overrides: Sequence[str], machine: Machine | None = None) -> Choic
     no_classes = warn_of_no_classes(pictures, config)
     # Of images that a run rejects, or cannot judge by, others will come, which it may not suit.
     keep = not (rejected or too_few or no_classes)
-    lines = (
+    chosen = f"chosen for them: {describe_choice(used, config, overrides)}"
+    seen = (
         f"{printable(data.folder)}: {printable(pictures.describe())}",
         *([f"{printable(data.source)}: {printable(sources.describe())}"] if sources else []),
-        f"chosen for them: {describe_choice(used, config, overrides)}",
+    )
+    remarks = (
         *say_what_folders_are(pictures, config),
         *no_classes,
         *say_which_are_rejected(pictures, config.data),
@@ -143,7 +154,7 @@ def configure(overrides: Sequence[str], machine: Machine | None = None) -> Choic
         *too_few,
         *([f"chosen for a CPU: {gpu.MISSING_LIBRARIES}"] if machine.idle_gpus else []),
     )
-    return Choice(config, lines, values, trained, held_out, keep, pictures.files)
+    return Choice(config, values, chosen, seen, remarks, trained, held_out, keep, pictures.files)
 
 
 def configure_for_cluster(overrides: Sequence[str]) -> Choice:
@@ -154,7 +165,7 @@ def configure_for_cluster(overrides: Sequence[str]) -> Choice:
         return choice
     gpus = quantity(machine.gpus, "GPU") if machine.gpus else "any CPU"
     line = f"for {gpus} on the cluster, not for this machine"
-    return replace(choice, lines=(*choice.lines, line))
+    return replace(choice, remarks=(*choice.remarks, line))
 
 
 def configure_images(
@@ -190,8 +201,8 @@ def configure_images(
         if RESOLUTION[5:] not in data.model_fields_set
         for line in warn_of_less_detail(each, pictures, config.data, trained_on=name == training)
     ]
-    lines = (f"{seen}: {describe_choice(values, config, overrides)}", *cut, *smaller)
-    return Choice(config, lines, values, warnings=tuple(smaller))
+    chosen = f"{seen}: {describe_choice(values, config, overrides)}"
+    return Choice(config, values, chosen, remarks=(*cut, *smaller), warnings=tuple(smaller))
 
 
 def configure_run(

@@ -59,6 +59,16 @@ def test_the_file_has_what_a_run_without_configuration_would_choose(folder, time
     assert "next: iadb run --config mine.yaml" in result.output
 
 
+def test_sources_are_described_beside_the_images_and_the_choice_is_printed_once(folder, timed):
+    sources = shutil.copytree(folder, folder.parent / "sources", copy_function=os.link)
+    result = init(folder, "--set", f"data.source={quote(str(sources))}")
+    assert result.exit_code == 0, result.output
+    assert result.output.count("chosen for them: ") == 1
+    seen = f"{sources}: 300 color pictures of 16x16"
+    assert seen in result.output.splitlines()
+    assert f"# {seen}" in (folder.parent / "iadb.yaml").read_text().splitlines()
+
+
 def test_the_folder_is_read_as_that_of_a_run(folder, timed, monkeypatch):
     monkeypatch.setenv("HOME", str(folder.parent))
     init(f"~/{folder.name}", "-o", "home.yaml")
