@@ -1,9 +1,11 @@
 """What was seen of a folder of images."""
 
 import re
+import shlex
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from pipeline.config.yaml_text import quote
 from trainer.common.text import percentage
 
 # The ratio of the sides, of three in four images, from which a square would lose too much of them.
@@ -180,7 +182,8 @@ class Pictures:
         if self.transparent:
             text += ", some transparent"
         if self.spans:
-            text += f"; the folders look like spans: data.pattern={self.spans!r} reads the newest"
+            setting = shlex.quote(f"data.pattern={quote(self.spans)}")
+            text += f"; the folders look like spans: --set {setting} reads the newest"
         if self.turned >= TURNED and self.are_oblong:
             which = "upright" if self.aspect > 1 else "landscape"
             text += f"; {percentage(self.turned)} of them {which}"

@@ -2,6 +2,7 @@
 
 import io
 import os
+import shlex
 import shutil
 import tarfile
 
@@ -12,6 +13,7 @@ import pytest
 from PIL import ExifTags, Image
 
 from components.image_example_gen.errors import ImageDataError
+from pipeline.config.pipeline_config import load
 from pipeline.config.sections import DataConfig
 from pipeline.pictures import look as looking
 from pipeline.pictures.look import look
@@ -156,9 +158,16 @@ def test_labels_of_archives_are_kinds_but_not_the_folders_beside_them(tmp_path, 
 def test_folders_that_look_like_spans_are_reported(save, see, folders, pattern):
     save_in(save, folders)
     assert see().spans == pattern
-    text = f"; the folders look like spans: data.pattern={pattern!r} reads the newest"
+    text = f"""; the folders look like spans: --set 'data.pattern="{pattern}"' reads the newest"""
     assert see().describe().endswith(text) == bool(pattern)
     assert see().have_classes == (not pattern and len(folders) > 1)
+
+
+def test_the_pattern_of_spans_is_printed_as_it_can_be_pasted(save, see):
+    save_in(save, ("2026-01-31", "2026-02-01"))
+    words = shlex.split(see().describe())
+    override = words[words.index("--set") + 1]
+    assert load(overrides=["data.folder=x", override]).data.pattern == "{YYYY}-{MM}-{DD}"
 
 
 def test_spans_are_not_reported_where_a_pattern_is_set(save, see):
