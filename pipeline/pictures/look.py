@@ -119,6 +119,7 @@ def look(data: DataConfig) -> Pictures:
     light = np.sum(levels > BRIGHT) > TWO_TONED * len(visible)
     dark = np.sum(levels < DARK) > (VANISHING if vanishing else TWO_TONED) * len(visible)
     labels = Counter(place.file.class_label for place in places)
+    wrapper, wrapped = ("", ()) if data.pattern else _find_wrapper(places)
     return Pictures(
         files=len(places),
         readable=readable,
@@ -142,7 +143,8 @@ def look(data: DataConfig) -> Pictures:
         turned=float(np.mean((aspects - 1) * (aspect - 1) < 0)),
         unread=tuple(describe_unread(others)),
         links=describe_endings({LINK: others[LINK]}) if others[LINK] else "",
-        wrapper="" if data.pattern else _find_wrapper(places),
+        wrapper=wrapper,
+        wrapped=wrapped,
     )
 
 
@@ -177,18 +179,21 @@ def _find_spans(places: Sequence[_Place]) -> str:
     return next(fitting, "")
 
 
-def _find_wrapper(places: Sequence[_Place]) -> str:
-    """The only folder, if all images are in folders of its own that may be kinds of them."""
+def _find_wrapper(places: Sequence[_Place]) -> tuple[str, tuple[str, ...]]:
+    """The only folder, and the folders in it, if all images are in these.
+
+    They may be kinds of images, or splits; empty if they are neither.
+    """
     outer, inner = set[str](), Counter[str]()
     for place in places:
         archive, label = place.file.archive, place.file.label
         names = place.file.path[len(archive) :].lstrip("/").split("/")
         if len(names) < 3 or label not in (None, to_label(names[0])):
-            return ""
+            return "", ()
         outer.add(os.path.join(archive, names[0]))
         inner[names[1]] += 1
-    are_kinds = len(kinds_among(inner)) > 1 and not are_splits(inner)
-    return outer.pop() if len(outer) == 1 and are_kinds else ""
+    matters = len(kinds_among(inner)) > 1 or are_splits(inner)
+    return (outer.pop(), tuple(sorted(inner))) if len(outer) == 1 and matters else ("", ())
 
 
 def _choose_evenly(places: Sequence[_Place], count: int) -> list[_Place]:

@@ -31,10 +31,11 @@ def say_what_folders_are(pictures: Pictures, config: PipelineConfig) -> list[str
     if config.model.conditional and pictures.have_classes:
         return [BY_CLASS]
     folder = config.data.folder
-    if pictures.have_splits and not config.data.pattern and not config.data.holdout:
-        if pictures.labeled:  # there is no such folder
+    splits = pictures.splits
+    if splits and not config.data.pattern and not config.data.holdout:
+        if pictures.labeled or "/" in pictures.wrapper:  # there is no such folder
             return [SPLITS]
-        example = max(pictures.classes, key=lambda name: "train" in name.lower())
+        example = max(splits, key=lambda name: "train" in os.path.basename(name).lower())
         return [f"{SPLITS}; {_to_read(folder, example)}"]
     if config.source is not None:
         return []
@@ -44,7 +45,7 @@ def say_what_folders_are(pictures: Pictures, config: PipelineConfig) -> list[str
         named = sorted(others, key=lambda name: ("image" in name.lower(), others[name]))
         example = [_to_read(folder, named[-1])] if named else []
         return ["; ".join([f"images in {list_some(beside)} are read like all others", *example])]
-    if pictures.wrapper:
+    if pictures.wrapper and not splits:
         about = f"if the folders in {printable(pictures.wrapper)} are classes"
         archive, _, inner = pictures.wrapper.rpartition("/")
         if archive:

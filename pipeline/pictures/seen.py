@@ -74,6 +74,7 @@ class Pictures:
             and what to do with them; empty if there are none.
         links: how many links to folders there are, which are not followed; empty if none.
         wrapper: the one folder that has all images, in folders of its own; empty without one.
+        wrapped: names of those folders.
     """
 
     files: int
@@ -99,6 +100,7 @@ class Pictures:
     unread: tuple[str, ...] = ()
     links: str = ""
     wrapper: str = ""
+    wrapped: tuple[str, ...] = ()
 
     @property
     def are_oblong(self) -> bool:
@@ -114,6 +116,14 @@ class Pictures:
     def have_splits(self) -> bool:
         """Whether their folders are the splits of a data set."""
         return are_splits(self.classes)
+
+    @property
+    def splits(self) -> list[str]:
+        """The folders that are splits of a data set, also in a wrapper; empty if none are."""
+        if self.have_splits:
+            return [*self.classes]
+        wrapped = self.wrapped if are_splits(self.wrapped) else ()
+        return [f"{self.wrapper}/{name}" for name in wrapped]
 
     @property
     def beside_images(self) -> list[str]:

@@ -373,6 +373,20 @@ def test_folders_of_splits_are_named(place):
     assert text in said and "images/train'" in said
 
 
+def test_folders_of_splits_in_a_folder_around_them_are_named(place):
+    for i, path in enumerate(sorted(place.images.iterdir())):
+        folder = place.images / "trained on" / ("val", "train")[i % 2] / ("cat", "dog")[i % 3 % 2]
+        folder.mkdir(parents=True, exist_ok=True)
+        path.rename(folder / path.name)
+    config, said = place.run()
+    assert not config.model.conditional
+    text = "folders of splits are read together, and images are held out anew; to read one: --data "
+    assert text in said and "images/trained on/train'" in said
+    folder = f"data.folder={quote(str(place.images))}"
+    others = str(configure([folder, "data.holdout=/held-out"]).lines)
+    assert text not in others and "are classes" not in others
+
+
 @pytest.mark.parametrize(
     ("resolution", "said"),
     [

@@ -370,7 +370,8 @@ def test_a_folder_of_links_or_damaged_archives_alone_is_wrong_data(tmp_path, see
         (["pets/cat/1.png", "pets/1.png"], ""),
         (["pets/cat/1.png", "more/dog/1.png"], ""),
         (["photos/2023/1.png", "photos/2024/1.png"], ""),
-        (["set/train/1.png", "set/test/1.png"], ""),
+        (["set/train/1.png", "set/test/1.png"], "set"),
+        (["set/train/a/1.png", "set/val/a/1.png"], "set"),
         (["pets/cat/1.png", "pets/cat/2.png"], ""),
     ],
 )
