@@ -78,6 +78,13 @@ class DataConfig(ImageOptions, WindowOptions):
                 raise ValueError("the name is not UTF-8; rename the folder") from None
         return folder
 
+    @field_validator("folder", "holdout", "source", "holdout_source", mode="before")
+    @classmethod
+    def _uris_have_a_bucket(cls, folder: object) -> object:
+        if isinstance(folder, str) and folder.endswith("://"):
+            raise ValueError(f"no bucket; expected {folder}bucket/folder")
+        return folder
+
     @model_validator(mode="after")
     def _sources_are_complete(self) -> "DataConfig":
         if self.source and self.degrade:

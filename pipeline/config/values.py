@@ -122,8 +122,9 @@ def _with_absolute_paths(values: dict[str, Any], base: Path) -> dict[str, Any]:
 
 def _absolute(path: str, base: Path) -> str:
     """A path as it is always spelled: what runs keep of a folder is found by its name."""
-    if "://" in path:
-        return path.rstrip("/")
+    scheme, mark, place = path.partition("://")
+    if mark:
+        return f"{scheme}{mark}{place.rstrip('/')}"
     if not path:
         return path
     absolute = str(base / os.path.expanduser(path))

@@ -595,3 +595,14 @@ def test_beam_runs_in_process_unless_a_runner_is_named(options, arguments):
 def test_a_folder_whose_name_is_no_text_is_to_be_renamed():
     with pytest.raises(ConfigError, match=r"data.folder: .*not UTF-8; rename the folder"):
         load(overrides=[f"data.folder={quote('bad' + chr(0xDCFF))}"])
+
+
+@pytest.mark.parametrize("key", ["folder", "holdout"])
+@pytest.mark.parametrize("given", ["s3://", "s3:///", "gs://"])
+def test_a_uri_without_a_bucket_is_refused(key, given):
+    with pytest.raises(ConfigError, match=rf"^data.{key}: .*; no bucket; expected \w+://bucket/f"):
+        load(overrides=[f"data.{key}={given}"])
+
+
+def test_slashes_at_the_end_of_a_uri_are_left_out():
+    assert load(overrides=["data.folder=s3://bucket/a//"]).data.folder == "s3://bucket/a"
