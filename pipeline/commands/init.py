@@ -42,8 +42,10 @@ def init(
     comment on each key, and says how long the training will take. `iadb run --config` takes the
     file.
     """
-    if hours is not None and _sets_steps(overrides):
+    if hours is not None and _sets(overrides, "train", "steps"):
         raise click.UsageError("--hours sets train.steps: leave out one of the two")
+    if _sets(overrides, "data", "folder"):
+        raise click.UsageError("FOLDER sets data.folder: leave out --set data.folder")
     if output.exists() and not force:
         raise click.UsageError(f"{output} exists: choose another --output, or use --force")
     from pipeline.console.tables import make_console
@@ -52,9 +54,9 @@ def init(
     initialize(folder, overrides, hours, output, make_console())
 
 
-def _sets_steps(overrides: tuple[str, ...]) -> bool:
-    """Whether one of them is train.steps, or a train with steps."""
+def _sets(overrides: tuple[str, ...], section: str, key: str) -> bool:
+    """Whether one of them sets a key of a section, by itself or in a whole section."""
     from pipeline.config.values import read_values
 
-    train = read_values(None, None, overrides).get("train")
-    return isinstance(train, Mapping) and "steps" in train
+    values = read_values(None, None, overrides).get(section)
+    return isinstance(values, Mapping) and key in values

@@ -199,6 +199,9 @@ def test_a_file_that_is_there_is_replaced_by_force_alone(folder, timed):
         (["IMAGES", "--set", "train.stepz=1"], 2, "train.stepz: unknown key"),
         (["IMAGES", "--hours", "1", "--set", "train.steps=9"], 2, "--hours sets train.steps"),
         (["IMAGES", "--hours", "1", "--set", "train={steps: 9}"], 2, "--hours sets train.steps"),
+        (["IMAGES", "--set", "data.folder=/x"], 2, "FOLDER sets data.folder: leave out --set"),
+        (["IMAGES", "--set", "data={folder: /x}"], 2, "FOLDER sets data.folder: leave out --set"),
+        (["s3://"], 2, "data.folder: got 's3://'; no bucket; expected s3://bucket/folder"),
         (
             ["IMAGES", "--hours", "0.01", "--set", "train.warmup_steps=500"],
             2,
