@@ -47,7 +47,7 @@ UNREAD = {
         r"\.(heic|heif|hif|jp2|j2k|jpx|jxl|svg|psd|eps|ico|tga|ppm|pgm|exr|hdr"
         r"|dng|cr2|cr3|nef|arw|orf|raf|rw2)"
     ),
-    "unpack them": re.compile(r"\.(zip|gz|tgz|bz2|tbz2?|xz|txz|zst|7z|rar)"),
+    "unpack them": re.compile(r"\.(zip|tgz|tbz2?|txz|7z|rar|tar\.(gz|bz2|xz|zst))"),
 }
 NO_ENDING = "none"
 SHOWN_ENDINGS = 5
@@ -128,8 +128,8 @@ class Listing:
     Attributes:
         images: the image files, sorted by path.
         others: counts of the visible files that are not images, by the ending in lower case
-            (.heic); NO_ENDING for names without one, or with one that is not up to 8 ASCII letters
-            and digits; LINK for links to folders.
+            (.heic, .tar.gz); NO_ENDING for names without one, or with one that is not up to 8
+            ASCII letters and digits; LINK for links to folders.
     """
 
     images: list[ImageFile]
@@ -313,8 +313,8 @@ def _listed(root: str, path: str) -> Iterator[Entry]:
 
 
 def _ending(name: str) -> str:
-    ending = os.path.splitext(name)[1].lower()
-    return ending if re.fullmatch(r"\.[0-9a-z]{1,8}", ending) else NO_ENDING
+    found = re.search(r"(\.tar)?\.[0-9a-z]{1,8}\Z", name.lower())
+    return found[0] if found else NO_ENDING
 
 
 def _root_of(folder: str) -> str:

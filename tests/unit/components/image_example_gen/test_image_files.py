@@ -9,6 +9,7 @@ from components.image_example_gen.files import (
     ImageFile,
     check_has_images,
     describe_endings,
+    describe_unread,
     fingerprint,
     list_folder,
     list_images,
@@ -78,8 +79,17 @@ def test_a_folder_with_archives_that_are_not_read_is_an_error_that_says_to_unpac
     tmp_path, name
 ):
     touch(tmp_path / name)
-    with pytest.raises(ImageDataError, match=r"; not read: 1 \.\w+; unpack them$"):
+    with pytest.raises(ImageDataError, match=r"; not read: 1 [.\w]+; unpack them$"):
         list_images(str(tmp_path))
+
+
+def test_compressed_labels_are_no_archives(tmp_path):
+    touch(tmp_path / "x.png")
+    for name in ("labels.csv.gz", "notes.json.XZ", "images.tar.gz"):
+        touch(tmp_path / name)
+    others = list_folder(str(tmp_path)).others
+    assert others == {".gz": 1, ".xz": 1, ".tar.gz": 1}
+    assert describe_unread(others) == ["not read: 1 .tar.gz; unpack them"]
 
 
 def test_names_with_spaces_and_letters_of_any_script_are_listed(tmp_path):

@@ -332,7 +332,7 @@ def test_archives_that_are_not_read_are_counted_beside_unpacked_pictures(tmp_pat
     save("1.png", noise(0, 8, 8, 3))
     for name in ("a.zip", "b.ZIP", "c.tar.gz", "1.heic"):
         (tmp_path / "images" / name).touch()
-    pictures, archives = "1 .heic; convert them to JPEG or PNG", "2 .zip, 1 .gz; unpack them"
+    pictures, archives = "1 .heic; convert them to JPEG or PNG", "2 .zip, 1 .tar.gz; unpack them"
     assert see().describe().endswith(f"; not read: {pictures}; not read: {archives}")
 
 
