@@ -15,6 +15,9 @@ MIN_SIDE, MAX_SIDE = 4, 1024  # pixels
 MOST_PIXELS = 178_956_970  # Pillow itself opens nothing larger
 
 
+_Side = Annotated[int, Field(ge=MIN_SIDE, le=MAX_SIDE)]
+
+
 def _resolution(value: Any) -> tuple[int, int]:
     sides = value if isinstance(value, list | tuple) else (value, value)
     allowed = all(type(side) is int and MIN_SIDE <= side <= MAX_SIDE for side in sides)
@@ -79,9 +82,12 @@ class ImageOptions(Options):
     """How each source file is converted to one small, uniform image."""
 
     resolution: Annotated[
-        tuple[int, int], BeforeValidator(_resolution), PlainSerializer(from_sides)
+        tuple[int, int],
+        BeforeValidator(_resolution, json_schema_input_type=_Side | tuple[_Side, _Side]),
+        PlainSerializer(from_sides),
     ] = Field(
-        (64, 64),
+        64,  # as a file has it, and so the schema
+        validate_default=True,
         description="size of the images in pixels: the side of squares, for example 64, or "
         "[height, width]",
     )

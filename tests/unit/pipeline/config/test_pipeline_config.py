@@ -1,7 +1,9 @@
 import os
 import re
+from importlib import resources
 from pathlib import Path
 
+import jsonschema
 import pytest
 import yaml
 
@@ -336,6 +338,27 @@ def test_the_json_schema_describes_every_key():
     ]
     assert undescribed == []
     assert schema["additionalProperties"] is False
+
+
+@pytest.mark.parametrize("preset", presets())
+def test_the_json_schema_accepts_every_preset_and_what_is_shown_of_it(preset):
+    validator = jsonschema.Draft202012Validator(PipelineConfig.model_json_schema())
+    written = resources.files("pipeline") / "presets" / f"{preset}.yaml"
+    validator.validate(parse(written.read_text("utf-8")))
+    validator.validate(parse(dump(load(preset))))
+
+
+@pytest.mark.parametrize(
+    ("resolution", "is_valid"),
+    [(4, True), ([48, 64], True), (3, False), (1025, False), ([64], False), ([8, 3], False)],
+)
+def test_the_json_schema_takes_the_resolutions_that_a_file_may_have(resolution, is_valid):
+    schema = PipelineConfig.model_json_schema()
+    assert (
+        jsonschema.Draft202012Validator(schema).is_valid({"data": {"resolution": resolution}})
+        == is_valid
+    )
+    assert schema["$defs"]["DataConfig"]["properties"]["resolution"]["default"] == 64
 
 
 def test_a_configuration_cannot_be_changed():
