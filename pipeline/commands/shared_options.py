@@ -37,6 +37,8 @@ class UserPath(click.Path):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
         """Returns the path, with the home directory in place of ~."""
+        if not os.fspath(value):  # which would be the working directory
+            self.fail("is empty; name a path, or leave it out", param, ctx)
         return super().convert(os.path.expanduser(value), param, ctx)
 
 

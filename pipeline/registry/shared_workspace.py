@@ -84,8 +84,9 @@ def local_workspace(folder: str, advice: str = "") -> Workspace:
         advice: what else a user may do who names a bucket.
 
     Raises:
-        PlaceError: the folder is in a bucket.
+        PlaceError: no folder is named, or it is in a bucket.
     """
+    _require_name(folder)
     if "://" in folder:
         raise PlaceError(f"--workspace {folder}: local runs need a folder of this machine{advice}")
     return Workspace(Path(folder).expanduser().resolve())
@@ -98,7 +99,8 @@ def workspace_to_run_in(folder: str) -> Workspace:
         folder: ~ is the home directory.
 
     Raises:
-        PlaceError: the folder is in a bucket, or its absolute path is read as a pattern.
+        PlaceError: no folder is named, or it is in a bucket, or its absolute path is read as a
+            pattern.
     """
     workspace = local_workspace(folder)
     if is_pattern(str(workspace.folder)):
@@ -110,13 +112,15 @@ def open_workspace(folder: str, metadata: str | None) -> Workspace:
     """The workspace of a folder: of local runs, or with a URL of a metadata database, of a cluster.
 
     Raises:
-        PlaceError: the folder is in a bucket and no database is given, or psycopg is missing.
+        PlaceError: no folder is named, or it is in a bucket and no database is given, or psycopg is
+            missing.
         MetadataUrlError, MetadataDatabaseError: as Database.of_url does.
     """
     if not metadata:
         return local_workspace(
             folder, "; for a cluster's runs, name their database with --metadata"
         )
+    _require_name(folder)
     if importlib.util.find_spec("psycopg") is None:
         raise PlaceError(
             "--metadata: psycopg is missing; in the folder of the project, run: "
@@ -126,3 +130,9 @@ def open_workspace(folder: str, metadata: str | None) -> Workspace:
     from pipeline.metadata.database import Database
 
     return SharedWorkspace(to_path(os.path.expanduser(folder)).resolve(), Database.of_url(metadata))
+
+
+def _require_name(folder: str) -> None:
+    """Refuses empty text, such as that of a variable that is not set: the working directory."""
+    if not folder:
+        raise PlaceError('--workspace "": is empty; name a folder, or leave the option out')

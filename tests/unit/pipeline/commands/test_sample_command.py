@@ -22,7 +22,7 @@ from trainer.source.options import Source
         (["-o", "grid.jpg"], "grid.jpg: only .png files are written"),
         (["--gif", "way.png"], "way.png: only .gif files are written"),
         (["--seed", 2**63], "is not in the range"),
-        (["-o", ""], "name what to write"),
+        (["-o", ""], "'-o' / '--output': is empty; name a path, or leave it out"),
         (["-o", "/dev/null"], "/dev/null is neither a file nor a folder"),
         (["-o", "/dev/stdout"], "/dev/stdout is neither a file nor a folder"),
         (["-o", "same", "--gif", "same"], "is the file of the grid; name another one"),

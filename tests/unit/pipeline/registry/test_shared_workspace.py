@@ -328,6 +328,21 @@ def test_a_bucket_without_a_database_is_rejected_and_no_folder_is_made(
     assert not list(Path().iterdir())
 
 
+@pytest.mark.parametrize(
+    "command", ["run", "models", "models --metadata=x", "schedule --cron=@daily"]
+)
+def test_an_empty_name_of_a_workspace_is_refused_and_no_folder_is_used(
+    tmp_path, monkeypatch, command
+):
+    monkeypatch.chdir(tmp_path)
+    result = CliRunner().invoke(main, [*shlex.split(command), "--workspace="])
+    assert result.exit_code == exit_codes.USAGE
+    assert result.output == (
+        'iadb: --workspace "": is empty; name a folder, or leave the option out\n'
+    )
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize("command", ["run", "run --estimate", "schedule --cron '0 3 * * *'"])
 @pytest.mark.parametrize("name", ["ws [v2]", "w*", "w?", "w\\s"])
 def test_a_run_in_a_path_that_is_read_as_a_pattern_is_rejected_and_no_folder_is_made(
