@@ -54,17 +54,19 @@ def check_arrays(parts: Any, nb_class: int, stacklevel: int = 4) -> None:
 
 
 def check_limits(parts: Any, nb_class: int) -> None:
-    """Checks labels and alphas in memory.
+    """Checks labels, alphas and values in memory.
 
     Args:
         parts: what a batch has by name; anything else is not looked at.
         nb_class: number of classes of the network.
 
     Raises:
-        ValueError: a label is beyond 0 to nb_class, or an alpha beyond 0 to 1.
+        ValueError: a label is beyond 0 to nb_class, or an alpha beyond 0 to 1, or x0, x1 or source
+            have NaN or infinity.
     """
     if not isinstance(parts, Mapping):
         return
+    _check_finite(parts)
     for name, (kinds, low, high) in _limits(nb_class).items():
         if not isinstance(parts.get(name), (np.ndarray, tf.Tensor, list)):
             continue
@@ -75,6 +77,22 @@ def check_limits(parts: Any, nb_class: int) -> None:
         if not (least >= low and most <= high):  # nor is it, if one is no number
             wrong = most if least >= low else least
             raise ValueError(f"{name} {wrong} is beyond {low} to {high}")
+
+
+def _check_finite(parts: Mapping[str, Any]) -> None:
+    """Raises a ValueError if one value is not finite, which would make all weights NaN."""
+    for name in ("x0", "x1", "source"):
+        if not isinstance(parts.get(name), (np.ndarray, tf.Tensor)):
+            continue
+        values = np.asarray(parts[name])
+        if values.dtype.kind != "f" or not values.size:
+            continue
+        least, most = values.min(), values.max()  # NaN if a value is; isfinite would copy all
+        if not np.isfinite([least, most]).all():
+            raise ValueError(
+                f"{name} has values from {least} to {most}; all must be finite: replace NaN and "
+                "infinity, or leave out the images that have them"
+            )
 
 
 def warn_of_scale(parts: Any, stacklevel: int) -> None:

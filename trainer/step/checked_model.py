@@ -33,9 +33,10 @@ class CheckedModel(SamplingModel):
 
         Raises:
             ValueError: the model was compiled with a loss or metrics, or images are weighted, which
-                would have no effect; or a label is beyond those of the network; or the network has
-                no weights yet, as one that is subclassed before it is called; or a checkpoint
-                would be an .h5.
+                would have no effect; or a label is beyond those of the network; or x0, x1 or source
+                have NaN or infinity, in arrays or in batches of a program; or the network has no
+                weights yet, as one that is subclassed before it is called; or a checkpoint would be
+                an .h5.
             tf.errors.InvalidArgumentError: a label or an alpha in a dataset is beyond its limits.
         """
         reject_weights(kwargs)
@@ -77,7 +78,7 @@ class CheckedModel(SamplingModel):
 
         Raises:
             ValueError: images are weighted, which would have no effect, or a label is beyond those
-                of the network.
+                of the network, or a value is not finite, as of `fit`.
         """
         reject_weights(kwargs)
         return super().evaluate(self._checked(x, *args[:1], **kwargs), *args, **kwargs)
@@ -86,7 +87,8 @@ class CheckedModel(SamplingModel):
         """Maps x0 to samples as keras.Model.predict does, by `predict_step`.
 
         Raises:
-            ValueError: a label is beyond those of the network.
+            ValueError: a label is beyond those of the network, or a value of x0 or source is not
+                finite.
         """
         check_arrays(named(x, name="x0"), self.nb_class, stacklevel=3)
         x = untuned(check_batches(x, self.nb_class, "x0"))

@@ -103,6 +103,23 @@ def test_an_alpha_that_is_no_number_is_refused(model):
         model.fit({"x1": POINTS, "alpha": np.zeros(8, "int64")}, verbose=0)
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_value_that_is_not_finite_is_refused_before_it_spoils_the_weights(model, value):
+    spoiled = np.tile(POINTS, (20, 1))
+    spoiled[-1, 0] = value  # beyond the rows whose scale is looked at
+    before = model.step.numpy()
+    for call in (
+        lambda: model.fit(spoiled, verbose=0),
+        lambda: model.fit({"x1": spoiled}, verbose=0),
+        lambda: model.fit(spoiled, spoiled[::-1], verbose=0),
+        lambda: model.fit(generate(spoiled), steps_per_epoch=1, verbose=0),
+        lambda: model.train_on_batch(spoiled),
+    ):
+        with pytest.raises(ValueError, match=r"x[01] has values from .*; all must be finite: repl"):
+            call()
+    assert model.step == before
+
+
 def test_images_from_0_to_1_are_named():
     network = keras.Sequential([keras.layers.Conv2D(1, 1)])
     inputs = keras.Input([4, 4, 1]), keras.Input([])
