@@ -130,6 +130,7 @@ def check_batches(data: Any, nb_class: int, name: str = "x1") -> Any:
 
     A compiled step would take what is beyond its limits for something else. Of the batches of a
     program, the scale of the first one is looked at; of a tf.data.Dataset, labels and alphas alone.
+    What a generator yields need not be a tuple.
 
     Args:
         data: what Keras is given as x.
@@ -139,8 +140,8 @@ def check_batches(data: Any, nb_class: int, name: str = "x1") -> Any:
     check = _CheckBatch(nb_class, name)
     if isinstance(data, keras.utils.PyDataset):
         return _CheckedBatches(data, check)
-    if inspect.isgenerator(data):
-        return (check(batch) for batch in data)
+    if inspect.isgenerator(data):  # of which Keras takes tuples alone
+        return (batch if isinstance(batch, tuple) else (batch,) for batch in map(check, data))
     if not isinstance(data, tf.data.Dataset):
         return data
     spec, limits = data.element_spec, _limits(nb_class)

@@ -120,6 +120,22 @@ def test_a_value_that_is_not_finite_is_refused_before_it_spoils_the_weights(mode
     assert model.step == before
 
 
+@pytest.mark.parametrize("batch", [POINTS, {"x1": POINTS}, (POINTS, POINTS)])
+def test_a_generator_may_yield_any_batch_and_stays_lazy(model, batch):
+    taken = []
+
+    def batches():
+        for i in range(50):
+            taken.append(i)
+            yield batch
+
+    before = model.step.numpy()
+    model.fit(batches(), steps_per_epoch=2, verbose=0)
+    assert model.step - before == 2
+    assert len(taken) < 50
+    assert np.isfinite(model.evaluate(batches(), steps=2, verbose=0))
+
+
 def test_images_from_0_to_1_are_named():
     network = keras.Sequential([keras.layers.Conv2D(1, 1)])
     inputs = keras.Input([4, 4, 1]), keras.Input([])
