@@ -52,6 +52,14 @@ def _group_pattern(value: str) -> str:
     return value
 
 
+def _text(value: Any) -> Any:
+    if isinstance(value, dict | list):  # YAML reads them in {SPAN} and [a]
+        raise ValueError(
+            "text that begins with { or [ needs quotes in YAML, for example '{SPAN}/images'"
+        )
+    return value
+
+
 def _pattern(value: str) -> str:
     has_spans(value)
     return value
@@ -60,12 +68,12 @@ def _pattern(value: str) -> str:
 class WindowOptions(Options):
     """Which folders of the data are read."""
 
-    pattern: Annotated[str, AfterValidator(_pattern)] = Field(
+    pattern: Annotated[str, BeforeValidator(_text), AfterValidator(_pattern)] = Field(
         "",
         description="path of the images below the folder, with {SPAN} or {YYYY}, {MM}, {DD}, and "
         "{VERSION}, for example span-{SPAN}/v-{VERSION}; empty: the folder itself",
     )
-    source_pattern: Annotated[str, AfterValidator(_pattern)] = Field(
+    source_pattern: Annotated[str, BeforeValidator(_text), AfterValidator(_pattern)] = Field(
         "",
         description="the same for the folder of sources that are not paired with images; its spans "
         "have the numbers of those of the images. Empty: all images in it, whatever their span",

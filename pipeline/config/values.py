@@ -1,6 +1,7 @@
 """The values of a configuration before validation: those of preset, file and overrides, merged."""
 
 import os
+import re
 from collections.abc import Mapping, Sequence
 from importlib import resources
 from pathlib import Path
@@ -21,6 +22,7 @@ PATHS = (
     "notify.textfile",
     "evaluate.features.weights",
 )
+QUOTES = "; put text that begins with { or [ in quotes"
 FEATURES = ("evaluate.features", "evaluate.features.name")  # KIND:URI, or a name
 
 
@@ -79,7 +81,9 @@ def _parse_file(text: str, source: str) -> dict[str, Any]:
     try:
         values = parse(text)
     except YamlError as error:
-        raise ConfigError(f"{source}, line {error.line}: {error}") from None
+        line = "".join(text.splitlines()[error.line - 1 : error.line])
+        hint = QUOTES if re.search(r"(:|-) +[{[]", line) else ""
+        raise ConfigError(f"{source}, line {error.line}: {error}{hint}") from None
     if values is None:
         return {}
     if not isinstance(values, dict):
@@ -98,7 +102,7 @@ def _parse_override(override: str) -> dict[str, Any]:
     try:
         value = text if text.startswith("#") else parse(text)  # a color, and no comment
     except YamlError as error:
-        hint = "; put text that begins with { or [ in quotes" if text[:1] in ("{", "[") else ""
+        hint = QUOTES if text[:1] in ("{", "[") else ""
         raise ConfigError(f"--set {shorten(override)}: {error}{hint}") from None
     for part in reversed(parts):
         value = {part: value}

@@ -332,6 +332,26 @@ def test_the_json_schema_describes_every_key():
     sections = {"PipelineConfig": schema, **schema["$defs"]}
     undescribed = [
         f"{name}.{key}"
+@pytest.mark.parametrize(
+    ("value", "where"),
+    [
+        ("{SPAN}", "data.pattern"),
+        ("[a]", "data.pattern"),
+        ("{YYYY}/{MM}/{DD}", "config.yaml, line 2: not YAML"),
+        ("[a]-{SPAN}", "config.yaml, line 2: not YAML"),
+    ],
+)
+def test_a_pattern_without_quotes_is_an_error_that_asks_for_them(tmp_path, value, where):
+    file = tmp_path / "config.yaml"
+    file.write_text(f"data:\n  pattern: {value}\n  window: 3\n")
+    text = message(file=file)
+    assert where in text
+    assert re.search(r"text that begins with { or \[ (needs quotes|in quotes)", text)
+    assert "\n" not in text
+    file.write_text("data:\n  window: 3: 4\n")
+    assert "in quotes" not in message(file=file)
+
+
         for name, section in sections.items()
         for key, entry in section.get("properties", {}).items()  # an enumeration has none
         if "description" not in entry
