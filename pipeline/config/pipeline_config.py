@@ -14,7 +14,7 @@ from components.drift_gate.options import DriftOptions
 from components.image_example_gen.options import MIN_SIDE
 from components.sample_evaluator.options import PAIR_METRICS, EvaluateOptions
 from pipeline.config.sections import BeamConfig, DataConfig, ValidationConfig, require_samples
-from pipeline.config.unknown_keys import suggest
+from pipeline.config.unknown_keys import keys_of, suggest
 from pipeline.config.values import ConfigError, read_values
 from pipeline.distillation.options import DistillOptions
 from pipeline.monitoring.options import NotifyOptions
@@ -258,9 +258,11 @@ def load(
 
 def _explain(error: ErrorDetails) -> str:
     """One line: the key, its value, what is allowed."""
+    location = tuple(map(str, error["loc"]))
+    if error["type"] == "model_type":
+        return f"{explain(error)}, such as {keys_of(PipelineConfig, location)[0]}"
     if error["type"] != "extra_forbidden":
         return explain(error)
-    location = tuple(map(str, error["loc"]))
     return f"{shorten('.'.join(location))}: unknown key; {suggest(PipelineConfig, location)}"
 
 

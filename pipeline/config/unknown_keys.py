@@ -21,7 +21,7 @@ def suggest(model: type[BaseModel], location: Sequence[str]) -> str:
         another section, or all that are allowed.
     """
     *sections, name = location
-    here = _keys_of(model, sections)
+    here = keys_of(model, sections)
     everywhere: dict[str, list[str]] = {}
     for key in sorted(_all_keys(model), key=lambda key: key.count(".")):
         everywhere.setdefault(key.rpartition(".")[2], []).append(key)
@@ -36,7 +36,7 @@ def suggest(model: type[BaseModel], location: Sequence[str]) -> str:
     return f"did you mean {' or '.join(meant[:SUGGESTED])}?"
 
 
-def _keys_of(model: type[BaseModel], sections: Sequence[str]) -> list[str]:
+def keys_of(model: type[BaseModel], sections: Sequence[str]) -> list[str]:
     """The keys of a section; numbers in a list and keys of a mapping are no sections."""
     section: type[BaseModel] | None = model
     for part in sections:

@@ -130,7 +130,7 @@ def test_a_model_is_read_where_it_was_when_it_was_opened(workspace, tmp_path, mo
         (None, "iadb.json is missing"),
         ("[]", r"iadb.json is damaged \(not an object\)"),
         ('{"nb_step": 4}', r"iadb.json is damaged \(shape: missing\)"),
-        ('{"nb_step": 4, "shape": 5}', r"iadb.json is damaged \(shape: got 5; input should be"),
+        ('{"nb_step": 4, "shape": 5}', r"iadb.json is damaged \(shape: got 5; expected a list"),
     ],
 )
 def test_damaged_or_missing_metadata_are_a_value_error(tmp_path, content, message):

@@ -195,7 +195,7 @@ def test_a_folder_may_have_any_name(name):
         ("data.window=3", "data: window=3 needs a data.pattern with {SPAN} or a date"),
         ("data.span=0", "data: span=0 needs a data.pattern with {SPAN} or a date"),
         ("data.exclude=[3]", "data: exclude=(3,) needs a data.pattern"),
-        ("data.exclude=3", "data.exclude: got 3; input should be a valid tuple"),
+        ("data.exclude=3", "data.exclude: got 3; expected a list, for example [32, 64]"),
         ("data.older_share=0", "data.older_share: got 0; input should be greater than 0"),
         (
             "evaluate.thresholds={kid@holdout: {maximum: 1}}",
@@ -239,7 +239,10 @@ def test_a_folder_may_have_any_name(name):
             "train={steps: 1, steps: 2}",
             "--set train={steps: 1, steps: 2}: the key steps is already",
         ),
-        ("train=5", "train: got 5; input should be a valid"),
+        ("train=5", "train: got 5; expected keys below it, such as steps"),
+        ("evaluate.thresholds=5", "evaluate.thresholds: got 5; expected keys below it"),
+        ("model.channels=32", "model.channels: got 32; expected a list, for example [32, 64]"),
+        ("train={true: 5}", "train: got the key True; keys must be text: correct it, or put it in"),
     ],
 )
 def test_an_error_is_one_line_that_names_key_value_and_what_is_allowed(override, expected):

@@ -15,8 +15,9 @@ class Inner(BaseModel):
         return self
 
 
-class Outer(BaseModel):
+class Outer(BaseModel, extra="forbid"):
     inner: Inner
+    sides: tuple[int, ...] = ()
 
 
 def error_of(values):
@@ -29,6 +30,14 @@ def test_an_invalid_value_is_shown_with_its_key_and_the_reason():
     error = error_of({"inner": {"size": -1}})
     assert explain(error) == "inner.size: got -1; input should be greater than 0"
     assert explain_reason(error) == "input should be greater than 0"
+
+
+def test_reasons_are_in_the_words_of_a_file_and_not_of_python():
+    assert explain(error_of({"inner": 5})) == "inner: got 5; expected keys below it"
+    error = error_of({"inner": {}, "sides": 3})
+    assert explain(error) == "sides: got 3; expected a list, for example [32, 64]"
+    error = error_of({True: 5, "inner": {}})
+    assert explain(error) == "got the key True; keys must be text: correct it, or put it in quotes"
 
 
 def test_a_rule_about_several_keys_is_shown_without_their_values():
