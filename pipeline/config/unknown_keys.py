@@ -7,6 +7,17 @@ from typing import Any, get_args
 from pydantic import BaseModel
 
 SUGGESTED = 3  # keys at most
+CLOSE = 0.75  # ratio of keys in other sections, which are so many that one is always similar
+OTHER_NAMES = {  # of the same in other programs
+    "batch": "batch_size",
+    "epoch": "steps",
+    "epochs": "steps",
+    "image_size": "resolution",
+    "lr": "learning_rate",
+    "path": "folder",
+    "size": "resolution",
+}
+OPTIONS = {"cron": "`iadb schedule --cron`"}  # what is no key
 
 
 def suggest(model: type[BaseModel], location: Sequence[str]) -> str:
@@ -17,8 +28,8 @@ def suggest(model: type[BaseModel], location: Sequence[str]) -> str:
         location: sections and name of the unknown key.
 
     Returns:
-        The key of that name in another section, a similar one in the same section, a similar one in
-        another section, or all that are allowed.
+        The key of that name in another section, one that other programs call so, a similar one in
+        the same section, a very similar one in another section, or all that are allowed.
     """
     *sections, name = location
     here = keys_of(model, sections)
@@ -27,9 +38,13 @@ def suggest(model: type[BaseModel], location: Sequence[str]) -> str:
         everywhere.setdefault(key.rpartition(".")[2], []).append(key)
     if name in everywhere:
         meant = everywhere[name]
+    elif name in OPTIONS:
+        meant = [OPTIONS[name]]
+    elif other := OTHER_NAMES.get(name):
+        meant = [other] if other in here else everywhere[other]
     elif close := difflib.get_close_matches(name, here, n=1):
         meant = close
-    elif close := difflib.get_close_matches(name, everywhere, n=1):
+    elif close := difflib.get_close_matches(name, everywhere, n=1, cutoff=CLOSE):
         meant = everywhere[close[0]]
     else:
         return f"allowed here: {', '.join(here)}"

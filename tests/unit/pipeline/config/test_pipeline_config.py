@@ -143,6 +143,13 @@ def test_a_folder_may_have_any_name(name):
         ("steps=500", "steps: unknown key; did you mean train.steps or distill.steps?"),
         ("stepz=500", "stepz: unknown key; did you mean train.steps or distill.steps?"),
         ("data.steps=500", "data.steps: unknown key; did you mean train.steps or distill.steps?"),
+        ("train.epochs=5", "train.epochs: unknown key; did you mean steps?"),
+        ("epoch=5", "epoch: unknown key; did you mean train.steps or distill.steps?"),
+        ("train.lr=1", "train.lr: unknown key; did you mean learning_rate?"),
+        ("data.path=x", "data.path: unknown key; did you mean folder?"),
+        ("data.image_size=8", "data.image_size: unknown key; did you mean resolution?"),
+        ("schedule.cron=1", "schedule.cron: unknown key; did you mean `iadb schedule --cron`?"),
+        ("evaluate.metric=kid", "evaluate.metric: unknown key; allowed here: samples, batch_size"),
         (
             "kubeflow.nodes.Trainer.cpus=2",
             "kubeflow.nodes.Trainer.cpus: unknown key; did you mean cpu?",
@@ -325,16 +332,6 @@ def test_a_file_that_is_not_a_configuration_is_reported_in_one_line(tmp_path, co
     assert "\n" not in text
 
 
-def test_a_missing_file_is_named(tmp_path):
-    text = message(file=tmp_path / "no.yaml")
-    assert text.endswith("no.yaml: cannot be read: No such file or directory")
-
-
-def test_the_json_schema_describes_every_key():
-    schema = PipelineConfig.model_json_schema()
-    sections = {"PipelineConfig": schema, **schema["$defs"]}
-    undescribed = [
-        f"{name}.{key}"
 @pytest.mark.parametrize(
     ("value", "where"),
     [
@@ -355,6 +352,16 @@ def test_a_pattern_without_quotes_is_an_error_that_asks_for_them(tmp_path, value
     assert "in quotes" not in message(file=file)
 
 
+def test_a_missing_file_is_named(tmp_path):
+    text = message(file=tmp_path / "no.yaml")
+    assert text.endswith("no.yaml: cannot be read: No such file or directory")
+
+
+def test_the_json_schema_describes_every_key():
+    schema = PipelineConfig.model_json_schema()
+    sections = {"PipelineConfig": schema, **schema["$defs"]}
+    undescribed = [
+        f"{name}.{key}"
         for name, section in sections.items()
         for key, entry in section.get("properties", {}).items()  # an enumeration has none
         if "description" not in entry
