@@ -83,7 +83,7 @@ def _rows(
     if "properties" not in definition:
         kind = _kind(definitions, schema)
         shown = "" if default is None else f", default `{json.dumps(default)}`"
-        yield f"`{key}`<br>{kind}{shown}", _sentence(schema.get("description", ""))
+        yield f"`{key}`<br>{kind}{shown}", _sentence(schema.get("description", ""), kind)
         yield from _rows_within(definitions, key, schema)
         return
     for name, property_ in definition["properties"].items():
@@ -136,7 +136,11 @@ def _kind(definitions: Mapping[str, Any], schema: Mapping[str, Any]) -> str:
     return f"{name}, {' and '.join(bounds)}" if bounds else name
 
 
-def _sentence(text: str) -> str:
+def _sentence(text: str, kind: str = "") -> str:
+    """Begins with a capital, except where the first word is one that a user writes as it is."""
+    word = text.partition(" ")[0]
+    if f"`{word}`" in kind or re.search("[:,_]", word):
+        return text
     return text[:1].upper() + text[1:]
 
 
