@@ -20,6 +20,7 @@ import tensorflow as tf
 from components.image_example_gen.errors import RejectedImage
 from components.image_example_gen.image_file.decode import decode
 from components.image_example_gen.options import ImageOptions
+from pipeline.commands.shared_options import OutputFile, UserPath
 from pipeline.config.pipeline_config import PipelineConfig, load
 from pipeline.config.values import presets
 from pipeline.drawing.picture_files import write_gif
@@ -72,12 +73,17 @@ def augment(x1: tf.Tensor, seed: tf.Tensor, options: TrainOptions) -> dict[str, 
 
 
 def run(config: PipelineConfig, data: Path, output: Path, count: int = 16) -> None:
-    """Trains on a folder of images and writes the trajectories of `count` samples as a GIF."""
+    """Trains on a folder of images and writes the trajectories of `count` samples as a GIF.
+
+    The model is saved beside it as soon as it is trained, with the suffix .keras.
+    """
     output.parent.mkdir(parents=True, exist_ok=True)  # now, and not after the training
     images = batches(read_images(data, config.data), config)
     train, _ = resolve_precision(config.train, tf.distribute.get_strategy())
     model = build_model(config.model, train, config.sample, config.data.shape)
     model.fit(images, steps_per_epoch=config.train.steps)
+    model.save(output.with_suffix(".keras"))
+    click.echo(f"model: {output.with_suffix('.keras')}")
     x0 = tf.random.stateless_normal([count, *config.data.shape], seed=[0, 0])
     _, trajectory = model.sample_iadb(x0, nb_step=config.sample.nb_step)
     frames = preprocessing.to_uint8(trajectory).numpy().swapaxes(0, 1)
@@ -93,7 +99,10 @@ def run(config: PipelineConfig, data: Path, output: Path, count: int = 16) -> No
     help="The configuration.",
 )
 @click.option(
-    "--data", required=True, type=click.Path(exists=True, path_type=Path), help="Folder of images."
+    "--data",
+    required=True,
+    type=UserPath(exists=True, file_okay=False),
+    help="Folder of images.",
 )
 @click.option(
     "--steps", type=click.IntRange(2), help="Training steps; by default those of the preset."
@@ -102,7 +111,8 @@ def run(config: PipelineConfig, data: Path, output: Path, count: int = 16) -> No
     "--output",
     default="flowers.gif",
     show_default=True,
-    type=click.Path(dir_okay=False, writable=True, path_type=Path),
+    type=OutputFile(".gif"),
+    help="The GIF; the model is saved beside it, with the suffix .keras.",
 )
 def main(preset: str, data: Path, steps: int | None, output: Path) -> None:
     """Train on the images of a folder and write the trajectory from noise to images as a GIF."""

@@ -1,3 +1,5 @@
+from unittest.mock import Mock
+
 import numpy as np
 import pytest
 from click.testing import CliRunner
@@ -56,6 +58,8 @@ def test_the_command_takes_a_preset_and_steps(
     result = CliRunner().invoke(tutorial("flowers").main, list(map(str, arguments)))
     assert result.exit_code == 0, result.output
     assert f"from noise to images: {gif}" in result.output
+    assert f"model: {gif.with_suffix('.keras')}" in result.output
+    assert gif.with_suffix(".keras").is_file()
     assert len(list(frames(gif))) == load(preset).sample.nb_step + 1
 
 
@@ -69,6 +73,37 @@ def test_the_folder_of_the_way_is_made_before_the_training(tutorial, digits_fold
     with pytest.MonkeyPatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(flowers, "build_model", build)
         flowers.run(load("digits", overrides=SMALL), digits_folder, gif)
+
+
+@pytest.mark.parametrize(
+    ("option", "name", "message"),
+    [
+        ("--output", "way.mp4", "way.mp4: only .gif files are written"),
+        ("--output", "no/way.gif", "no folder"),
+        ("--data", "file", "is a file"),
+    ],
+)
+def test_what_is_no_gif_or_folder_is_refused_before_the_training(
+    tutorial, tmp_path, option, name, message
+):
+    (tmp_path / "file").touch()
+    arguments = ["--data", tmp_path, option, tmp_path / name]
+    result = CliRunner().invoke(tutorial("flowers").main, list(map(str, arguments)))
+    assert result.exit_code == 2
+    assert message in result.output
+
+
+def test_the_model_is_saved_before_samples_are_drawn(
+    tutorial, digits_folder, tmp_path, monkeypatch
+):
+    model = Mock()
+    model.sample_iadb.side_effect = KeyboardInterrupt
+    flowers = tutorial("flowers")
+    monkeypatch.setattr(flowers, "build_model", lambda *_: model)
+    with pytest.raises(KeyboardInterrupt):
+        flowers.run(load("digits", overrides=SMALL), digits_folder, tmp_path / "way.gif")
+    model.fit.assert_called_once()
+    model.save.assert_called_once_with(tmp_path / "way.keras")
 
 
 @pytest.mark.parametrize("preset", ["flowers102", "emoji"])
