@@ -108,6 +108,11 @@ def remarks(
         lines += _warn_of_grouping(counts, report[names.ACCEPTED])
     if duplicates:
         lines += _describe_duplicates(report, duplicates)
+    if spared := report[IN_HOLDOUT]:
+        lines.append(
+            f"{spared:,} not trained on, since they, near-duplicates or others of their group are "
+            "in data.holdout"
+        )
     lines += [f"{n:,} of the accepted images: {note}" for note, n in report["notes"].items()]
     if others:
         lines.append(f"ignored: {describe_endings(others)}")
@@ -295,8 +300,8 @@ def _empty_split(split: str, report: dict, options: ImageOptions) -> str:
         return f"no image is in the {split} split: data.holdout has no valid image"
     if split == examples.TRAIN and report[IN_HOLDOUT]:
         return (
-            f"no image is in the {split} split: {report[IN_HOLDOUT]} are also in data.holdout; "
-            "add others"
+            f"no image is in the {split} split: {report[IN_HOLDOUT]} are also in data.holdout"
+            f"{', or others of their group are' if options.group_pattern else ''}; add others"
         )
     grouped = " and the groups of group_pattern" if options.group_pattern else ""
     other_way = ""

@@ -464,6 +464,22 @@ def test_groups_with_held_out_images_are_not_trained_on(tmp_path, run_executor, 
     report = report_of(artifact)
     assert report["in_holdout"] % 3 == 0 < report["in_holdout"]
     assert sum(report["splits"].values()) + report["in_holdout"] == 40
+    (remark,) = json.loads(artifact.get_string_custom_property("remarks"))
+    assert remark.startswith(f"{report['in_holdout']} not trained on, since they, near-duplicates")
+
+
+def test_no_image_is_left_to_train_on_where_all_groups_are_held_out(tmp_path, run_executor, noise):
+    for folder in ("data", "held out"):
+        (tmp_path / folder).mkdir()
+        for person in range(20):
+            image = noise(person + 100 * len(folder))
+            image.save(tmp_path / folder / f"person{person}-{folder}.png")
+    with pytest.raises(ImageDataError, match=r"also in data.holdout, or others of their group are"):
+        run_executor(
+            tmp_path / "data",
+            holdout=f"{tmp_path}/held out",
+            group_pattern=r"^(person\d+)-",
+        )
 
 
 @pytest.mark.parametrize(
