@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from components.image_example_gen.errors import ImageDataError
+from components.image_example_gen.errors import ImageDataError, NotListedError
 from components.image_example_gen.files import check_not_unread
 from components.image_example_gen.pattern import has_spans
 from components.image_example_gen.spans import Span, list_spans
@@ -197,12 +197,20 @@ def look(config: PipelineConfig, journal: Journal) -> Finding:
     numbers = sorted(image_of.keys() | source_of.keys() | (held.keys() if numbered else set()))
     found: dict[int, list[bytes | None]] = {number: [None, None] for number in numbers}
     empty = set()  # a folder that is made before its files come is not the newest span yet
+    unlisted: dict[int, NotListedError] = {}  # which matter only in a window
     for number in found.keys() - closed:
         image_span, source_span = image_of.get(number), source_of.get(number)
-        image_files = snapshot(data.folder, image_span, data.paired_source) if image_span else b""
-        found[number][0] = image_files
-        if sources:
-            found[number][1] = snapshot_of_sources(data.source, source_span) if source_span else b""
+        try:
+            found[number][0] = (
+                snapshot(data.folder, image_span, data.paired_source) if image_span else b""
+            )
+            if sources:
+                found[number][1] = (
+                    snapshot_of_sources(data.source, source_span) if source_span else b""
+                )
+        except NotListedError as error:
+            unlisted[number] = error
+            continue
         folders_of = zip((image_span, source_span), found[number], strict=True)
         if any(span and not files for span, files in folders_of):
             empty.add(number)
@@ -211,6 +219,9 @@ def look(config: PipelineConfig, journal: Journal) -> Finding:
     some_left = not any(_are_closed(spans, left_out) for spans in folders.values() if spans)
     if some_left and data.span not in empty | unreleased:
         windows = choose_windows(images, sources, data.span, data.window, left_out)
+    for span in (*windows.images, *windows.sources):
+        if span.number in unlisted:
+            raise unlisted[span.number]
     states = [
         _compare(
             image_of.get(number) or Span(number, None, ""),

@@ -1,3 +1,4 @@
+import errno
 import os
 import shutil
 import subprocess
@@ -131,6 +132,27 @@ def test_spans_outside_the_window_are_reported_and_start_no_run(spanned, journal
     assert found.text.endswith("; 1 in spans outside data.window: 1")
     read(config, journal)
     assert (look(config, journal).new, look(config, journal).outside) == ({}, {1: 1})
+
+
+def test_a_folder_that_cannot_be_read_matters_in_the_window_alone(spanned, journal, monkeypatch):
+    config, folder = spanned
+    for number in (1, 2, 3, 4):
+        put(folder(number) / "cats", "a.png")
+    scandir = os.scandir
+
+    def refuse(locked):
+        def fail(path):
+            if str(path).startswith(str(locked / "cats")):
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
+            return scandir(path)
+
+        monkeypatch.setattr(os, "scandir", fail)
+
+    refuse(folder(1))
+    assert look(config, journal).new == {2: 1, 3: 1, 4: 1}
+    refuse(folder(3))
+    with pytest.raises(ImageDataError, match="the folder 'cats' cannot be read"):
+        look(config, journal)
 
 
 def test_a_held_span_is_reported_and_not_read_until_it_is_released(spanned, journal):
