@@ -19,8 +19,9 @@ from pipeline.cluster.access import Access, AccessError
 from trainer.common import exit_codes
 
 TIMEOUT = (5, 30)  # seconds to connect, and to wait for an answer
-# urllib3's own retries would multiply these times; up to 3 redirects are followed.
-RETRIES = urllib3.Retry(3, connect=0, read=0, other=0)
+# urllib3's own retries, and what a busy server asks for, would multiply these times; up to 3
+# redirects are followed.
+RETRIES = urllib3.Retry(3, connect=0, read=0, other=0, respect_retry_after_header=False)
 
 
 class ClusterError(RuntimeError):

@@ -181,6 +181,26 @@ def test_a_silent_endpoint_times_out(monkeypatch):
             silent.accept()
 
 
+def test_a_busy_endpoint_is_not_waited_for_as_long_as_it_asks():
+    busy = b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\nRetry-After: 1\r\n\r\n"
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def answer():
+            connection, _ = server.accept()
+            with connection:
+                connection.recv(65536)
+                connection.sendall(busy)
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        with pytest.raises(ClusterError, match="503"):
+            Cluster(Access(f"http://127.0.0.1:{server.getsockname()[1]}"))
+        thread.join()
+        server.settimeout(0)
+        with pytest.raises(BlockingIOError):
+            server.accept()
+
+
 def test_a_redirect_is_followed(stand_in):
     moved = b"HTTP/1.1 302 Found\r\nContent-Length: 0\r\nLocation: %s/healthz\r\n\r\n"
 
@@ -299,8 +319,8 @@ def test_following_waits_for_a_cluster_that_is_down_for_a_while(cluster, stand_i
 
 
 def test_only_failures_in_a_row_end_following(cluster, stand_in, version, monkeypatch):
-    monkeypatch.setattr(client, "LOST_SECONDS", 1)
-    monkeypatch.setattr(client, "POLL_SECONDS", 0.2)
+    monkeypatch.setattr(client, "LOST_SECONDS", 3)
+    monkeypatch.setattr(client, "POLL_SECONDS", 0.6)
     run_id = cluster.start(version, PARAMETERS, "iadb")
     looks = cluster.follow(run_id)
     for _ in range(3):
@@ -317,7 +337,7 @@ def test_a_cluster_that_stays_down_ends_following_at_a_deadline(
     stand_in.faults["run_service_get_run"] = [(503, "text/plain", b"")] * 100
     with pytest.raises(ClusterError, match="503"):
         list(cluster.follow(run_id))
-    assert 1 < stand_in.called.count("run_service_get_run") < 4
+    assert stand_in.called.count("run_service_get_run") < 4
 
 
 def test_an_expired_token_ends_following(stand_in, package):
