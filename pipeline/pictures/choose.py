@@ -114,8 +114,16 @@ TRAINING_KEYS = {
 }
 
 
-def choose(pictures: Pictures, machine: Machine) -> dict[str, Any]:
+def choose(
+    pictures: Pictures, machine: Machine, given: ImageOptions | None = None
+) -> dict[str, Any]:
     """Chooses values of the configuration; every other key keeps its default.
+
+    Args:
+        pictures: what was seen of the images.
+        machine: that will train.
+        given: how images are converted, as far as that is not chosen; it decides which are too
+            small.
 
     Returns:
         Values by key with dots, such as data.resolution.
@@ -123,19 +131,25 @@ def choose(pictures: Pictures, machine: Machine) -> dict[str, Any]:
     resolution = _choose_sides(pictures, _choose_longer(pictures, largest_resolution(machine)))
     network = choose_network(resolution, machine)
     training = choose_training(trained_images(pictures), resolution, machine)
+    images = given or ImageOptions()
+    if "resolution" not in images.model_fields_set:
+        images = images.model_copy(update={"resolution": resolution})
     return {
         **choose_images(pictures, resolution),
         "data.eval_percent": _eval_percent(pictures),
-        "model.conditional": _are_sorted(pictures, resolution),
+        "model.conditional": _are_sorted(pictures, images.smallest),
         **network,
         **training,
         **choose_autoguidance(network["model.prediction"], training["train.steps"]),
     }
 
 
-def _are_sorted(pictures: Pictures, resolution: tuple[int, int]) -> bool:
-    """Whether folders sort nearly all images by what they show, with enough for each class."""
-    rejected = pictures.rejected_classes(*ImageOptions(resolution=resolution).smallest)
+def _are_sorted(pictures: Pictures, smallest: tuple[int, int]) -> bool:
+    """Whether folders sort nearly all images by what they show, with enough for each class.
+
+    `smallest`: height and width below which an image is rejected.
+    """
+    rejected = pictures.rejected_classes(*smallest)
     large = [n for kind, n in pictures.kinds.items() if n >= PER_CLASS and kind not in rejected]
     sorted_well = len(large) > 1 and sum(large) >= SORTED * pictures.files
     return sorted_well and pictures.have_classes

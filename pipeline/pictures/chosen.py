@@ -134,10 +134,11 @@ def configure(overrides: Sequence[str], machine: Machine | None = None) -> Choic
     trained = pictures.usable - held_out
     rejected = warn_of_unusable(pictures, config.data)
     too_few = warn_of_too_few(trained, held_out, config.validation)
-    too_few = too_few or warn_of_no_verdict(trained, held_out, config)
+    no_verdict = [] if too_few else warn_of_no_verdict(trained, held_out, config)
     no_classes = warn_of_no_classes(pictures, config)
     # Of images that a run rejects, or cannot judge by, others will come, which it may not suit.
-    keep = not (rejected or too_few or no_classes)
+    enough = min(trained, held_out) >= config.evaluate.min_samples
+    keep = enough and not (rejected or too_few or no_classes)
     chosen = f"chosen for them: {describe_choice(used, config, overrides)}"
     seen = (
         f"{printable(data.folder)}: {printable(pictures.describe())}",
@@ -152,6 +153,7 @@ def configure(overrides: Sequence[str], machine: Machine | None = None) -> Choic
         *warn_of_cut(pictures, config.data),
         *rejected,
         *too_few,
+        *no_verdict,
         *([f"chosen for a CPU: {gpu.MISSING_LIBRARIES}"] if machine.idle_gpus else []),
     )
     return Choice(config, values, chosen, seen, remarks, trained, held_out, keep, pictures.files)
@@ -309,7 +311,7 @@ def _choose(
     pictures: Pictures, sources: Pictures | None, data: DataConfig, machine: Machine
 ) -> dict[str, Any]:
     """What is chosen for images, with classes only where they would do no harm."""
-    values = choose(pictures.beside(sources) if sources else pictures, machine)
+    values = choose(pictures.beside(sources) if sources else pictures, machine, data)
     values[CONDITIONAL] &= may_have_classes(data)
     return values
 

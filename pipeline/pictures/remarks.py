@@ -54,9 +54,11 @@ def say_what_folders_are(pictures: Pictures, config: PipelineConfig) -> list[str
         return [f"{about}: --data {printable(shlex.quote(os.path.join(folder, inner)))}"]
     if not pictures.have_classes:
         return []
-    if len(pictures.kinds) > 1:
+    rejected = pictures.rejected_classes(*config.data.smallest)
+    if len(pictures.kinds.keys() - rejected) > 1:
         return [CLASSES]
-    numbered = [count for count in pictures.numbered.values() if count >= PER_CLASS]
+    usable = pictures.numbered.keys() - rejected
+    numbered = [name for name in usable if pictures.numbered[name] >= PER_CLASS]
     return [NUMBERED] if len(numbered) > 1 else []
 
 
@@ -71,8 +73,8 @@ def say_which_are_rejected(pictures: Pictures, data: DataConfig) -> list[str]:
     if not rejected:
         return []
     return [
-        f"no image of {list_some(rejected)} that was looked at can be read and is at least {width} "
-        f"wide and {height} high, as data.min_size requires: all others are rejected"
+        f"images in {list_some(rejected)} are damaged or smaller than {width}x{height} "
+        "(data.min_size), as far as was looked, and will be rejected"
     ]
 
 

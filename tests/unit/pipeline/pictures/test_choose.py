@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from components.image_example_gen.options import ImageOptions
 from pipeline.config.pipeline_config import load
 from pipeline.pictures.choose import (
     AUGMENT,
@@ -108,6 +109,13 @@ def test_images_of_3_by_2_are_cropped_to_a_rounded_aspect_without_being_enlarged
     pictures = replace(of_size(16), narrow=1.5, aspect=1.5, wide=1.5)
     assert resolution(pictures) == [10, 16]  # [20, 32] would enlarge 24x16 by a third
     assert resolution(replace(pictures, median=18)) == [20, 32]
+
+
+def test_what_the_configuration_accepts_is_not_too_small_for_a_class():
+    pictures = by_class({"cats": 900, "icons": 90}, sizes_by_class={"icons": 3 * [(12, 12)]})
+    for given in ({"min_size": 8}, {"resolution": 16}):
+        assert choose(pictures, CPU, ImageOptions(**given))["model.conditional"]
+    assert not choose(pictures, CPU, ImageOptions(channels=3))["model.conditional"]
 
 
 @pytest.mark.parametrize(
