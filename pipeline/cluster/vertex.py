@@ -13,7 +13,7 @@ from pipeline.schema import read_schema
 from trainer.common.text import printable
 
 FOLDERS = ("folder", "source", "holdout", "holdout_source")  # of data
-REACHABLE = ("gs://", "s3://")
+REACHABLE = ("gs://", "s3://", "/gcs/")  # Vertex AI mounts buckets at /gcs
 
 
 def compile_job(config: PipelineConfig, output: Path) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -42,9 +43,9 @@ def init(
     comment on each key, and says how long the training will take. `iadb run --config` takes the
     file.
     """
-    if hours is not None and _sets(overrides, "train", "steps"):
+    if hours is not None and _value(overrides, "train", "steps") is not None:
         raise click.UsageError("--hours sets train.steps: leave out one of the two")
-    if _sets(overrides, "data", "folder"):
+    if _value(overrides, "data", "folder") not in (None, folder):
         raise click.UsageError("FOLDER sets data.folder: leave out --set data.folder")
     if output.exists() and not force:
         raise click.UsageError(f"{output} exists: choose another --output, or use --force")
@@ -54,9 +55,9 @@ def init(
     initialize(folder, overrides, hours, output, make_console())
 
 
-def _sets(overrides: tuple[str, ...], section: str, key: str) -> bool:
-    """Whether one of them sets a key of a section, by itself or in a whole section."""
+def _value(overrides: tuple[str, ...], section: str, key: str) -> Any:
+    """To what they set a key of a section, by itself or in a whole section; None if they do not."""
     from pipeline.config.values import read_values
 
     values = read_values(None, None, overrides).get(section)
-    return isinstance(values, Mapping) and key in values
+    return values.get(key) if isinstance(values, Mapping) else None

@@ -25,6 +25,8 @@ TRIES = 3
 WAIT = 1.0  # seconds before the first retry; doubles with each
 MAX_MESSAGE = 1000  # characters
 
+# Those of the environment would get the secret, and are not for this machine.
+_NO_PROXIES = dict.fromkeys(("http", "https", "all"))
 _LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 _ESCAPED = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})  # what Slack takes for markup
 
@@ -125,14 +127,16 @@ def _send(url: str, payload: Mapping[str, Any], answered: Future[int]) -> None:
     import requests
 
     try:
-        with requests.Session() as session:
-            # A proxy of this environment would get the secret, and is not for this machine.
-            session.trust_env = urlsplit(url).hostname not in _LOOPBACK
-            # Neither the answer nor a redirection is of interest.
-            with session.post(
-                url, json=payload, timeout=TIMEOUT, allow_redirects=False, stream=True
-            ) as response:
-                answered.set_result(response.status_code)
+        # Neither the answer nor a redirection is of interest.
+        with requests.post(
+            url,
+            json=payload,
+            timeout=TIMEOUT,
+            allow_redirects=False,
+            stream=True,
+            proxies=_NO_PROXIES if urlsplit(url).hostname in _LOOPBACK else None,
+        ) as response:
+            answered.set_result(response.status_code)
     except Exception as error:
         answered.set_exception(error)
 

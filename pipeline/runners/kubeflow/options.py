@@ -131,7 +131,7 @@ class NodeOptions(Options):
     secrets: dict[EnvironmentName, SecretKey] = Field(
         default_factory=dict, description="environment variables whose values are in Secrets"
     )
-    env: dict[EnvironmentName, Text] = Field(
+    env: dict[EnvironmentName, str] = Field(
         default_factory=dict,
         description="other environment variables; unless their names are well known, they have to "
         "be in `plain` as well",
