@@ -28,7 +28,7 @@ const number = id => {
 };
 const seeded = () => about.inputs.includes("seed");
 const guided = () => about.solvers.length > 0 && about.labels.length > 0;
-const labels = seeds => (about.labels.length ? [strings("label", seeds.map(label))] : []);
+const labels = names => (about.labels.length ? [strings("label", names)] : []);
 const range = (start, count) => Array.from({ length: count }, (_, i) => start + i);
 
 // The class of a seed, empty for any, as without a seed where classes are drawn in turn.
@@ -159,7 +159,7 @@ function solving(nbStep = number("steps")) {
 const beginning = (seeds, source) => [
   ...(source ? [tensor("source", "UINT8", [1, ...about.source_shape], source)] : []), // of all seeds
   ...(seeded() ? [int64("seed", seeds)] : []),
-  ...labels(seeds),
+  ...labels(seeds.map(label)),
 ];
 
 async function draw() {
@@ -213,10 +213,10 @@ async function noise(seeds) {
   return rows(new Float32Array(await answer.arrayBuffer()), seeds.length);
 }
 
-// The images of noises, each uint8.
-async function transport(noises) {
+// The images of noises, each uint8, of one class.
+async function transport(noises, name) {
   const x0 = tensor("x0", "FP32", [noises.length, ...about.shape], stack(noises));
-  const answer = await call("transport", [x0, ...solving(), ...labels(noises.map(() => undefined))]);
+  const answer = await call("transport", [x0, ...solving(), ...labels(noises.map(() => name))]);
   return rows(toUint8(answer.values), noises.length);
 }
 
@@ -225,9 +225,10 @@ const percent = frame => Math.round((100 * frame) / (FRAMES - 1));
 
 async function walk() {
   const seeds = [number("from"), number("to")];
-  const images = await transport(between(...await noise(seeds)));
-  player($("walk"), images, frame => `${percent(frame)} % of the way from seed ${seeds[0]} to seed ${seeds[1]}`,
-    `walk-${seeds.join("-")}.png`);
+  const name = label(seeds.includes(chosen) ? chosen : seeds[0]); // so that the large image is an end
+  const images = await transport(between(...await noise(seeds)), name);
+  const way = `seed ${seeds[0]} to seed ${seeds[1]}${about.labels.length && name ? `, ${short(name)}` : ""}`;
+  player($("walk"), images, frame => `${percent(frame)} % of the way from ${way}`, `walk-${seeds.join("-")}.png`);
 }
 
 async function invert() {
@@ -236,9 +237,9 @@ async function invert() {
   const seed = number("mix");
   const picture = await readPicture(file, about);
   const image = tensor("image", "UINT8", [1, ...about.shape], picture);
-  const { values: x0 } = await call("invert", [image, ...solving(), ...labels([undefined])]);
+  const { values: x0 } = await call("invert", [image, ...solving(), ...labels([label()])]);
   const [other] = await noise([seed]);
-  const images = await transport(between(x0, other));
+  const images = await transport(between(x0, other), label());
   const errors = picture.map((value, i) => Math.abs(value - images[0][i]));
   const mean = errors.reduce((sum, value) => sum + value, 0) / errors.length;
   const most = errors.reduce((found, value) => Math.max(found, value), 0);

@@ -226,6 +226,27 @@ def test_a_walk_begins_and_ends_with_the_images_of_its_seeds(chromium, server, s
     assert page.text("#walk output") == "100 % of the way from seed 2 to seed 6"
 
 
+def test_a_walk_with_classes_in_turn_begins_or_ends_with_the_image_that_was_chosen(
+    chromium, conditional
+):
+    page = Page(chromium, conditional)
+    page.set(seed=0, count=4)
+    page.press("#go")
+    slider = "document.querySelector('#walk .player input')"
+    for seed, end, position in ((2, "from", "min"), (3, "from", "min"), (0, "to", "max")):
+        cell = f"#grid button:nth-child({seed + 1})"
+        page.press(cell)
+        page.press(f"#walk-{end}")
+        assert page.problem() == ""
+        page.js(f"{slider}.value = {slider}.{position}; {slider}.dispatchEvent(new Event('input'))")
+        assert_equal(page.gray("#walk canvas"), page.gray(f"{cell} canvas"), 1)
+        assert page.text("#walk output").endswith(f", {LABELS[seed % len(LABELS)]}")
+    page.set(**{"from": 1, "to": 2})
+    page.press("#walk-form button")
+    page.js(f"{slider}.value = 0; {slider}.dispatchEvent(new Event('input'))")
+    assert_equal(page.gray("#walk canvas"), page.gray("#grid button:nth-child(2) canvas"), 1)
+
+
 def test_a_picture_is_inverted_reconstructed_and_mixed(chromium, server, signatures, tmp_path):
     image = generate(signatures, 9)
     picture = tmp_path / "picture.png"
