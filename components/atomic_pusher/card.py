@@ -37,6 +37,7 @@ IDENTIFIERS = {
     "zlib",
 }
 LISTED = 50  # kinds of images, and classes
+WITHDRAWN = "**Withdrawn:**"  # begins a line of a card
 
 
 class About(BaseModel):
@@ -204,6 +205,26 @@ def write(card: Card, version: AnyPath) -> None:
     samples = {CARD_SAMPLES: card.samples} if card.samples else {}
     for name, content in {**samples, MODEL_CARD: render(card).encode()}.items():
         write_atomically(version / name, content)
+
+
+def note_withdrawal(version: AnyPath, reason: str) -> None:
+    """Says below the title of a version's card that the model was withdrawn; the rest stays.
+
+    Args:
+        version: folder of the version; without a card, nothing is written.
+        reason: one line.
+
+    Raises:
+        OSError: a file cannot be read or written.
+    """
+    card = version / MODEL_CARD
+    if not card.exists():
+        return
+    before, title, after = card.read_text("utf-8").partition("\n# ")
+    name, _, rest = after.partition("\n")
+    if title and not rest.lstrip().startswith(WITHDRAWN):
+        noted = f"{before}{title}{name}\n\n{WITHDRAWN} {_escape(reason)}\n{rest}"
+        write_atomically(card, noted.encode())
 
 
 def _head(card: Card) -> dict[str, Any]:

@@ -76,9 +76,12 @@ def rollback(version: int | None, workspace: Workspace, reason: str) -> None:
     withdrawn: no run pushes them again, starts from them or compares with them.
     """
     workspace.check_exists()
+    from pipeline.monitoring.model_card import note_after_rollback
     from pipeline.registry import live_model
 
     live, withdrawn = live_model.rollback(workspace, version, reason)
+    if isinstance(live, Path):
+        note_after_rollback(workspace, withdrawn, reason)
     numbers = ", ".join(map(str, withdrawn))
     click.echo(f"live: {live}; withdrawn: {f'model {numbers}' if numbers else 'nothing'}")
 

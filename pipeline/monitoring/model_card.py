@@ -1,9 +1,11 @@
 """Writes the cards of versions that have none, from the records of their workspace.
 
 A push writes its own card (components/atomic_pusher). Promoted models, and versions from before
-pushes did, have theirs from here.
+pushes did, have theirs from here. A card that is there may have been edited: what a rollback adds
+is one line.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -14,6 +16,8 @@ from components.sample_evaluator import names as evaluator_names
 from pipeline import failures
 from pipeline.monitoring.dashboard.collect import TrainedModel, collect
 from pipeline.monitoring.dashboard.datasets import IngestedImages
+from pipeline.registry import lineage
+from pipeline.registry.models import load_models
 from pipeline.registry.serving import NoModelError, read_metadata
 from pipeline.workspace import Workspace
 from trainer.common.text import first_line
@@ -26,6 +30,16 @@ def write_after_promotion(workspace: Workspace) -> None:
         write_missing(workspace)
     except Exception as error:
         failures.say(f"no model card was written: {first_line(error)}", error=True)
+
+
+def note_after_rollback(workspace: Workspace, withdrawn: Sequence[int], reason: str) -> None:
+    """Says in the cards of models, by number, that they were withdrawn, or why it cannot."""
+    try:
+        for model in load_models(lineage.connect(workspace.metadata), workspace.serving):
+            for version in model.versions if model.number in withdrawn else ():
+                card.note_withdrawal(workspace.serving / str(version), reason)
+    except Exception as error:
+        failures.say(f"a model card does not say it: {first_line(error)}", error=True)
 
 
 def write_missing(workspace: Workspace) -> None:
@@ -56,7 +70,7 @@ def _write(trained: TrainedModel, version: Path) -> None:
         about=about,
         trained=model.trained,
         verdict=model.judged if model.verdict == "promoted" else model.verdict,
-        reason=model.reason or "",
+        reason=(model.withdrawn if model.verdict == "withdrawn" else model.reason) or "",
         promoted=model.promoted or "",
         promoted_by=model.promoted_by or "",
         parent=model.parent,

@@ -14,8 +14,12 @@ from components.atomic_pusher.versions import complete_versions
 from components.image_trainer.names import SERVING
 from pipeline.export.hub import lay_out
 from pipeline.export.new_folder import ExportError
-from pipeline.monitoring.model_card import write_after_promotion, write_missing
-from pipeline.registry.live_model import _bless
+from pipeline.monitoring.model_card import (
+    note_after_rollback,
+    write_after_promotion,
+    write_missing,
+)
+from pipeline.registry.live_model import _bless, _withdraw
 from pipeline.registry.models import load_models
 from pipeline.workspace import Workspace
 from tests.recorded import write_model
@@ -40,6 +44,11 @@ def write_about(folder, **about):
 def card_of(story, version):
     write_missing(story.workspace)
     return (version / MODEL_CARD).read_text("utf-8")
+
+
+def pushed(story):
+    models = load_models(story.recorded.store, story.workspace.serving)
+    return next(model for model in models if model.versions)
 
 
 def head_of(card):
@@ -169,6 +178,23 @@ def test_the_card_of_a_promoted_model_says_that_the_gate_did_not_bless_it(story)
     card = card_of(story, version)
     assert "| verdict | not blessed: kid 0.02 misses its limit |\n" in card
     assert re.search(r"\| promoted \| by .+: needed today \|\n", card)
+
+
+def test_the_card_of_a_withdrawn_model_says_so_and_keeps_the_rest(story, version):
+    before = card_of(story, version)
+    model = pushed(story)
+    for _ in range(2):  # a rollback that was killed is repeated
+        note_after_rollback(story.workspace, [model.number], "six *fingers*")
+    card = card_of(story, version)
+    title, line = f"# Model {model.number}\n", "\n**Withdrawn:** six \\*fingers\\*\n"
+    assert card == before.replace(title, title + line)
+    assert head_of(card) == head_of(before)
+
+
+def test_a_card_that_is_missing_gives_the_reason_of_a_withdrawal(story, version):
+    model = pushed(story)
+    _withdraw(story.recorded.store, [model.number], "six fingers")
+    assert "| verdict | withdrawn: six fingers |\n" in card_of(story, version)
 
 
 def test_a_promotion_goes_on_without_a_card(story, version, monkeypatch, capsys):
