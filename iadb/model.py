@@ -14,6 +14,7 @@ from iadb.arguments import Labels, check_number, known_labels, seeds_from
 from iadb.sources import read_result, requests_of
 from pipeline.drawing.arguments import known_label, within_limits
 from pipeline.drawing.draw import Draw, draw_samples, draw_trajectories, load_drawing
+from pipeline.export import mlflow_model
 from pipeline.registry import serving
 from pipeline.translation.files import ROW
 from pipeline.translation.model import LoadedModel, find_source
@@ -40,7 +41,8 @@ def load(folder: str | os.PathLike[str]) -> "Model":
     """Opens the newest model of a workspace, or the model in a folder.
 
     Args:
-        folder: a workspace, its folder `serving`, a version in that, or any copy of one.
+        folder: a workspace, its folder `serving`, a version in that, any copy of one, or what
+            `iadb export` wrote for the hub or MLflow.
 
     Raises:
         ValueError: the folder is neither, the workspace has no model yet, or the metadata of the
@@ -52,7 +54,10 @@ def load(folder: str | os.PathLike[str]) -> "Model":
     folder = Path(os.path.expanduser(folder)).absolute()
     if not folder.is_dir():
         raise ValueError(f"{folder}: no such folder; pass a workspace or the folder of a model")
-    is_model = (folder / SAVED_MODEL).is_file()
+    for_mlflow = (folder / mlflow_model.DESCRIPTION).is_file()
+    if for_mlflow:
+        folder /= mlflow_model.DATA
+    is_model = for_mlflow or (folder / SAVED_MODEL).is_file()
     versions = Workspace(folder).serving
     if not versions.exists() and (
         folder.name == versions.name or serving.complete_versions(folder)

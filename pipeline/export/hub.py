@@ -14,7 +14,7 @@ def lay_out(version: Path, folder: Path, workspace: Workspace) -> None:
     """Copies a pushed version to a new folder, with its card as README.md.
 
     Args:
-        version: folder of a version.
+        version: folder of a version, or one that this function wrote.
         folder: to make; may be an empty one.
         workspace: whose records a missing card is made from.
 
@@ -23,9 +23,9 @@ def lay_out(version: Path, folder: Path, workspace: Workspace) -> None:
             none can be made.
     """
     with new_folder(folder, version) as partial:
-        if not (version / MODEL_CARD).exists() and workspace.metadata.exists():
+        if not _has_card(version) and workspace.metadata.exists():
             write_missing(workspace)
-        if not (version / MODEL_CARD).exists():
+        if not _has_card(version):
             if version.resolve().is_relative_to(workspace.artifacts.resolve()):
                 raise ExportError(
                     f"{version} has no {MODEL_CARD}, for it was never pushed: export the version "
@@ -36,4 +36,9 @@ def lay_out(version: Path, folder: Path, workspace: Workspace) -> None:
                 "that pushed it: name that one with --workspace"
             )
         copy_model(version, partial)
-        (partial / MODEL_CARD).rename(partial / README)
+        if (partial / MODEL_CARD).exists():
+            (partial / MODEL_CARD).rename(partial / README)
+
+
+def _has_card(version: Path) -> bool:
+    return any((version / name).exists() for name in (MODEL_CARD, README))

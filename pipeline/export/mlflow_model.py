@@ -16,7 +16,7 @@ from pipeline.export.new_folder import copy_model, new_folder
 from pipeline.registry import serving
 from pipeline.translation.model import find_source
 
-DATA, CODE = "model", "code"
+DESCRIPTION, DATA, CODE = "MLmodel", "model", "code"
 LOADER = Path(__file__).with_name("mlflow_loader.py")
 LOADER_NAME = "iadb_mlflow_loader"  # of its copy, which MLflow imports beside its user's modules
 REQUIREMENTS, ENVIRONMENT, CONDA = "requirements.txt", "python_env.yaml", "conda.yaml"
@@ -39,7 +39,7 @@ def lay_out(version: Path, folder: Path) -> None:
         (partial / REQUIREMENTS).write_text("\n".join([*_needed(), ""]))
         _write_yaml(partial / ENVIRONMENT, _environment())
         _write_yaml(partial / CONDA, _conda_environment())  # also read where there is no conda
-        _write_yaml(partial / "MLmodel", _description(version))
+        _write_yaml(partial / DESCRIPTION, _description(version))
 
 
 def _needed() -> list[str]:

@@ -9,6 +9,7 @@ import pytest
 import iadb
 from components.atomic_pusher.versions import METADATA, SAVED_MODEL
 from pipeline.drawing.draw import draw_samples
+from pipeline.export import mlflow_model
 from tests.exported_models import write_sampler, write_translator, write_with_network
 from trainer.common.image_grid import encode_png
 from trainer.source.options import Source
@@ -52,6 +53,17 @@ def test_the_folder_of_versions_stands_for_its_newest(workspace, monkeypatch):
     assert iadb.load(workspace / "serving").folder == workspace / "serving" / "2"
     monkeypatch.setenv("HOME", str(workspace.parent))
     assert iadb.load(f"~/{workspace.name}").folder == workspace / "serving" / "2"
+
+
+def test_a_folder_for_mlflow_is_opened(workspace, tmp_path):
+    mlflow_model.lay_out(workspace / "serving" / "2", tmp_path / "exported")
+    assert iadb.load(tmp_path / "exported").labels == ["cat", "dog"]
+
+
+def test_a_folder_for_mlflow_with_a_model_of_another_kind_is_reported(tmp_path):
+    (tmp_path / "MLmodel").touch()
+    with pytest.raises(ValueError, match="not a model that `iadb run` pushed: it has no saved_mo"):
+        iadb.load(tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -141,6 +141,12 @@ def test_the_folder_for_the_hub_has_the_card_as_readme_and_the_model(story, vers
     assert not [path.name for path in tmp_path.iterdir() if path.name.startswith(".")]
 
 
+def test_a_folder_for_the_hub_is_exported_with_its_readme(story, version, tmp_path):
+    lay_out(version, tmp_path / "hub", story.workspace)
+    lay_out(tmp_path / "hub", tmp_path / "again", Workspace(tmp_path / "other"))
+    assert (tmp_path / "again" / "README.md").read_text() == card_of(story, version)
+
+
 def test_nothing_in_a_folder_is_replaced(story, version, tmp_path):
     (tmp_path / "hub").mkdir()
     (tmp_path / "hub" / "mine.txt").touch()
