@@ -99,6 +99,23 @@ def test_tables_longer_than_a_request_are_answered_in_parts(workspace, monkeypat
         np.testing.assert_array_equal(found, images_of(workspace, [*range(count)], labels))
 
 
+def test_an_unknown_class_is_reported_with_those_that_are_known(workspace, monkeypatch):
+    monkeypatch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
+    from mlflow.exceptions import MlflowException
+
+    model = mlflow_loader.ServedModel(str(workspace / "serving/7"))
+    rows = pd.DataFrame({"seed": [0, 1], "label": ["cat", "unicorn"]})
+    with pytest.raises(MlflowException, match="label 'unicorn': unknown; known: cat, dog; empty"):
+        model.predict(rows)
+
+
+def test_no_label_stands_for_any_class(workspace):
+    model = mlflow_loader.ServedModel(str(workspace / "serving/7"))
+    rows = pd.DataFrame({"seed": [0, 5], "label": [None, "cat"]})
+    found = [decode(png) for png in model.predict(rows)["image_bytes"]]
+    np.testing.assert_array_equal(found, images_of(workspace, [0, 5], ["", "cat"]))
+
+
 @pytest.mark.slow
 def test_mlflow_serves_the_folder(workspace, exported, tmp_path):
     with serving(exported, tmp_path) as ask:
@@ -106,8 +123,9 @@ def test_mlflow_serves_the_folder(workspace, exported, tmp_path):
         answers = ask({"dataframe_records": rows})["predictions"]
         found = [decode(base64.b64decode(answer["image_bytes"])) for answer in answers]
         np.testing.assert_array_equal(found, images_of(workspace, [0, 5], ["", "cat"]))
-        with pytest.raises(urllib.error.HTTPError, match="400"):
+        with pytest.raises(urllib.error.HTTPError, match="400") as raised:
             ask({"dataframe_records": [{"seed": 0, "label": "unicorn"}]})
+        assert "known: cat, dog" in raised.value.read().decode()
 
 
 @contextlib.contextmanager
