@@ -133,6 +133,12 @@ def test_each_model_has_a_page_with_its_reason_parents_and_images(story):
     assert "Ancestors" not in first.text
 
 
+def test_the_images_of_a_model_are_never_called_not_trained(story):
+    _, number = story.run(span=1)
+    assert "not trained" not in read(story.site(), f"models/{number}.html").text
+    assert "span 1 not trained" in read(story.site(), "data.html").text  # no judged check read it
+
+
 def test_a_model_is_shown_with_the_drift_of_its_images(story):
     _, number = story.run()
     [verdict] = story.recorded.store.get_artifacts_by_type("components.DriftVerdict")
