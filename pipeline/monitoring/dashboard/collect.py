@@ -23,7 +23,7 @@ from pipeline.monitoring.dashboard.files import Metric, Metrics, WorkspaceFiles
 from pipeline.registry import lineage
 from pipeline.registry.history import DISTILLATION, RUN, Event, events
 from pipeline.registry.journal import Attempt, HeldSpan, Journal
-from pipeline.registry.models import RegisteredModel, load_models
+from pipeline.registry.models import RegisteredModel, by_model, load_models
 from pipeline.workspace import Workspace
 from trainer.names import MODEL_CARD
 
@@ -90,6 +90,7 @@ class Overview:
     Attributes:
         workspace: its folder.
         models: in the order they were trained.
+        decided: the model that was judged or promoted last; None if none was.
         runs: oldest first.
         datasets: oldest first.
         events: what happened, oldest first, as in `iadb history`.
@@ -101,6 +102,7 @@ class Overview:
 
     workspace: Path
     models: Sequence[TrainedModel]
+    decided: TrainedModel | None
     runs: Sequence[lineage.Run]
     datasets: Sequence[IngestedImages]
     events: Sequence[Event]
@@ -161,18 +163,20 @@ class Overview:
 def collect(workspace: Workspace) -> Overview:
     """Reads the records of a workspace without creating anything."""
     store, journal = lineage.connect(workspace.metadata), Journal(workspace.journal)
-    runs, models = lineage.runs(store), load_models(store, workspace.serving)
+    runs, registered = lineage.runs(store), load_models(store, workspace.serving)
     attempts = journal.attempts()
     attempt_of = {run: attempt for attempt in attempts for run in attempt.runs}
     files = WorkspaceFiles(workspace.folder)
     datasets = load_datasets(store, workspace.artifacts, files, runs, attempt_of)
+    models = _trained_models(store, registered, workspace, runs, attempt_of, datasets)
     versions = complete_versions(workspace.serving)
     return Overview(
         workspace=workspace.folder,
-        models=_trained_models(store, models, workspace, runs, attempt_of, datasets),
+        models=models,
+        decided=_decided_last(store, models),
         runs=runs,
         datasets=list(datasets.values()),
-        events=events(attempts, runs, models),
+        events=events(attempts, runs, registered),
         attempt_of=attempt_of,
         held=journal.held_spans(),
         trained=journal.snapshots().keys(),
@@ -217,6 +221,13 @@ def _trained_models(
             )
         )
     return found
+
+
+def _decided_last(store: MetadataStore, models: Sequence[TrainedModel]) -> TrainedModel | None:
+    """The model of the newest blessing: an earlier model may be judged again, or promoted."""
+    blessings = by_model(store.get_artifacts_by_type(evaluator_names.BLESSING_TYPE))
+    decided = [each for each in models if each.model.number in blessings]
+    return max(decided, key=lambda each: blessings[each.model.number][-1].id, default=None)
 
 
 def _card(model: RegisteredModel, workspace: Workspace) -> Path | None:

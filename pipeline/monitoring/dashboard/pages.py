@@ -120,7 +120,7 @@ class Site:
             "index",
             INDEX,
             held=[each for each in overview.held.values() if each.released is None],
-            rejected=_newest_rejected(overview),
+            rejected=_last_rejected(overview),
             summary=summary(self._past),
             last=self._past[-1] if self._past else None,
             quality=list(islice(self._quality(), INDEX_CHARTS)),
@@ -277,10 +277,10 @@ def _directions(overview: Overview) -> dict[str, str]:
     return {}
 
 
-def _newest_rejected(overview: Overview) -> TrainedModel | None:
-    """The newest model, if the gate rejected it and nobody has decided otherwise."""
-    newest = overview.models[-1] if overview.models else None
-    return newest if newest and newest.model.verdict == "not blessed" else None
+def _last_rejected(overview: Overview) -> TrainedModel | None:
+    """The model that was judged last, if the gate rejected it and nobody has decided otherwise."""
+    last = overview.decided
+    return last if last and last.model.verdict == "not blessed" else None
 
 
 def _typical_seconds(runs: Sequence[lineage.Run]) -> dict[str, float]:

@@ -1,4 +1,5 @@
 import json
+import re
 import subprocess
 import sys
 from datetime import timedelta
@@ -12,6 +13,8 @@ from pipeline.monitoring.dashboard.datasets import all_spans
 from pipeline.monitoring.dashboard.files import FileReport
 from pipeline.registry import lineage
 from pipeline.registry.journal import Outcome
+from pipeline.registry.live_model import _bless
+from pipeline.registry.models import load_models
 from pipeline.registry.outcome import RunResult
 from pipeline.workspace import Workspace
 
@@ -45,6 +48,24 @@ def test_the_latest_evaluation_of_a_model_is_shown(story):
     [trained] = collect(story.workspace).models
     assert trained.evaluation.report.parent.name == later
     assert trained.evaluation.samples.parent.name == later
+
+
+def test_a_rejected_model_is_for_review_until_another_is_judged_or_promoted(story):
+    def for_review():
+        text = story.site().page("index.html").content.decode()
+        return re.findall(r"model (\d+)</a> was not blessed", text)
+
+    numbers = [story.run(blessed=False)[1] for _ in range(3)]
+    story.run(blessed=None)  # one that is not judged decides nothing
+    assert for_review() == [str(numbers[2])]
+    story.run(of=numbers[0])
+    assert for_review() == []
+    story.run(of=numbers[0], blessed=False)
+    assert for_review() == [str(numbers[0])]
+    store = story.recorded.store
+    second = load_models(store, story.workspace.serving)[1]
+    _bless(store, second, story.workspace.artifacts, "the samples are good")
+    assert for_review() == []
 
 
 def test_a_report_outlives_its_artifact_in_the_folder_of_reports(story):
