@@ -119,6 +119,18 @@ def test_the_name_of_each_metric_stands_in_one_line(chromium, tmp_path):
         assert chromium.evaluate("document.documentElement.scrollWidth") == width
 
 
+@pytest.mark.parametrize("width", [900, 1024])
+def test_a_tablet_scrolls_a_wide_table_and_not_the_page(chromium, page, width):
+    chromium.open(page, width, "light")
+    chromium.evaluate(OPEN_DETAILS)
+    assert chromium.evaluate("document.documentElement.scrollWidth") == width
+    wider = (
+        "[...document.querySelectorAll('.scroll')].filter(e => e.scrollWidth > e.clientWidth)"
+        ".map(e => `${e.ariaLabel} ${e.tabIndex}`)"
+    )
+    assert "All numbers 0" in chromium.evaluate(wider)
+
+
 def test_the_first_screen_of_a_phone_contains_the_verdict_and_the_reasons(chromium, page):
     chromium.open(page, PHONE, "light")
     bottom = chromium.evaluate("document.querySelector('header').getBoundingClientRect().bottom")
