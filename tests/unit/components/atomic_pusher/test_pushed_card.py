@@ -205,6 +205,16 @@ def test_without_metrics_json_the_recorded_metrics_are_shown(pushed_version, tmp
     assert "As recorded" in text and "| kid | 0.0125 | – | – | – |" in text
 
 
+@pytest.mark.parametrize("estimated", [None, 0.0])
+def test_a_class_without_an_estimate_is_not_taken_for_one_that_was_not_drawn(
+    pushed_version, tmp_path, estimated
+):
+    kind = {"name": "cat", "held_out": 8, "estimated": estimated, "missing": False}
+    change(tmp_path / "evaluation" / "metrics.json", kinds={"by": "class", "kinds": [kind]})
+    stated = "\n\n–: not counted, since the classifier does not tell this class apart.\n\n"
+    assert (stated in card_of(pushed_version())) == (estimated is None)
+
+
 def test_a_judgement_of_too_few_images_for_kinds_is_read(pushed_version, tmp_path):
     kinds = {"by": None, "kinds": [], "unavailable": "32 held-out images are too few for kinds"}
     change(tmp_path / "evaluation" / "metrics.json", kinds=kinds)

@@ -197,6 +197,14 @@ def test_missing_kinds_come_first(page):
     assert "for 93% of the held-out images" in page
 
 
+def test_a_class_without_an_estimate_is_not_taken_for_one_that_was_not_drawn(page):
+    uncounted = "–: not counted, since the classifier does not tell this class apart."
+    assert uncounted not in page
+    kind = {"name": "cat", "held_out": 8, "expected": 7.6, "estimated": None, "missing": False}
+    kinds = {"by": "class", "accuracy": 0.9, "kinds": [kind], "unavailable": None}
+    assert uncounted in render(make_bare_summary(kinds=kinds), Pictures())
+
+
 def test_a_model_without_labels_has_a_table_of_clusters():
     kind = {"name": "1", "held_out": 8, "expected": 7.6, "estimated": None, "missing": False}
     kinds = {"by": "cluster", "accuracy": None, "kinds": [kind], "unavailable": None}
