@@ -230,6 +230,7 @@ def write_model(folder):
         ("saved_model.pb", str(folder)),
         ("fingerprint.pb", str(folder)),
         ("variables/variables.index", "weights"),
+        ("variables/variables.data-00000-of-00001", "weights"),
         (METADATA, '{"nb_step": 4}'),
         (WARM_UP, "requests"),
     ):

@@ -1,7 +1,6 @@
 """Samples and trajectories of a model, by TensorFlow or without it."""
 
 import logging
-import os
 from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
 from pathlib import Path
@@ -9,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.drawing.arguments import labels_of, within_limits
+from pipeline.drawing.saved_model import load_saved_model
 from trainer.common.progress import Report, phase, report
 from trainer.light import gpus
 from trainer.light.network_file import NetworkFileError
@@ -96,7 +96,11 @@ def load_drawing(
     light: bool | None = None,
     warn: Callable[[str], None] = _log.warning,
 ) -> Draw:
-    """Loads a signature of a model, `generate` or `trajectory`; see `draw_samples`."""
+    """Loads a signature of a model, `generate` or `trajectory`; see `draw_samples`.
+
+    Raises:
+        SavedModelError: the model is damaged.
+    """
     if light is None:  # without a GPU, onnxruntime starts sooner than TensorFlow
         light = gpus.find() is None or not gpus.has_libraries()
     if light and has_network(model):
@@ -106,12 +110,9 @@ def load_drawing(
         except NetworkFileError as error:
             warn(f"{error}; TensorFlow draws the images")
 
-    os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")  # beside a training
-    with phase("starting TensorFlow"):
-        import tensorflow as tf
+    signature = load_saved_model(model).signatures[name]
+    import tensorflow as tf
 
-    with phase("loading the model"):
-        signature = tf.saved_model.load(str(model)).signatures[name]
     _, inputs = signature.structured_input_signature
 
     def draw(seeds: np.ndarray, nb_step: int, labels: Sequence[str]) -> np.ndarray:

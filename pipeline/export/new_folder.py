@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from components.atomic_pusher.versions import SAVED_MODEL
 from pipeline.registry import serving
 from pipeline.workspace import Workspace
 from trainer.common import exit_codes
@@ -15,6 +16,9 @@ from trainer.common.files import name_place
 from trainer.common.signals import stop_on_signals
 from trainer.common.text import printable
 from trainer.names import METADATA, TEACHER, WARM_UP
+
+# The files of every SavedModel: the training writes its weights into one.
+NEEDED = (SAVED_MODEL, "variables/variables.index", "variables/variables.data-00000-of-00001")
 
 
 class ExportError(ValueError):
@@ -83,10 +87,14 @@ def copy_model(version: Path, folder: Path) -> None:
 
     Raises:
         NoModelError: the metadata of the version are damaged.
-        ExportError: the version contains a link, which may lead to anything of this machine.
+        ExportError: a file of the model is missing or empty, or the version contains a link, which
+            may lead to anything of this machine.
     """
     if link := next((path for path in sorted(version.rglob("*")) if path.is_symlink()), None):
         raise ExportError(f"{printable(str(link))} is a link; replace it by what it leads to")
+    for name in NEEDED:
+        if not (version / name).is_file() or not (version / name).stat().st_size:
+            raise ExportError(f"{version / name} is missing or empty; export another version")
     about = _without_paths(serving.read_metadata(version))
 
     # shutil.copytree continues after an error and hides its errno.

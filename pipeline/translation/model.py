@@ -1,13 +1,12 @@
 """A SavedModel as the commands use it, and what is known of one that translates."""
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from pipeline.drawing.saved_model import load_saved_model
 from pipeline.registry.serving import read_metadata
 from trainer.common import exit_codes
-from trainer.common.progress import phase
 from trainer.common.remote_path import AnyPath
 from trainer.limit_options import LimitOptions
 from trainer.source.options import Source
@@ -70,12 +69,12 @@ class LoadedModel:
     """A SavedModel whose signatures are called by name."""
 
     def __init__(self, model: AnyPath) -> None:
-        """Loads the SavedModel in a folder."""
-        os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")  # beside a training
-        with phase("starting TensorFlow"):
-            import tensorflow as tf
-        with phase("loading the model"):
-            self._model = tf.saved_model.load(str(model))
+        """Loads the SavedModel in a folder.
+
+        Raises:
+            SavedModelError: it is damaged.
+        """
+        self._model = load_saved_model(model)
 
     def call(self, signature: str, rows: Mapping[str, Any]) -> Any:
         """Calls a signature with those of the inputs that it takes; returns its one output.

@@ -138,8 +138,11 @@ def _describe(folder: str) -> dict[str, Any]:
         sample = SampleOptions.model_validate(metadata["config"]["sample"])
     except (KeyError, TypeError, ValidationError) as error:
         raise ExportError(f"{path} does not say how the model samples") from error
-    with tf.io.gfile.GFile(f"{folder}/{FINGERPRINT}", "rb") as file:
-        fingerprint = network_file.fingerprint(file.read())
+    try:
+        with tf.io.gfile.GFile(f"{folder}/{FINGERPRINT}", "rb") as file:
+            fingerprint = network_file.fingerprint(file.read())
+    except tf.errors.NotFoundError as error:
+        raise ExportError(f"{folder}/{FINGERPRINT} is missing; export another version") from error
     return {
         **sample.model_dump(exclude={"limits", "mark", "autoguidance", "autoguidance_interval"}),
         "noise": network_file.NOISE,

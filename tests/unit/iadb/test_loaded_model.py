@@ -156,6 +156,17 @@ def test_damaged_or_missing_metadata_are_a_value_error(tmp_path, content, messag
     assert "\n" not in str(raised.value)
 
 
+def test_a_model_whose_weights_are_damaged_is_a_value_error_that_names_it(tmp_path):
+    folder = tmp_path / "model"
+    write_sampler(folder)
+    (folder / "variables" / "variables.data-00000-of-00001").write_bytes(b"")
+    model = iadb.load(folder)
+    for call in (model.sample, model.trajectory):
+        with pytest.raises(ValueError, match=r"model does not load as a SavedModel: ") as raised:
+            call(1)
+        assert "\n" not in str(raised.value)
+
+
 @pytest.mark.parametrize("write", [write_sampler, write_with_network])
 def test_a_student_of_fixed_steps_takes_them_and_is_not_inverted(tmp_path, write):
     write(tmp_path, shape=SHAPE, fixed_steps=True, nb_step=2)

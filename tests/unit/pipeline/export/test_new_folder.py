@@ -1,11 +1,12 @@
 import errno
 import json
 import os
+import re
 import signal
 
 import pytest
 
-from pipeline.export.new_folder import ExportError, copy_model, new_folder
+from pipeline.export.new_folder import NEEDED, ExportError, copy_model, new_folder
 from tests.recorded import write_model
 from trainer.names import METADATA
 
@@ -29,6 +30,18 @@ def test_a_model_with_a_link_is_not_copied(tmp_path, target):
     (tmp_path / "1" / "variables" / "x\n").symlink_to(target)
     with pytest.raises(ExportError, match=r"variables/x\\n is a link; replace it"):
         copy_model(tmp_path / "1", tmp_path / "2")
+    assert not (tmp_path / "2").exists()
+
+
+@pytest.mark.parametrize("name", NEEDED)
+@pytest.mark.parametrize("damage", ["empty", "missing"])
+def test_a_damaged_model_is_not_copied(tmp_path, name, damage):
+    version = write_model(tmp_path / "1")
+    (version / name).unlink()
+    if damage == "empty":
+        (version / name).touch()
+    with pytest.raises(ExportError, match=f"{re.escape(name)} is missing or empty; export another"):
+        copy_model(version, tmp_path / "2")
     assert not (tmp_path / "2").exists()
 
 
