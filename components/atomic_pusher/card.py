@@ -37,6 +37,7 @@ IDENTIFIERS = {
     "zlib",
 }
 LISTED = 50  # kinds of images, and classes
+TITLE = re.compile(r"(---\n.*?\n---\n)?\s*# [^\n]*\n", re.DOTALL)  # below the head in YAML
 WITHDRAWN = "**Withdrawn:**"  # begins a line of a card
 
 
@@ -211,7 +212,7 @@ def note_withdrawal(version: AnyPath, reason: str) -> None:
     """Says below the title of a version's card that the model was withdrawn; the rest stays.
 
     Args:
-        version: folder of the version; without a card, nothing is written.
+        version: folder of the version; without a card, or a title in it, nothing is written.
         reason: one line.
 
     Raises:
@@ -220,10 +221,10 @@ def note_withdrawal(version: AnyPath, reason: str) -> None:
     card = version / MODEL_CARD
     if not card.exists():
         return
-    before, title, after = card.read_text("utf-8").partition("\n# ")
-    name, _, rest = after.partition("\n")
-    if title and not rest.lstrip().startswith(WITHDRAWN):
-        noted = f"{before}{title}{name}\n\n{WITHDRAWN} {_escape(reason)}\n{rest}"
+    text = card.read_text("utf-8")
+    title = TITLE.match(text)
+    if title and not (rest := text[title.end() :]).lstrip().startswith(WITHDRAWN):
+        noted = f"{title[0]}\n{WITHDRAWN} {_escape(reason)}\n{rest}"
         write_atomically(card, noted.encode())
 
 

@@ -60,6 +60,9 @@ def _text(value: Any) -> Any:
     return value
 
 
+_GroupPattern = Annotated[str, BeforeValidator(_text), AfterValidator(_group_pattern)]
+
+
 def _pattern(value: str) -> str:
     has_spans(value)
     return value
@@ -123,7 +126,7 @@ class ImageOptions(Options):
     max_rejected: float = Field(
         0.1, ge=0, le=1, description="maximum fraction of rejected files; above it the run fails"
     )
-    group_pattern: Annotated[str, AfterValidator(_group_pattern)] | None = Field(
+    group_pattern: _GroupPattern | None = Field(
         None,
         description="regular expression with one (group), searched in the relative path; files "
         "with the same group are in the same split. Without a match, images with equal pixels are "

@@ -1,12 +1,13 @@
 """The command `iadb init`."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
 from pipeline.commands.shared_options import FiniteRange, OutputFile
+from pipeline.config.yaml_text import quote
 
 MAX_HOURS = 10_000
 
@@ -43,9 +44,10 @@ def init(
     comment on each key, and says how long the training will take. `iadb run --config` takes the
     file.
     """
-    if hours is not None and _value(overrides, "train", "steps") is not None:
+    if hours is not None and "steps" in _section(overrides, "train"):
         raise click.UsageError("--hours sets train.steps: leave out one of the two")
-    if _value(overrides, "data", "folder") not in (None, folder):
+    named = _section((f"data.folder={quote(folder)}",), "data")
+    if _section(overrides, "data").get("folder", named["folder"]) != named["folder"]:
         raise click.UsageError("FOLDER sets data.folder: leave out --set data.folder")
     if output.exists() and not force:
         raise click.UsageError(f"{output} exists: choose another --output, or use --force")
@@ -55,9 +57,9 @@ def init(
     initialize(folder, overrides, hours, output, make_console())
 
 
-def _value(overrides: tuple[str, ...], section: str, key: str) -> Any:
-    """To what they set a key of a section, by itself or in a whole section; None if they do not."""
+def _section(overrides: Sequence[str], section: str) -> Mapping[str, Any]:
+    """What they set in a section, key by key or as a whole."""
     from pipeline.config.values import read_values
 
     values = read_values(None, None, overrides).get(section)
-    return values.get(key) if isinstance(values, Mapping) else None
+    return values if isinstance(values, Mapping) else {}

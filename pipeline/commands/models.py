@@ -81,7 +81,7 @@ def rollback(version: int | None, workspace: Workspace, reason: str) -> None:
 
     live, withdrawn = live_model.rollback(workspace, version, reason)
     if isinstance(live, Path):
-        note_after_rollback(workspace, withdrawn, reason)
+        note_after_rollback(workspace)
     numbers = ", ".join(map(str, withdrawn))
     click.echo(f"live: {live}; withdrawn: {f'model {numbers}' if numbers else 'nothing'}")
 

@@ -107,6 +107,8 @@ def _describe(span: "SpanState", closed: str, paired: str | None) -> str:
     """
     if span.held and not span.held.released:
         return f"held: {span.held.reason}"
+    if span.unlisted:
+        return "outside data.window, and not all of it can be read"
     if span.images is None:
         return "excluded"
     words = ["trained"] if span.trained else []

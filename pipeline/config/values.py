@@ -22,6 +22,8 @@ PATHS = (
     "notify.textfile",
     "evaluate.features.weights",
 )
+# Text after a closing bracket, as in {SPAN}/images.
+UNQUOTED = re.compile(r"(:|-) +(\{[^{}]*\}|\[[^][]*\])\s*[^\s#,}\]]")
 QUOTES = "; put text that begins with { or [ in quotes"
 FEATURES = ("evaluate.features", "evaluate.features.name")  # KIND:URI, or a name
 
@@ -82,7 +84,7 @@ def _parse_file(text: str, source: str) -> dict[str, Any]:
         values = parse(text)
     except YamlError as error:
         line = "".join(text.splitlines()[error.line - 1 : error.line])
-        hint = QUOTES if re.search(r"(:|-) +[{[]", line) else ""
+        hint = QUOTES if UNQUOTED.search(line) else ""
         raise ConfigError(f"{source}, line {error.line}: {error}{hint}") from None
     if values is None:
         return {}

@@ -27,6 +27,14 @@ def load_saved_model(model: AnyPath) -> Any:
     try:
         with phase("loading the model"):
             return tf.saved_model.load(str(model))
+    except (
+        MemoryError,
+        PermissionError,
+        tf.errors.PermissionDeniedError,
+        tf.errors.ResourceExhaustedError,
+        tf.errors.UnavailableError,
+    ):
+        raise  # which says nothing about the model
     except Exception as error:  # TensorFlow raises many types on a damaged SavedModel
         raise SavedModelError(
             f"{model} does not load as a SavedModel: {first_line(error)}"

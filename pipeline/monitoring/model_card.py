@@ -5,7 +5,6 @@ pushes did, have theirs from here. A card that is there may have been edited: wh
 is one line.
 """
 
-from collections.abc import Sequence
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -32,12 +31,12 @@ def write_after_promotion(workspace: Workspace) -> None:
         failures.say(f"no model card was written: {first_line(error)}", error=True)
 
 
-def note_after_rollback(workspace: Workspace, withdrawn: Sequence[int], reason: str) -> None:
-    """Says in the cards of models, by number, that they were withdrawn, or why it cannot."""
+def note_after_rollback(workspace: Workspace) -> None:
+    """Says in the cards of all withdrawn models that they are, or why it cannot."""
     try:
         for model in load_models(lineage.connect(workspace.metadata), workspace.serving):
-            for version in model.versions if model.number in withdrawn else ():
-                card.note_withdrawal(workspace.serving / str(version), reason)
+            for version in model.versions if model.withdrawn else ():
+                card.note_withdrawal(workspace.serving / str(version), model.withdrawn)
     except Exception as error:
         failures.say(f"a model card does not say it: {first_line(error)}", error=True)
 

@@ -30,7 +30,7 @@ class SpanState:
     Attributes:
         number: of the span; 0 if the data have no spans.
         folder: of its images, relative to the data folder; empty also if it has sources alone.
-        images: number of image files; None if the span is not read, as it is held or excluded.
+        images: number of image files; None if it is held, excluded or unlisted.
         sources: number of source files; None like `images`, and if no sources count.
         new: number of those files that no run has read.
         new_images: number of the images among these that the next run reads.
@@ -39,6 +39,7 @@ class SpanState:
         late: whether new files arrived after a run had read a later span.
         in_window: whether the next run reads some of it.
         waiting: whether it is left out until there are files in each of its folders.
+        unlisted: whether a folder or an archive in it cannot be read: nothing is known then.
         held: when and why it was held, and when it was released; None if it never was.
     """
 
@@ -53,6 +54,7 @@ class SpanState:
     late: bool
     in_window: bool
     waiting: bool
+    unlisted: bool
     held: HeldSpan | None
 
     @property
@@ -214,7 +216,8 @@ def look(config: PipelineConfig, journal: Journal) -> Finding:
         folders_of = zip((image_span, source_span), found[number], strict=True)
         if any(span and not files for span, files in folders_of):
             empty.add(number)
-    _check_there(data.folder, {n: any(found[n]) for n in found.keys() - closed}, remembered)
+    filled = {n: n in unlisted or any(found[n]) for n in found.keys() - closed}
+    _check_there(data.folder, filled, remembered)
     windows, left_out = Windows((), ()), closed | empty
     some_left = not any(_are_closed(spans, left_out) for spans in folders.values() if spans)
     if some_left and data.span not in empty | unreleased:
@@ -228,6 +231,7 @@ def look(config: PipelineConfig, journal: Journal) -> Finding:
             found[number],
             (image_of.get(number) in windows.images, source_of.get(number) in windows.sources),
             number in empty,
+            number in unlisted,
             remembered,
             held.get(number),
         )
@@ -261,6 +265,7 @@ def _compare(
     found: Sequence[bytes | None],
     in_window: Sequence[bool],
     waiting: bool,
+    unlisted: bool,
     remembered: dict[int, bytes],
     held: HeldSpan | None,
 ) -> SpanState:
@@ -284,5 +289,6 @@ def _compare(
         late=trained and sum(new) > 0 and span.number < max(remembered),
         in_window=any(in_window),
         waiting=waiting,
+        unlisted=unlisted,
         held=held,
     )

@@ -11,7 +11,7 @@ REASON = 1000  # characters
 _KEYS_BELOW = "expected keys below it"
 # By type of error, where pydantic's words are those of Python.
 _REASONS = {
-    "tuple_type": "expected a list, for example [32, 64]",
+    "tuple_type": "expected a list: [..., ...]",
     "dict_type": _KEYS_BELOW,
     "mapping_type": _KEYS_BELOW,
     "model_type": _KEYS_BELOW,

@@ -141,7 +141,10 @@ def check_batches(data: Any, nb_class: int, name: str = "x1") -> Any:
     if isinstance(data, keras.utils.PyDataset):
         return _CheckedBatches(data, check)
     if inspect.isgenerator(data):  # of which Keras takes tuples alone
-        return (batch if isinstance(batch, tuple) else (batch,) for batch in map(check, data))
+        return (
+            tuple(batch) if isinstance(batch, list | tuple) else (batch,)
+            for batch in map(check, data)
+        )
     if not isinstance(data, tf.data.Dataset):
         return data
     spec, limits = data.element_spec, _limits(nb_class)

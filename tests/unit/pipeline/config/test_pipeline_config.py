@@ -202,7 +202,7 @@ def test_a_folder_may_have_any_name(name):
         ("data.window=3", "data: window=3 needs a data.pattern with {SPAN} or a date"),
         ("data.span=0", "data: span=0 needs a data.pattern with {SPAN} or a date"),
         ("data.exclude=[3]", "data: exclude=(3,) needs a data.pattern"),
-        ("data.exclude=3", "data.exclude: got 3; expected a list, for example [32, 64]"),
+        ("data.exclude=3", "data.exclude: got 3; expected a list: [..., ...]"),
         ("data.older_share=0", "data.older_share: got 0; input should be greater than 0"),
         (
             "evaluate.thresholds={kid@holdout: {maximum: 1}}",
@@ -248,7 +248,7 @@ def test_a_folder_may_have_any_name(name):
         ),
         ("train=5", "train: got 5; expected keys below it, such as steps"),
         ("evaluate.thresholds=5", "evaluate.thresholds: got 5; expected keys below it"),
-        ("model.channels=32", "model.channels: got 32; expected a list, for example [32, 64]"),
+        ("model.channels=32", "model.channels: got 32; expected a list: [..., ...]"),
         ("train={true: 5}", "train: got the key True; keys must be text: correct it, or put it in"),
     ],
 )

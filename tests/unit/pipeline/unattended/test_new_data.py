@@ -148,11 +148,33 @@ def test_a_folder_that_cannot_be_read_matters_in_the_window_alone(spanned, journ
 
         monkeypatch.setattr(os, "scandir", fail)
 
+    read(config, journal)
+    put(folder(5) / "cats", "a.png")
     refuse(folder(1))
-    assert look(config, journal).new == {2: 1, 3: 1, 4: 1}
+    found = look(config, journal)
+    assert found.new == {5: 1}
+    assert [span.number for span in found.spans if span.unlisted] == [1]
     refuse(folder(3))
     with pytest.raises(ImageDataError, match="the folder 'cats' cannot be read"):
         look(config, journal)
+
+
+def test_what_cannot_be_read_is_not_called_gone(tmp_path, journal, monkeypatch):
+    config = config_of(tmp_path / "data")
+    for name in ("cats", "dogs"):
+        put(tmp_path / "data" / name, "a.png")
+    read(config, journal)
+    scandir = os.scandir
+
+    def fail(path):
+        if str(path).endswith("cats"):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", fail)
+    with pytest.raises(ImageDataError, match="the folder 'cats' cannot be read") as error:
+        look(config, journal)
+    assert error.value.hold is False
 
 
 def test_a_held_span_is_reported_and_not_read_until_it_is_released(spanned, journal):

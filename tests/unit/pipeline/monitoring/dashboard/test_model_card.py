@@ -189,12 +189,29 @@ def test_the_card_of_a_promoted_model_says_that_the_gate_did_not_bless_it(story)
 def test_the_card_of_a_withdrawn_model_says_so_and_keeps_the_rest(story, version):
     before = card_of(story, version)
     model = pushed(story)
+    _withdraw(story.recorded.store, [model.number], "six *fingers*")
     for _ in range(2):  # a rollback that was killed is repeated
-        note_after_rollback(story.workspace, [model.number], "six *fingers*")
+        note_after_rollback(story.workspace)
     card = card_of(story, version)
     title, line = f"# Model {model.number}\n", "\n**Withdrawn:** six \\*fingers\\*\n"
     assert card == before.replace(title, title + line)
     assert head_of(card) == head_of(before)
+
+
+@pytest.mark.parametrize(
+    ("card", "noted"),
+    [
+        ("---\na: 1\n# no title\n---\n\n# Digits\ntext\n# More\n", True),
+        ("# Digits\n```sh\n# install\n```\n", True),
+        ("no title\n\n# later\n", False),
+    ],
+)
+def test_a_card_that_was_edited_is_noted_below_its_title(story, version, card, noted):
+    (version / MODEL_CARD).write_text(card)
+    _withdraw(story.recorded.store, [pushed(story).number], "bad")
+    note_after_rollback(story.workspace)
+    expected = card.replace("# Digits\n", "# Digits\n\n**Withdrawn:** bad\n") if noted else card
+    assert (version / MODEL_CARD).read_text() == expected
 
 
 def test_a_card_that_is_missing_gives_the_reason_of_a_withdrawal(story, version):
