@@ -7,7 +7,6 @@ from typing import Any
 import click
 
 from pipeline.commands.shared_options import FiniteRange, OutputFile
-from pipeline.config.yaml_text import quote
 
 MAX_HOURS = 10_000
 
@@ -46,6 +45,8 @@ def init(
     """
     if hours is not None and "steps" in _section(overrides, "train"):
         raise click.UsageError("--hours sets train.steps: leave out one of the two")
+    from pipeline.config.yaml_text import quote
+
     named = _section((f"data.folder={quote(folder)}",), "data")
     if _section(overrides, "data").get("folder", named["folder"]) != named["folder"]:
         raise click.UsageError("FOLDER sets data.folder: leave out --set data.folder")
