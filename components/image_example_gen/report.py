@@ -99,7 +99,7 @@ def remarks(
     should know of. `duplicates` says what many of them lead to: SEEN or COMPARED; empty: nothing.
     """
     skipped = report["skipped"]
-    others = {ending: n for ending, n in skipped.items() if ending not in unread(skipped)}
+    others = {ending: skipped[ending] for ending in skipped.keys() - unread(skipped).keys()}
     lines = describe_unread(skipped)
     counts = report.get(NEAR_DUPLICATES, {})
     if near_duplicates and (near := _describe_near_duplicates(counts)):

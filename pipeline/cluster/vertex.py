@@ -5,6 +5,7 @@ from pathlib import Path
 
 from pipeline import failures
 from pipeline.config.pipeline_config import ConfigError, PipelineConfig, require_runnable
+from pipeline.config.values import FOLDERS
 from pipeline.features import with_chosen_features
 from pipeline.graph import Locations, create_pipeline
 from pipeline.runners.vertex import VertexCompileError, write_job
@@ -12,7 +13,6 @@ from pipeline.runners.vertex_options import VertexOptions
 from pipeline.schema import read_schema
 from trainer.common.text import printable
 
-FOLDERS = ("folder", "source", "holdout", "holdout_source")  # of data
 REACHABLE = ("gs://", "s3://", "/gcs/")  # Vertex AI mounts buckets at /gcs
 
 

@@ -6,6 +6,7 @@ from pathlib import PurePosixPath
 from components.image_example_gen import names as example_names
 from components.image_example_gen.storage.remote import is_remote
 from pipeline.config.pipeline_config import PipelineConfig
+from pipeline.config.values import FOLDERS
 from pipeline.runners.kubeflow.config import KubeflowConfig
 from trainer.common.text import printable
 
@@ -24,7 +25,7 @@ def warn_of_unmounted(config: PipelineConfig, report: Callable[[str], None]) -> 
             f"kubeflow.root={printable(options.root)} is on none of kubeflow.volumes: files "
             "there are lost when the pod ends"
         )
-    for key in ("folder", "source", "holdout", "holdout_source"):
+    for key in FOLDERS:
         warn_of_unmounted_images(f"data.{key}", getattr(config.data, key), options, report)
 
 

@@ -12,12 +12,10 @@ from pipeline.config.yaml_text import MAX_CHARACTERS, MAX_DEPTH, YamlError, pars
 from trainer.common import exit_codes
 from trainer.common.text import shorten
 
+FOLDERS = ("folder", "source", "holdout", "holdout_source")  # of data, with images
 # Keys whose values may be local files or folders.
 PATHS = (
-    "data.folder",
-    "data.holdout",
-    "data.source",
-    "data.holdout_source",
+    *(f"data.{key}" for key in FOLDERS),
     "validation.schema_file",
     "notify.textfile",
     "evaluate.features.weights",

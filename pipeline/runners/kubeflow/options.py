@@ -10,6 +10,7 @@ from trainer.common.options import Options
 from trainer.common.text import list_some
 from trainer.light.gpus import GIVEN, HIDDEN, VISIBLE
 
+# KFP names a pod's volume after its claim, and Kubernetes allows volumes no dot.
 CLAIM = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 PART = "[a-z0-9]+((\\.|_{1,2}|-+)[a-z0-9]+)*"  # of an image's name
 IMAGE = re.compile(
@@ -18,28 +19,20 @@ IMAGE = re.compile(
 )
 
 
-def _check_image(image: str) -> str:
-    if not IMAGE.fullmatch(image):
-        raise ValueError(
-            "expected a container image such as registry.example.com/team/iadb-tfx:0.1.0, without "
-            "spaces and with lower-case letters before the tag"
-        )
-    return image
+def _matching(pattern: re.Pattern[str], expected: str) -> AfterValidator:
+    """Checks that text matches a pattern as a whole, which `expected` describes."""
+
+    def check(text: str) -> str:
+        if not pattern.fullmatch(text):
+            raise ValueError(f"expected {expected}")
+        return text
+
+    return AfterValidator(check)
 
 
 def _as_text(value: Any) -> Any:
     """A number as text: in YAML, 4 is one, and Kubernetes takes it as well."""
     return str(value) if type(value) in (int, float) else value
-
-
-def _check_claim(claim: str) -> str:
-    # KFP names a pod's volume after its claim, and Kubernetes allows volumes no dot.
-    if not CLAIM.fullmatch(claim):
-        raise ValueError(
-            "expected the name of a claim that Kubeflow Pipelines can mount: at most 63 of a-z, "
-            "0-9 and -, with a letter or digit at both ends"
-        )
-    return claim
 
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$")]
@@ -49,7 +42,13 @@ Text = Annotated[str, BeforeValidator(_as_text)]
 Quantity = Annotated[Text, StringConstraints(pattern=r"^[1-9][0-9]*(Ki|Mi|Gi|Ti|K|M|G|T)?$")]
 Cpu = Annotated[Text, StringConstraints(pattern=r"^([0-9]+(\.[0-9]+)?|[1-9][0-9]*m)$")]
 Image = Annotated[
-    str, AfterValidator(_check_image), Field(description="container image of every node")
+    str,
+    _matching(
+        IMAGE,
+        "a container image such as registry.example.com/team/iadb-tfx:0.1.0, without spaces and "
+        "with lower-case letters before the tag",
+    ),
+    Field(description="container image of every node"),
 ]
 MetadataSecret = Annotated[
     Name,
@@ -58,7 +57,14 @@ MetadataSecret = Annotated[
         "PostgreSQL database that holds ML Metadata"
     ),
 ]
-Claim = Annotated[str, AfterValidator(_check_claim)]
+Claim = Annotated[
+    str,
+    _matching(
+        CLAIM,
+        "the name of a claim that Kubeflow Pipelines can mount: at most 63 of a-z, 0-9 and -, with "
+        "a letter or digit at both ends",
+    ),
+]
 Volumes = Annotated[
     dict[Claim, AbsolutePath],
     Field(description="PersistentVolumeClaims of every node, and their mount paths"),
