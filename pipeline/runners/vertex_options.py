@@ -4,6 +4,7 @@ from typing import Annotated
 
 from pydantic import Field, StringConstraints
 
+from pipeline.runners.kubeflow.options import Image
 from trainer.common.options import Options
 
 Bucket = Annotated[
@@ -15,9 +16,7 @@ GpuType = Annotated[str, StringConstraints(pattern=r"^NVIDIA_[A-Z0-9_]+$")]
 class VertexOptions(Options):
     """The pipeline on Vertex AI Pipelines."""
 
-    image: str = Field(
-        "localhost/iadb-tfx:0.1.0", min_length=1, description="container image of every node"
-    )
+    image: Image = "localhost/iadb-tfx:0.1.0"
     root: Bucket = Field(
         "gs://bucket/iadb",
         description="gs://bucket/folder for artifacts, checkpoints and pushed models",

@@ -10,3 +10,9 @@ def test_an_empty_name_of_a_configuration_is_not_the_working_directory(command):
     result = CliRunner().invoke(main, [*command.split(), "--config="])
     assert result.exit_code == exit_codes.USAGE
     assert "'--config': is empty; name a path, or leave it out" in result.output
+
+
+def test_two_image_folders_are_refused():
+    result = CliRunner().invoke(main, ["run", "--data", "a", "--set", "data.folder=b"])
+    assert result.exit_code == exit_codes.USAGE
+    assert "--data and --set data.folder name two folders; give one" in result.output

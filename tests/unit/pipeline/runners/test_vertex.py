@@ -168,6 +168,11 @@ def test_a_configuration_that_vertex_cannot_run_is_rejected(tmp_path, override, 
     assert not list(tmp_path.iterdir())
 
 
+def test_an_image_that_no_machine_can_pull_is_rejected():
+    with pytest.raises(ConfigError, match=r"^vertex\.image: got 'iadb tfx'; expected a container"):
+        load("digits", overrides=["vertex.image=iadb tfx"])
+
+
 def test_a_job_writes_only_below_the_configured_root(tmp_path):
     config = load("digits", overrides=[*OVERRIDES, "vertex.root=gs://bucket/mine"])
     compile_job(config, tmp_path / "job.json")
