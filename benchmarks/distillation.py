@@ -78,7 +78,7 @@ class Way(NamedTuple):
 
 TASKS = {
     "digits": Task(datasets.DIGITS_NETWORK, 480, 1437),
-    "fashion_mnist": Task(datasets.FASHION_NETWORK, 2400, 2048),
+    "fashion_mnist": Task(datasets.FASHION_NETWORK, 1200, 1024),
 }
 
 
