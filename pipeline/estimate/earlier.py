@@ -178,9 +178,14 @@ def _is_equal(properties: Properties, node: Node, run: Run) -> bool:
         return False
     recorded = _parsed(node)
     outputs = [artifact for (of, _), artifact in run.artifacts.items() if of == node.id]
-    return all(artifact.state == mlmd.Artifact.LIVE for artifact in outputs) and all(
+    return all(_is_there(artifact) for artifact in outputs) and all(
         recorded.get(name) == value for name, value in properties.items()
     )
+
+
+def _is_there(artifact: mlmd.Artifact) -> bool:
+    # TFX looks for the files as well, which somebody may have moved or deleted.
+    return artifact.state == mlmd.Artifact.LIVE and to_path(artifact.uri).exists()
 
 
 def _is_same_work(node: str, planned: Planned, recorded: Mapping[str, Properties]) -> bool:

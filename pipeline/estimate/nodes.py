@@ -142,6 +142,12 @@ def _amounts(config: PipelineConfig, found: Survey) -> _Amounts:
     )
 
 
+def _shuffle_buffers(most: int, found: Survey, amounts: _Amounts) -> int:
+    """Bytes of the examples that the Trainer shuffles, of images and of sources without pairs."""
+    sources = found.sources * found.sample.accepted
+    return round((min(most, amounts.training) + min(most, sources)) * found.sample.example_bytes)
+
+
 def _time(
     config: PipelineConfig,
     found: Survey,
@@ -176,11 +182,13 @@ def _time(
         model = time_model(
             config, strategy, found.sample.images, labels, config.evaluate.batch_size
         )
-        memory[trainer_names.NODE] = model.memory
+        trains = trainer_names.NODE not in found.cached
+        held = trains * _shuffle_buffers(config.train.shuffle_buffer, found, amounts)
+        memory[trainer_names.NODE] = model.memory + held
         work = training_seconds(config, model)
         seconds[trainer_names.NODE] = (PER_NODE[trainer_names.NODE] + work, TIMED)
         if evaluator_names.NODE in needed:
-            memory[evaluator_names.NODE] = model.sampling_memory
+            memory[evaluator_names.NODE] = model.sampling_memory + held
             work = _evaluation(config, features, model, amounts)
             seconds[evaluator_names.NODE] = (PER_NODE[evaluator_names.NODE] + work, TIMED)
         if pair_names.NODE in needed:

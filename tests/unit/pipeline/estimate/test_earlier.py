@@ -52,6 +52,7 @@ def recorded(plan, tmp_path, resumed_from=0, drawn=20_256):
         }
         run.nodes.append(Node(node, "done", STARTED, 10.0, texts))
         key = {"Trainer": "model", "Student": "model", "PairGen": "pairs"}.get(node, "output")
+        (tmp_path / node).mkdir(exist_ok=True)
         run.artifacts[node, key] = mlmd.Artifact(
             id=number, uri=str(tmp_path / node), state=mlmd.Artifact.LIVE
         )
@@ -99,6 +100,8 @@ def test_removed_files_are_not_cached(images, tmp_path):
     run = recorded(plan, tmp_path)
     run.artifacts["Trainer", "model"].state = mlmd.Artifact.DELETED
     assert find_cached(plan, [run]) == DATA_NODES
+    (tmp_path / "RealFeatures").rmdir()  # by hand, so that nothing recorded it
+    assert find_cached(plan, [run]) == DATA_NODES - {"RealFeatures"}
 
 
 def test_an_earlier_run_tells_of_the_same_work_on_other_amounts(images, tmp_path):
