@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from numbers import Integral
 from pathlib import Path
 
+import numpy as np
+
 from pipeline.drawing.arguments import known_label
 
 LEAST_SEED, LAST_SEED = -(2**63), 2**63 - 1  # int64, as models take them
@@ -43,6 +45,8 @@ def known_labels(model: Path, label: Labels | None, count: int) -> list[str]:
         ValueError: there is another number of labels, or one that the model does not know.
     """
     # One that is no name is refused as such; the order of a set is no order of images.
+    if isinstance(label, np.ndarray) and label.ndim == 0:
+        label = label.item()
     if isinstance(label, str | bytes | set | dict) or not hasattr(label, "__len__"):
         return [known_label(model, label)] * count
     if len(label) != count:

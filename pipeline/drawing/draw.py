@@ -1,6 +1,7 @@
 """Samples and trajectories of a model, by TensorFlow or without it."""
 
 import logging
+import math
 from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
 from pathlib import Path
@@ -9,6 +10,7 @@ import numpy as np
 
 from pipeline.drawing.arguments import labels_of, within_limits
 from pipeline.drawing.saved_model import load_saved_model
+from pipeline.registry.serving import read_metadata
 from trainer.common.progress import Report, phase, report
 from trainer.light import gpus
 from trainer.light.network_file import NetworkFileError
@@ -18,6 +20,7 @@ _log = logging.getLogger(__name__)
 
 DRAWING = "drawing"  # the phase
 MAX_STATES = 50  # of a trajectory: noise does not compress, and finer steps are invisible
+STATE_VALUES = 2**26  # of all states of a batch, 256 MB as float32; a single image may have more
 
 # (seeds int64 [N], nb_step, N labels) -> uint8 [N, ...]
 Draw = Callable[[np.ndarray, int, Sequence[str]], np.ndarray]
@@ -81,6 +84,7 @@ def draw_trajectories(
     never the noise or the image. The arguments are those of `draw_samples`.
     """
     nb_step, batch_size = within_limits(model, nb_step, batch_size)
+    batch_size = max(1, min(batch_size, STATE_VALUES // (_values(model) * (nb_step + 1))))
     draw = draw or load_drawing("trajectory", model, light, warn)
     labels, trajectories = labels_of(model, seeds, label), []
     for states in _in_batches(draw, seeds, nb_step, batch_size, labels):
@@ -88,6 +92,11 @@ def draw_trajectories(
         kept = np.linspace(0, length - 1, min(length, MAX_STATES)).round().astype(int)
         trajectories.append(states[:, kept])
     return np.concatenate(trajectories)
+
+
+def _values(model: Path) -> int:
+    """The number of values of an image; 1 if the metadata does not tell."""
+    return math.prod(read_metadata(model).get("shape", ()))
 
 
 def load_drawing(

@@ -13,6 +13,7 @@ from trainer.common.image_grid import grid_png, image_grid
 from trainer.common.remote_path import AnyPath
 
 GIF_IMAGES = 256  # at most: all their states are in memory at once
+COLORS = 256  # of a frame, at most
 FRAME_MS = 80
 LAST_FRAME_MS = 2000  # time to look at the result
 
@@ -56,4 +57,10 @@ def write_gif(
 def _grids(trajectories: np.ndarray, columns: int | None) -> Iterator[Image.Image]:
     for images in trajectories.swapaxes(0, 1):
         grid = image_grid(images, columns)
-        yield Image.fromarray(grid[..., 0] if grid.shape[2] == 1 else grid)
+        frame = Image.fromarray(grid[..., 0] if grid.shape[2] == 1 else grid)
+        if frame.mode == "RGB":
+            # MEDIANCUT is exact for few colors; of many it takes over a second a megapixel.
+            few = frame.getcolors(COLORS) is not None
+            method = Image.Quantize.MEDIANCUT if few else Image.Quantize.FASTOCTREE
+            frame = frame.quantize(COLORS, method)
+        yield frame

@@ -99,6 +99,9 @@ def test_each_image_may_have_a_label_of_its_own(model):
         np.testing.assert_allclose(
             inverted, model.invert(drawn[i : i + 1], label=label)[0], atol=1e-4
         )
+    of_array = model.sample(1, seed=2, label=np.array(labels)[2])
+    for label in (np.array(labels[2]), labels[2]):
+        np.testing.assert_array_equal(model.sample(1, seed=2, label=label), of_array)
     with pytest.raises(ValueError, match="expected one label, or one for each of 3, got 2"):
         model.sample(3, label=["dog", "cat"])
     with pytest.raises(ValueError, match="label 'cow': unknown"):

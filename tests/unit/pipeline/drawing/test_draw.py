@@ -83,6 +83,19 @@ def test_long_trajectories_lose_states_between_noise_and_image(walks):
     assert set(np.diff(way)) == {2, 3}
 
 
+def test_all_states_of_large_images_are_drawn_in_smaller_batches(tmp_path):
+    (tmp_path / METADATA).parent.mkdir()
+    (tmp_path / METADATA).write_text(json.dumps({"nb_step": 99, "shape": [256, 256, 3]}))
+    drawn = []
+
+    def draw(seeds, nb_step, labels):
+        drawn.append(len(seeds))
+        return np.zeros((len(seeds), nb_step + 1, 1, 1, 1), np.uint8)
+
+    assert len(draw_trajectories(tmp_path, range(7), draw=draw)) == 7
+    assert drawn == [3, 3, 1]
+
+
 class Names(tf.Module):
     """A conditional model: the brightness of an image is the length of its label."""
 

@@ -37,3 +37,20 @@ def test_a_gif_has_a_grid_a_state_and_holds_the_last(tmp_path, channels):
             expected = image_grid(trajectories[:, state])
             np.testing.assert_array_equal(frame, np.broadcast_to(expected, frame.shape))
     assert durations == [FRAME_MS] * 4 + [LAST_FRAME_MS]
+
+
+def test_a_gif_of_gray_images_in_color_is_exact(tmp_path):
+    image = np.tile(np.arange(256, dtype=np.uint8)[:, np.newaxis, np.newaxis], (1, 256, 3))
+    write_gif(image[np.newaxis, np.newaxis], tmp_path / "way.gif", "")
+    with Image.open(tmp_path / "way.gif") as gif:
+        frame = np.asarray(gif.convert("RGB"))
+    np.testing.assert_array_equal(frame, image_grid(image[np.newaxis]))
+
+
+def test_the_256_colors_of_a_gif_are_close_to_those_of_the_images(tmp_path):
+    ramp = np.stack(np.meshgrid(*[np.linspace(0, 255, 64)] * 2), -1).astype(np.uint8)
+    image = np.concatenate([ramp, ramp[..., :1] // 2], -1)
+    write_gif(image[np.newaxis, np.newaxis], tmp_path / "way.gif", "")
+    with Image.open(tmp_path / "way.gif") as gif:
+        frame = np.asarray(gif.convert("RGB"), int)
+    assert np.abs(frame - image_grid(image[np.newaxis])).mean() < 4
