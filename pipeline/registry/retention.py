@@ -76,10 +76,12 @@ def clean(
         What was removed; nothing for a workspace without runs.
 
     Raises:
-        WorkspaceError: the workspace is in use, read-only or full.
+        WorkspaceError: the workspace is in use, read-only or full, or its metadata database is
+            missing or empty, beside artifacts.
         OSError: a file cannot be removed.
     """
     if not workspace.metadata.exists():
+        lineage.check_not_lost(workspace.metadata)
         return []
     with workspace.locked():
         store = lineage.connect(workspace.metadata)

@@ -12,13 +12,14 @@ from pipeline.registry.lineage.read import (
 )
 from pipeline.registry.lineage.records import metrics_of, properties, recorded_at, spans_of
 from pipeline.registry.lineage.run import PUBLISHED, Node, Run
-from pipeline.registry.lineage.store import connect, follow_move, place_of
+from pipeline.registry.lineage.store import check_not_lost, connect, follow_move, place_of
 
 __all__ = [
     "PUBLISHED",
     "RESULT_PROPERTY",
     "Node",
     "Run",
+    "check_not_lost",
     "connect",
     "find_makers",
     "follow_move",

@@ -25,7 +25,7 @@ def connect(database: "Path | Database") -> MetadataStore:
         return database.connect()
     logging.getLogger("absl").addFilter(_is_not_raised)
     config = mlmd.ConnectionConfig()
-    _check_not_lost(database)
+    check_not_lost(database)
     if database.exists():
         config.sqlite.filename_uri = str(database)
         config.sqlite.connection_mode = mlmd.SqliteMetadataSourceConfig.READWRITE
@@ -34,7 +34,14 @@ def connect(database: "Path | Database") -> MetadataStore:
     return MetadataStore(config)
 
 
-def _check_not_lost(database: Path) -> None:
+def check_not_lost(database: "Path | Database") -> None:
+    """Checks that the database of a workspace is there if runs have recorded artifacts in it.
+
+    Raises:
+        WorkspaceError: the file is missing or empty, beside artifacts.
+    """
+    if not isinstance(database, Path):  # a server holds it
+        return
     made = Workspace(database.parent).artifacts
     there = database.exists()
     if (there and database.stat().st_size) or not made.is_dir() or not any(made.iterdir()):

@@ -18,6 +18,7 @@ from pipeline.registry.options import RetentionOptions
 from pipeline.registry.retention import RemovalKind, clean
 from pipeline.workspace import Workspace, WorkspaceError
 from tests.recorded import OUTPUTS, Recorded
+from trainer.common import exit_codes
 from trainer.common.files import atomic_write
 
 SIZE = 1000  # bytes of the file in each artifact
@@ -373,6 +374,16 @@ def test_a_new_metadata_database_removes_nothing(recorded, workspace):
     workspace.metadata.unlink()
     Recorded(workspace.metadata, workspace.artifacts)
     clean(workspace, RetentionOptions(runs=1))
+    assert folders(workspace) == before
+
+
+def test_a_lost_metadata_database_is_an_error_and_not_nothing_to_remove(recorded, workspace):
+    recorded.run()
+    before = folders(workspace)
+    workspace.metadata.unlink()
+    result = iadb("clean", "--workspace", workspace.folder)
+    assert result.exit_code == exit_codes.WORKSPACE
+    assert "metadata.sqlite is missing, though runs have recorded" in result.output
     assert folders(workspace) == before
 
 
