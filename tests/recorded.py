@@ -80,11 +80,15 @@ class Recorded:
         self._context_types = {
             kind: put(mlmd.ContextType(name=kind)) for kind in ("pipeline", "pipeline_run", "node")
         }
-        self._contexts = {
-            "pipeline": self._context("pipeline", PIPELINE),
-            **{node: self._context("node", f"{PIPELINE}.{node}") for node in OUTPUTS},
-        }
+        self.begin(PIPELINE)
         self._nb_run = 0
+
+    def begin(self, pipeline):
+        """Makes all later runs those of another, new pipeline."""
+        self._contexts = {
+            "pipeline": self._context("pipeline", pipeline),
+            **{node: self._context("node", f"{pipeline}.{node}") for node in OUTPUTS},
+        }
 
     def run(
         self,

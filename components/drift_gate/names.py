@@ -3,6 +3,7 @@
 NODE = "DriftGate"
 REFERENCE_NODE = "DriftReference"
 VERDICT = "verdict"  # output
+VERDICT_TYPE = "components.DriftVerdict"
 
 # In its root.
 VERDICT_JSON = "verdict.json"  # the comparison with all numbers

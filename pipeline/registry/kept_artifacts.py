@@ -5,10 +5,11 @@ from collections.abc import Collection, Sequence
 from ml_metadata import MetadataStore
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 
+from components.drift_gate import names as drift_names
 from components.pair_gen import names as pair_names
 from components.resolvers.choice import Blessing, choosable, order_blessed
 from components.sample_evaluator import names as evaluator_names
-from pipeline.registry.lineage import run_contexts
+from pipeline.registry.lineage import properties, run_contexts
 from pipeline.registry.models import RegisteredModel, by_model
 
 
@@ -34,7 +35,8 @@ def kept_artifacts(
 
     Returns:
         Everything these runs read or made, but for older pairs, and each model that is served or
-        that a resolver may choose, with its blessings and its latest evaluation.
+        that a resolver may choose, with its blessings and its latest evaluation. Also what later
+        images may be compared with.
     """
     blessings = by_model(store.get_artifacts_by_type(evaluator_names.BLESSING_TYPE))
     evaluations = by_model(store.get_artifacts_by_type(evaluator_names.EVALUATION_TYPE))
@@ -43,7 +45,7 @@ def kept_artifacts(
     used = _used(store, verdicts, last)
     kept_models = {*served, *_choosable_models(store, models)}
     kept_models |= used & {model.number for model in models}
-    kept = used | kept_models
+    kept = used | kept_models | _drift_references(store)
     for number in kept_models:
         kept |= {artifact.id for artifact in (*blessings[number], *evaluations[number][-1:])}
     return kept - _older_pairs(store, last_pairs)
@@ -61,28 +63,50 @@ def _older_pairs(store: MetadataStore, keep: int | None) -> set[int]:
 
 
 def _used(store: MetadataStore, verdicts: Collection[int], last: int | None) -> set[int]:
-    """The artifacts that the newest runs read or made, at least one run with a verdict among them.
+    """The artifacts that the newest runs read or made, with a judged run of each pipeline.
 
-    If the newest runs all failed on their data, or only distilled a model, the next one is compared
-    with what an earlier one left.
+    If the newest runs of a pipeline all failed on their data, or only distilled a model, or others
+    ran since, the next one is compared with what an earlier one left.
 
     Args:
         store: of ML Metadata.
         verdicts: ids of the blessings of models that are no students.
         last: number of newest runs; None for all.
     """
-    used, judged = set(), False
+    used = set()
+    of_pipelines = (store.get_artifacts_by_context(each.id) for each in _pipelines(store))
+    unseen = [{each.id for each in artifacts}.intersection(verdicts) for artifacts in of_pipelines]
     for i, run in enumerate(reversed(run_contexts(store))):
         newest = last is None or i < last
-        if judged and not newest:
+        if not newest and not any(unseen):
             break
         executions = [execution.id for execution in store.get_executions_by_context(run.id)]
         artifacts = {e.artifact_id for e in store.get_events_by_execution_ids(executions)}
-        with_verdict = not artifacts.isdisjoint(verdicts)
-        if newest or with_verdict:
+        left = [each for each in unseen if artifacts.isdisjoint(each)]
+        if newest or len(left) < len(unseen):
             used |= artifacts
-        judged |= with_verdict
+        unseen = left
     return used
+
+
+def _pipelines(store: MetadataStore) -> list[mlmd.Context]:
+    return store.get_contexts_by_type("pipeline")
+
+
+def _drift_references(store: MetadataStore) -> set[int]:
+    """The DriftVerdicts on the newest images of each space, in each pipeline."""
+    newest = {}
+    for pipeline in _pipelines(store):
+        for artifact in store.get_artifacts_by_context(pipeline.id):
+            if artifact.type == drift_names.VERDICT_TYPE and artifact.state == mlmd.Artifact.LIVE:
+                about = properties(artifact)
+                spans = (drift_names.SPAN, drift_names.SOURCE_SPAN)
+                rank = (*(about.get(name, 0) for name in spans), artifact.id)
+                # A folder with spans and one without are compared with their own kind alone.
+                numbered = tuple(about.get(name, 0) > 0 for name in spans)
+                place = (pipeline.id, about.get(drift_names.SPACE, ""), numbered)
+                newest[place] = max(rank, newest.get(place, rank))
+    return {artifact for *_, artifact in newest.values()}
 
 
 def _choosable_models(store: MetadataStore, models: Sequence[RegisteredModel]) -> set[int]:
@@ -90,7 +114,7 @@ def _choosable_models(store: MetadataStore, models: Sequence[RegisteredModel]) -
     examples = {model.number: {model.examples} - {None} for model in models}
     eligible = {m.number for m in models if not m.withdrawn and m.teacher is None}
     found = set()
-    for pipeline in store.get_contexts_by_type("pipeline"):
+    for pipeline in _pipelines(store):
         artifacts = store.get_artifacts_by_context(pipeline.id)
         live = {each.id: each for each in artifacts if each.state == mlmd.Artifact.LIVE}
         given = by_model(

@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 
+from components.drift_gate import names as drift_names
 from components.pair_gen import names as pair_names
 from pipeline.cli import main
 from pipeline.registry import lineage, live_model
@@ -17,7 +18,7 @@ from pipeline.registry.models import load_models
 from pipeline.registry.options import RetentionOptions
 from pipeline.registry.retention import RemovalKind, clean
 from pipeline.workspace import Workspace, WorkspaceError
-from tests.recorded import OUTPUTS, Recorded
+from tests.recorded import OUTPUTS, Recorded, set_property
 from trainer.common import exit_codes
 from trainer.common.files import atomic_write
 
@@ -209,6 +210,30 @@ def test_the_verdict_on_a_student_alone_is_not_one_of_a_run_to_compare_with(reco
     recorded.student(judged, alone=True)
     clean(workspace, RetentionOptions(runs=1))
     assert "components.DriftVerdict" in {each.type for each in live_artifacts(workspace).values()}
+
+
+def test_runs_of_another_pipeline_do_not_age_what_a_pipeline_compares_with(recorded, workspace):
+    _, judged = (recorded.run(blessed=False) for _ in range(2))
+    recorded.begin("emoji")
+    others = [recorded.run(blessed=False) for _ in range(3)]
+    clean(workspace, RetentionOptions(runs=1))
+    assert live_models(workspace) == {judged, others[-1]}
+    assert drift_references(workspace) == ["run-00002", "run-00005"]
+
+
+def test_the_newest_drift_reference_of_each_space_is_kept(recorded, workspace):
+    for span, space in ((1, "gray"), (3, "gray"), (2, "gray"), (4, "color"), (5, "color")):
+        recorded.run(blessed=False)
+        verdict = recorded.store.get_artifacts_by_type(drift_names.VERDICT_TYPE)[-1]
+        set_property(verdict.custom_properties[drift_names.SPAN], span)
+        set_property(verdict.custom_properties[drift_names.SPACE], space)
+        recorded.store.put_artifacts([verdict])
+    clean(workspace, RetentionOptions(runs=1))
+    assert drift_references(workspace) == ["run-00002", "run-00005"]
+
+
+def drift_references(workspace):
+    return sorted(path.name for path in (workspace.artifacts / "DriftGate" / "verdict").iterdir())
 
 
 def test_pairs_of_the_newest_students_are_kept_and_older_ones_removed(recorded, workspace):
