@@ -97,12 +97,12 @@ def clean(
                 for name in (_TRAINING, _PAIRS)
                 for folder in _older(_named(workspace.checkpoints, name), options.checkpoints)
             ],
-            RemovalKind.REPORT: _older(workspace.reports.glob("[0-9]*.html"), options.reports),
+            RemovalKind.REPORT: _lower(workspace.reports.glob("[0-9]*.html"), options.reports),
             RemovalKind.LOG: [
-                *_older(workspace.logs.glob("*.log"), options.logs),
-                *_older(workspace.logs.glob("*.jsonl"), options.logs),
+                *_lower(workspace.logs.glob("[0-9]*.log"), options.logs),
+                *_lower(workspace.logs.glob("[0-9]*.jsonl"), options.logs),
                 *_older(workspace.access_logs.glob("access-*.log*"), options.logs),
-                *_older(workspace.results.glob("*"), options.logs),
+                *_lower(workspace.results.glob("*.json"), options.logs),
             ],
         }
         removals = [_removal(kind, path) for kind, paths in found.items() for path in paths]
@@ -171,7 +171,7 @@ def _remnants(workspace: Workspace) -> Iterator[AnyPath]:
     """What killed processes left behind, and TFX's own files of runs that have ended."""
     yield from versions.partial_versions(workspace.serving)
     if not isinstance(workspace.folder, RemotePath):  # whose files are written whole
-        for folder in (workspace.folder, workspace.reports):
+        for folder in (workspace.folder, workspace.reports, workspace.results):
             yield from folder.glob(PARTS)
     for node in _folders(workspace.artifacts):
         for kind in _folders(node / _SYSTEM):
@@ -194,8 +194,17 @@ def _is_folder(path: AnyPath) -> bool:
 
 
 def _older(paths: Iterable[AnyPath], keep: int | None) -> list[AnyPath]:
-    """All but the newest."""
+    """All but those written last."""
     return [] if keep is None else sorted(paths, key=_written, reverse=True)[keep:]
+
+
+def _lower(paths: Iterable[AnyPath], keep: int | None) -> list[AnyPath]:
+    """All but those with the highest numbers or times as names, which a copy does not change."""
+    return [] if keep is None else sorted(paths, key=_numbers, reverse=True)[keep:]
+
+
+def _numbers(path: AnyPath) -> list[int]:
+    return [int(digits) for digits in re.findall("[0-9]+", path.name)]
 
 
 def _written(path: AnyPath) -> float:

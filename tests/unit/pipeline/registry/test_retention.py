@@ -440,6 +440,34 @@ def test_the_newest_checkpoints_reports_logs_and_results_are_kept(recorded, work
     assert {path.stem for path in workspace.results.iterdir()} == {"1", "2", "3"}
 
 
+def test_logs_results_and_reports_go_by_their_names_and_not_by_when_they_were_copied(
+    recorded, workspace
+):
+    recorded.run()
+    times = ("20261130-235959", "20261201-083602", "20261201-083602-000001", "20261201-083603")
+    numbered = [workspace.reports / f"{number}.html" for number in (9, 10, 99, 100)]
+    for kind in (
+        [workspace.logs / f"{time}.log" for time in times],
+        [workspace.logs / f"{time}.jsonl" for time in times],
+        [workspace.results / f"{time}.json" for time in times],
+        numbered,
+    ):
+        for i, path in enumerate(kind):
+            path.parent.mkdir(exist_ok=True)
+            path.touch()
+            os.utime(path, (1000 - i, 1000 - i))
+    unnumbered = workspace.logs / "cron.log"
+    unnumbered.touch()
+    partial = workspace.results / f".{times[0]}.json.0123.partial"
+    partial.touch()
+    clean(workspace, RetentionOptions(reports=2, logs=2))
+    for pattern in ("*.log", "*.jsonl"):
+        assert {path.stem for path in workspace.logs.glob(pattern)} - {"cron"} == {*times[2:]}
+    assert {path.stem for path in workspace.results.iterdir()} == {*times[2:]}
+    assert {path.stem for path in workspace.reports.iterdir()} == {"99", "100"}
+    assert unnumbered.exists()
+
+
 def test_with_null_all_are_kept(recorded, workspace):
     for _ in range(3):
         recorded.push(recorded.run(blessed=False), workspace.serving)
