@@ -1,8 +1,6 @@
 """The command `iadb init`."""
 
-from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -43,12 +41,13 @@ def init(
     comment on each key, and says how long the training will take. `iadb run --config` takes the
     file.
     """
-    if hours is not None and "steps" in _section(overrides, "train"):
-        raise click.UsageError("--hours sets train.steps: leave out one of the two")
+    from pipeline.config.values import section_of
     from pipeline.config.yaml_text import quote
 
-    named = _section((f"data.folder={quote(folder)}",), "data")
-    if _section(overrides, "data").get("folder", named["folder"]) != named["folder"]:
+    if hours is not None and "steps" in section_of(overrides, "train"):
+        raise click.UsageError("--hours sets train.steps: leave out one of the two")
+    named = section_of((f"data.folder={quote(folder)}",), "data")
+    if section_of(overrides, "data").get("folder", named["folder"]) != named["folder"]:
         raise click.UsageError("FOLDER sets data.folder: leave out --set data.folder")
     if output.exists() and not force:
         raise click.UsageError(f"{output} exists: choose another --output, or use --force")
@@ -56,11 +55,3 @@ def init(
     from pipeline.estimate.initialize import initialize
 
     initialize(folder, overrides, hours, output, make_console())
-
-
-def _section(overrides: Sequence[str], section: str) -> Mapping[str, Any]:
-    """What they set in a section, key by key or as a whole."""
-    from pipeline.config.values import read_values
-
-    values = read_values(None, None, overrides).get(section)
-    return values if isinstance(values, Mapping) else {}

@@ -291,9 +291,10 @@ def config_options(command: Any) -> Any:
         **kwargs: Any,
     ) -> Any:
         if folder is not None:
+            from pipeline.config.values import section_of
             from pipeline.config.yaml_text import quote
 
-            if any(override.startswith("data.folder=") for override in overrides):
+            if "folder" in section_of(overrides, "data"):
                 raise click.UsageError("--data and --set data.folder name two folders; give one")
             overrides = (*overrides, f"data.folder={quote(folder)}")
         return command(arguments=ConfigArguments(preset, file, overrides), **kwargs)

@@ -60,6 +60,16 @@ def read_values(preset: str | None, file: Path | None, overrides: Sequence[str])
     return values
 
 
+def section_of(overrides: Sequence[str], section: str) -> Mapping[str, Any]:
+    """What overrides set in a section, key by key or as a whole.
+
+    Raises:
+        ConfigError: one of them is no KEY=VALUE.
+    """
+    values = read_values(None, None, overrides).get(section)
+    return values if isinstance(values, Mapping) else {}
+
+
 def read_text(file: Path) -> str:
     """Reads a file that the user names.
 

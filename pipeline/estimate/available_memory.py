@@ -43,4 +43,4 @@ def _groups() -> Iterator[tuple[Path, tuple[str, ...]]]:
             _, controllers, path = line.split(":", 2)
             if controller in controllers.split(",") and ".." not in path.split("/"):
                 inner = Path(path.lstrip("/"))
-                yield from ((root / group, files) for group in (inner, *inner.parents))
+                yield from ((root / group, files) for group in (inner, *inner.parents)[:-1])

@@ -12,7 +12,8 @@ def test_an_empty_name_of_a_configuration_is_not_the_working_directory(command):
     assert "'--config': is empty; name a path, or leave it out" in result.output
 
 
-def test_two_image_folders_are_refused():
-    result = CliRunner().invoke(main, ["run", "--data", "a", "--set", "data.folder=b"])
+@pytest.mark.parametrize("other", ["data.folder=b", "data={folder: b}"])
+def test_two_image_folders_are_refused(other):
+    result = CliRunner().invoke(main, ["run", "--data", "a", "--set", other])
     assert result.exit_code == exit_codes.USAGE
     assert "--data and --set data.folder name two folders; give one" in result.output
