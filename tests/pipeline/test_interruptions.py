@@ -25,6 +25,7 @@ from tests.pipeline.stand_ins import quick_evaluation, quick_training
 from tests.quick_iadb import QUICK_IADB
 from tests.small_disk import needs_mount, on_disk
 from trainer.common import exit_codes
+from trainer.common.signals import raise_lost_stop
 
 COMMAND = [sys.executable, "-c", "from pipeline.cli import main; main()"]
 
@@ -147,6 +148,7 @@ def test_after_ctrl_c_in_any_component_the_next_run_goes_on(
                 timer.start()
             output = run_executor(self, info)
             timer.cancel()
+            raise_lost_stop()  # within half a second, another signal would be the same one
             signal.raise_signal(signal.SIGINT)  # done, and not yet published
             return output
 
