@@ -3,11 +3,11 @@
 import operator
 from collections.abc import Sequence
 from numbers import Integral
-from pathlib import Path
 
 import numpy as np
 
 from pipeline.drawing.arguments import known_label
+from pipeline.registry.serving import StoredModel
 
 LEAST_SEED, LAST_SEED = -(2**63), 2**63 - 1  # int64, as models take them
 Labels = str | Sequence[str]  # of all images, or one for each
@@ -38,7 +38,7 @@ def seeds_from(first: int, count: int) -> range:
     return seeds
 
 
-def known_labels(model: Path, label: Labels | None, count: int) -> list[str]:
+def known_labels(model: StoredModel, label: Labels | None, count: int) -> list[str]:
     """A label for each of so many images, as the model spells it.
 
     Raises:

@@ -86,7 +86,8 @@ class Model:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.metadata: dict[str, Any] = serving.read_metadata(folder, "nb_step", "shape")
+        self._stored = serving.read_model(folder, "nb_step", "shape")
+        self.metadata: dict[str, Any] = self._stored.metadata
         self.shape: tuple[int, int, int] = tuple(self.metadata["shape"])
         self.labels: list[str] = self.metadata.get("labels", [])
         self.nb_step: int = self.metadata["nb_step"]
@@ -116,9 +117,9 @@ class Model:
         """
         self._check("sample", count=count, nb_step=nb_step)
         if label is not None:
-            label = known_labels(self.folder, label, count)
+            label = known_labels(self._stored, label, count)
         return draw_samples(
-            self.folder, seeds_from(seed, count), nb_step, label=label, draw=self._generate
+            self._stored, seeds_from(seed, count), nb_step, label=label, draw=self._generate
         )
 
     def trajectory(
@@ -138,9 +139,9 @@ class Model:
         """
         self._check("trajectory", count=count, nb_step=nb_step)
         if label is not None:
-            label = known_labels(self.folder, label, count)
+            label = known_labels(self._stored, label, count)
         return draw_trajectories(
-            self.folder, seeds_from(seed, count), nb_step, label=label, draw=self._trajectory
+            self._stored, seeds_from(seed, count), nb_step, label=label, draw=self._trajectory
         )
 
     def noise(self, count: int = 1, *, seed: int = 0) -> np.ndarray:
@@ -165,7 +166,7 @@ class Model:
         """
         x0 = np.asarray(x0)
         self._check("transport", x0, nb_step=nb_step)
-        label = known_labels(self.folder, label, len(x0))
+        label = known_labels(self._stored, label, len(x0))
         if x0.dtype.kind != "f":
             raise ValueError("expected x0 of type float; images become x0 by invert")
         x1 = self._solve("transport", "x0", x0.astype(np.float32), nb_step, label)
@@ -186,7 +187,7 @@ class Model:
         """
         images = np.asarray(images)
         self._check("invert", images, nb_step=nb_step)
-        label = known_labels(self.folder, label, len(images))
+        label = known_labels(self._stored, label, len(images))
         if self.metadata.get(FIXED_STEPS):
             number, path = self.metadata.get(TEACHER_NOTE), self.metadata.get(TEACHER)
             # The path is that of the training, which may be gone, or of another machine.
@@ -286,7 +287,7 @@ class Model:
             raise ValueError(f"{self!r} draws images from noise; it translates none")
         if isinstance(images, str | bytes | os.PathLike):
             raise ValueError(f"expected a list of images, got one {type(images).__name__}")
-        label = known_label(self.folder, label)
+        label = known_label(self._stored, label)
         seeds_from(seed, len(images))
         results: list[np.ndarray] = []
         for files in requests_of(images, self.shape, self._limits.images):
@@ -321,7 +322,7 @@ class Model:
         nb_step: int | None,
         labels: list[str],
     ) -> np.ndarray:
-        nb_step, size = within_limits(self.folder, nb_step, FLOAT_BATCH)
+        nb_step, size = within_limits(self._stored, nb_step, FLOAT_BATCH)
         results = [np.empty((0, *self.shape), np.uint8 if self._source else np.float32)]
         for start in range(0, len(rows), size):
             batch = rows[start : start + size]

@@ -74,16 +74,17 @@ def sample(
         raise click.BadParameter("is the file of the grid; name another one", param_hint="--gif")
     if gif and count > GIF_IMAGES:
         raise click.BadParameter(f"--gif shows at most {GIF_IMAGES} images", param_hint="--count")
-    model = serving.find_model(workspace.serving, model)
+    folder = serving.find_model(workspace.serving, model)
+    model = serving.read_model(folder, "nb_step")
     if label is not None:
         label = known_label(model, label)
     if steps:
         check_steps(model, steps)
-    if source := find_source(model):
+    if source := find_source(folder):
         if gif:
             raise click.BadParameter("shows the path from noise alone", param_hint="--gif")
         first = seed if source.draws_noise else None
-        _show_translations(workspace, model, count, first, steps, label, output)
+        _show_translations(workspace, folder, count, first, steps, label, output)
         return
     samples = f"{quantity(count, 'sample')} of {model}"
     seeds = range(seed, seed + count)
@@ -100,7 +101,7 @@ def sample(
             images = trajectories[:, -1]
         else:
             images = draw_samples(model, seeds, steps, **how)
-        mark = mark_of(model, seeds)
+        mark = mark_of(folder, seeds)
         write_grid(images, output, mark, columns)
         if gif:
             write_gif(trajectories, gif, mark, columns)

@@ -1,10 +1,9 @@
 """What a model can be asked for: labels, solver steps, and images at a time."""
 
 import difflib
-from pathlib import Path
 from unicodedata import normalize
 
-from pipeline.registry.serving import read_metadata
+from pipeline.registry.serving import StoredModel
 from trainer.common import exit_codes
 from trainer.common.remote_path import AnyPath
 from trainer.common.text import list_some, quantity, shorten
@@ -30,7 +29,7 @@ class TooManyStepsError(ValueError):
     exit_code = exit_codes.USAGE
 
 
-def known_label(model: Path, label: str | None) -> str:
+def known_label(model: StoredModel, label: str | None) -> str:
     """A label as the model spells it; empty for "" and None, which stand for any class.
 
     A file system may have composed its accents otherwise than a keyboard does.
@@ -40,7 +39,7 @@ def known_label(model: Path, label: str | None) -> str:
     """
     if label is None or label == "":
         return ""
-    labels = read_metadata(model).get("labels")
+    labels = model.metadata.get("labels")
     if labels is None:
         raise UnknownLabelError(
             f"{model} takes no label; `iadb run --set model.conditional=true` trains one that does"
@@ -57,7 +56,7 @@ def known_label(model: Path, label: str | None) -> str:
     raise UnknownLabelError(f"label {shorten(repr(label))}: unknown; {hint}")
 
 
-def labels_of(model: Path, seeds: range, label: str | list[str] | None) -> list[str]:
+def labels_of(model: StoredModel, seeds: range, label: str | list[str] | None) -> list[str]:
     """A label for each seed: the given one or ones, or without one each class in turn.
 
     Those of an unconditional model are empty. A conditional one draws better with a label than with
@@ -67,19 +66,19 @@ def labels_of(model: Path, seeds: range, label: str | list[str] | None) -> list[
         return label
     if label is not None:
         return [label] * len(seeds)
-    labels = read_metadata(model).get("labels") or [""]
+    labels = model.metadata.get("labels") or [""]
     return [labels[seed % len(labels)] for seed in seeds]
 
 
-def check_steps(model: Path, nb_step: int) -> None:
+def check_steps(model: StoredModel, nb_step: int) -> None:
     """Raises FixedStepsError if the model takes its own solver steps and no others."""
-    metadata = read_metadata(model, "nb_step")
+    metadata = model.metadata
     if metadata.get(FIXED_STEPS) and nb_step != metadata["nb_step"]:
         own = quantity(metadata["nb_step"], "solver step")
         raise FixedStepsError(f"{model} is a student of {own}, and takes no other number of them")
 
 
-def within_limits(model: Path, nb_step: int | None, batch_size: int) -> tuple[int, int]:
+def within_limits(model: StoredModel, nb_step: int | None, batch_size: int) -> tuple[int, int]:
     """The steps and the batch size to ask a model for.
 
     A student with fixed steps takes its own, whatever it is asked for.
@@ -87,13 +86,13 @@ def within_limits(model: Path, nb_step: int | None, batch_size: int) -> tuple[in
     Raises:
         TooManyStepsError: nb_step exceeds the limits of the model.
     """
-    metadata = read_metadata(model, "nb_step")
+    metadata = model.metadata
     if nb_step is None or metadata.get(FIXED_STEPS):
         nb_step = metadata["nb_step"]
     nb_step = int(nb_step)  # those of NumPy may be too small for what limits multiply
     if "limits" in metadata:
         limits = LimitOptions.model_validate(metadata["limits"])
-        batch_size = limit_batch(model, limits, nb_step, batch_size)
+        batch_size = limit_batch(model.folder, limits, nb_step, batch_size)
     return nb_step, batch_size
 
 

@@ -4,14 +4,14 @@ import logging
 import math
 from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
-from pathlib import Path
 
 import numpy as np
 
 from pipeline.drawing.arguments import labels_of, within_limits
 from pipeline.drawing.saved_model import load_saved_model
-from pipeline.registry.serving import read_metadata
+from pipeline.registry.serving import StoredModel
 from trainer.common.progress import Report, phase, report
+from trainer.common.remote_path import AnyPath
 from trainer.light import gpus
 from trainer.light.network_file import NetworkFileError
 from trainer.light.sampler import LightSampler, has_network
@@ -27,7 +27,7 @@ Draw = Callable[[np.ndarray, int, Sequence[str]], np.ndarray]
 
 
 def draw_samples(
-    model: Path,
+    model: StoredModel,
     seeds: range,
     nb_step: int | None = None,
     batch_size: int = 256,
@@ -40,7 +40,7 @@ def draw_samples(
     """Draws images, uint8 [N, H, W, C], one for each seed.
 
     Args:
-        model: folder of a sampler SavedModel.
+        model: a sampler SavedModel.
         seeds: of the images; an image depends on its seed alone.
         nb_step: solver steps; the model's default if None.
         batch_size: images drawn at a time, at most; the limits of the model may allow fewer.
@@ -55,7 +55,7 @@ def draw_samples(
         TooManyStepsError: nb_step exceeds the limits of the model.
     """
     nb_step, batch_size = within_limits(model, nb_step, batch_size)
-    draw = draw or load_drawing("generate", model, light, warn)
+    draw = draw or load_drawing("generate", model.folder, light, warn)
     labels = labels_of(model, seeds, label)
     batches = _in_batches(draw, seeds, nb_step, batch_size, labels)
     first = next(batches)
@@ -68,7 +68,7 @@ def draw_samples(
 
 
 def draw_trajectories(
-    model: Path,
+    model: StoredModel,
     seeds: range,
     nb_step: int | None = None,
     batch_size: int = 16,
@@ -84,8 +84,9 @@ def draw_trajectories(
     never the noise or the image. The arguments are those of `draw_samples`.
     """
     nb_step, batch_size = within_limits(model, nb_step, batch_size)
-    batch_size = max(1, min(batch_size, STATE_VALUES // (_values(model) * (nb_step + 1))))
-    draw = draw or load_drawing("trajectory", model, light, warn)
+    values = math.prod(model.metadata.get("shape", ()))  # of an image
+    batch_size = max(1, min(batch_size, STATE_VALUES // (values * (nb_step + 1))))
+    draw = draw or load_drawing("trajectory", model.folder, light, warn)
     labels, trajectories = labels_of(model, seeds, label), []
     for states in _in_batches(draw, seeds, nb_step, batch_size, labels):
         length = states.shape[1]
@@ -94,14 +95,9 @@ def draw_trajectories(
     return np.concatenate(trajectories)
 
 
-def _values(model: Path) -> int:
-    """The number of values of an image; 1 if the metadata does not tell."""
-    return math.prod(read_metadata(model).get("shape", ()))
-
-
 def load_drawing(
     name: str,
-    model: Path,
+    model: AnyPath,
     light: bool | None = None,
     warn: Callable[[str], None] = _log.warning,
 ) -> Draw:

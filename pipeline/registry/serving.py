@@ -4,7 +4,7 @@ import shlex
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from components.atomic_pusher.versions import (
     METADATA,
@@ -134,6 +134,26 @@ def read_metadata(model: AnyPath, *needed: str) -> dict[str, Any]:
         raise NoModelError(f"{file} is missing; {instead}") from error
     except ValueError as error:  # also what is not UTF-8
         raise NoModelError(f"{file} is damaged ({first_line(error)}); {instead}") from error
+
+
+class StoredModel(NamedTuple):
+    """A SavedModel and its metadata, read once: retention may remove both while it is in use.
+
+    Attributes:
+        folder: of the SavedModel.
+        metadata: as of `read_metadata`.
+    """
+
+    folder: AnyPath
+    metadata: dict[str, Any]
+
+    def __str__(self) -> str:
+        return str(self.folder)
+
+
+def read_model(folder: AnyPath, *needed: str) -> StoredModel:
+    """Reads the metadata of the model in a folder; arguments and errors as of `read_metadata`."""
+    return StoredModel(folder, read_metadata(folder, *needed))
 
 
 def check(model: AnyPath) -> subprocess.CompletedProcess:

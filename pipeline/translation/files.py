@@ -9,6 +9,7 @@ from pathlib import Path
 from components.image_example_gen.errors import RejectedImage
 from pipeline.drawing.arguments import known_label
 from pipeline.failures import WORKSPACE_ERRNO, OutputError
+from pipeline.registry.serving import read_model
 from pipeline.translation.model import About, LoadedModel, read_about
 from pipeline.translation.requests import to_request
 from trainer.common import exit_codes, xmp
@@ -97,7 +98,7 @@ def translate_files(
         OutputError: a folder cannot be made, for another reason than the disk and permissions.
         UnreadableImageError: some files cannot be translated; all others were.
     """
-    label = known_label(model, label)
+    label = known_label(read_model(model), label)
     about = read_about(model)
     answers = max((len(paths) for paths in planned.values()), default=0)
     _check_answers(about, answers, seed)

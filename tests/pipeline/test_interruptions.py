@@ -118,7 +118,7 @@ def metadata(workspace):
 
 def weights(workspace):
     (run,) = runs(connect(workspace / "metadata.sqlite"), last=1)
-    images = draw_samples(run.pushed, range(8), 4)
+    images = draw_samples(serving.read_model(run.pushed), range(8), 4)
     return images.tolist()
 
 

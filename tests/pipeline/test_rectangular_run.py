@@ -10,6 +10,7 @@ from PIL import Image, ImageDraw
 from pipeline.cli import main
 from pipeline.drawing.draw import draw_samples
 from pipeline.registry import serving
+from pipeline.registry.serving import read_model
 from pipeline.workspace import Workspace
 from tests.pipeline.conftest import TINY
 from tests.pipeline.stand_ins import quick_network
@@ -67,7 +68,7 @@ def test_rectangles_go_from_a_folder_to_a_verdict(tmp_path, network):
     assert "held-out images of 24x16 in gray" in first.output
     (model,) = Workspace(workspace).serving.glob("[0-9]*")
     assert serving.check(model).returncode == 0
-    assert draw_samples(model, range(3)).shape == (3, HEIGHT, WIDTH, 1)
+    assert draw_samples(read_model(model), range(3)).shape == (3, HEIGHT, WIDTH, 1)
 
     drawn = iadb("sample", "--workspace", workspace, "--count", 4, "-o", tmp_path / "4.png")
     assert drawn.exit_code == 0, drawn.output

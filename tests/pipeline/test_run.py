@@ -44,7 +44,7 @@ def test_a_folder_of_images_becomes_a_pushed_sampler(trained):
     assert trained.first.blessed is True
     model = serving.latest_model(trained.workspace.serving)
     assert trained.first.pushed == model
-    images = draw_samples(model, range(5))
+    images = draw_samples(serving.read_model(model), range(5))
     assert images.shape == (5, 8, 8, 1)
     assert images.dtype == np.uint8
 

@@ -1,4 +1,5 @@
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ import iadb
 from components.atomic_pusher.versions import METADATA, SAVED_MODEL
 from pipeline.drawing.draw import draw_samples
 from pipeline.export import mlflow_model
+from pipeline.registry.serving import read_model
 from tests.exported_models import write_sampler, write_translator, write_with_network
 from trainer.common.image_grid import encode_png
 from trainer.source.options import Source
@@ -199,8 +201,18 @@ def test_the_teacher_of_a_student_is_named_by_its_number(tmp_path, notes, teache
 
 def test_samples_are_those_of_the_command(model):
     images = model.sample(20, seed=3)
-    np.testing.assert_array_equal(images, draw_samples(model.folder, range(3, 23)))
+    np.testing.assert_array_equal(images, draw_samples(read_model(model.folder), range(3, 23)))
     assert (images.dtype, images.shape) == (np.uint8, (20, *SHAPE))
+
+
+def test_a_model_in_use_draws_on_when_retention_removes_its_folder(model, tmp_path):
+    copied = iadb.load(shutil.copytree(model.folder, tmp_path / "model"))
+    x0 = copied.noise(4)
+    before = copied.sample(4), copied.trajectory(2, nb_step=3), copied.transport(x0, label="dog")
+    shutil.rmtree(copied.folder)
+    after = copied.sample(4), copied.trajectory(2, nb_step=3), copied.transport(x0, label="dog")
+    for one, other in zip(before, after, strict=True):
+        np.testing.assert_array_equal(one, other)
 
 
 def test_without_a_label_the_classes_are_drawn_in_turn(model):

@@ -40,7 +40,7 @@ def translator(tmp_path):
 
     def make(**source):
         (tmp_path / METADATA).parent.mkdir()
-        about = {"source": Source(degrade="gray", use="map", **source).model_dump()}
+        about = {"nb_step": 4, "source": Source(degrade="gray", use="map", **source).model_dump()}
         (tmp_path / METADATA).write_text(json.dumps(about))
         (tmp_path / SAVED_MODEL).touch()
         return tmp_path

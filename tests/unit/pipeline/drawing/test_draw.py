@@ -11,6 +11,7 @@ from PIL import Image
 from pipeline.cli import main
 from pipeline.drawing.arguments import UnknownLabelError, known_label
 from pipeline.drawing.draw import MAX_STATES, draw_samples, draw_trajectories
+from pipeline.registry.serving import read_model
 from tests.exported_models import write_sampler
 from tests.small_network import build_unet
 from tests.unit.pipeline.drawing.sample_command import iadb_sample
@@ -54,9 +55,9 @@ def limited(tmp_path_factory):
 
 
 def test_more_images_than_the_model_draws_at_once_are_drawn_in_parts(limited):
-    images = draw_samples(limited, range(20), 16)
+    images = draw_samples(read_model(limited), range(20), 16)
     assert images.shape == (20, 64, 64, 1)
-    last = draw_samples(limited, range(17, 20), 16)
+    last = draw_samples(read_model(limited), range(17, 20), 16)
     np.testing.assert_allclose(images[17:].astype(int), last, atol=1)  # rounded in other batches
 
 
@@ -71,13 +72,13 @@ def test_more_steps_than_the_model_accepts_are_reported_in_one_line(limited, tmp
 
 @pytest.mark.parametrize("batch_size", [2, 16])
 def test_trajectories_lead_from_noise_to_image_seed_by_seed(walks, batch_size):
-    ways = draw_trajectories(walks, range(7, 10), batch_size=batch_size)
+    ways = draw_trajectories(read_model(walks), range(7, 10), batch_size=batch_size)
     assert ways.shape == (3, 5, 64, 64, 1)
     np.testing.assert_array_equal(ways[..., 0, 0, 0], np.add.outer([7, 8, 9], np.arange(5)))
 
 
 def test_long_trajectories_lose_states_between_noise_and_image(walks):
-    (way,) = draw_trajectories(walks, range(1), 128)[..., 0, 0, 0]
+    (way,) = draw_trajectories(read_model(walks), range(1), 128)[..., 0, 0, 0]
     assert len(way) == MAX_STATES
     assert (way[0], way[-1]) == (0, 128)
     assert set(np.diff(way)) == {2, 3}
@@ -92,7 +93,7 @@ def test_all_states_of_large_images_are_drawn_in_smaller_batches(tmp_path):
         drawn.append(len(seeds))
         return np.zeros((len(seeds), nb_step + 1, 1, 1, 1), np.uint8)
 
-    assert len(draw_trajectories(tmp_path, range(7), draw=draw)) == 7
+    assert len(draw_trajectories(read_model(tmp_path), range(7), draw=draw)) == 7
     assert drawn == [3, 3, 1]
 
 
@@ -177,15 +178,15 @@ def test_an_unknown_label_is_reported_with_the_known_ones(names, tmp_path):
 
 def test_of_a_very_long_label_the_beginning_is_reported(names, tmp_path):
     with pytest.raises(UnknownLabelError, match=r"^label 'x{78}…: unknown; there are ox"):
-        known_label(names, "x" * 10_000_000)
+        known_label(read_model(names), "x" * 10_000_000)
 
 
 def test_a_label_is_known_however_its_accents_are_composed(tmp_path):
     labels = ["e\u0301te\u0301", "x"]  # as a folder of macOS is named
     (tmp_path / METADATA).parent.mkdir()
     (tmp_path / METADATA).write_text(json.dumps({"labels": labels}), "utf-8")
-    assert known_label(tmp_path, "\u00e9t\u00e9") == "e\u0301te\u0301"
-    assert known_label(tmp_path, "") == ""
+    assert known_label(read_model(tmp_path), "\u00e9t\u00e9") == "e\u0301te\u0301"
+    assert known_label(read_model(tmp_path), "") == ""
 
 
 @pytest.mark.parametrize("label", [3, 0, b"ox"])
@@ -193,7 +194,7 @@ def test_a_label_that_is_no_text_is_reported(names, label):
     with pytest.raises(
         UnknownLabelError, match=r"^label .*: expected the name of a class, as text"
     ):
-        known_label(names, label)
+        known_label(read_model(names), label)
 
 
 def test_a_misspelled_label_is_reported_with_the_closest_one(names, tmp_path):

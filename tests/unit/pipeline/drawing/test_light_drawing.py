@@ -11,6 +11,7 @@ from PIL import Image
 import iadb
 from pipeline.drawing import draw as drawing
 from pipeline.drawing.draw import draw_samples, draw_trajectories
+from pipeline.registry.serving import read_model
 from tests.exported_models import write_with_network
 from tests.unit.pipeline.drawing.sample_command import iadb_sample
 from trainer.names import NETWORK
@@ -42,8 +43,8 @@ main(sys.argv[1:])"""
 
 def test_both_ways_draw_the_same_images_within_one_gray_level(model):
     for draw in (draw_samples, draw_trajectories):
-        one = draw(model, range(5, 25), 4)
-        other = draw(model, range(5, 25), 4, light=False)
+        one = draw(read_model(model), range(5, 25), 4)
+        other = draw(read_model(model), range(5, 25), 4, light=False)
         assert (one.shape, one.dtype) == (other.shape, other.dtype)
         assert np.abs(one.astype(int) - other).max() <= 1
         assert len(np.unique(one)) > 20
@@ -64,8 +65,8 @@ def test_a_damaged_network_is_reported_in_one_line_and_tensorflow_draws(model, t
 @pytest.mark.parametrize(
     "draw",
     [
-        lambda model: draw_samples(model, range(2)),
-        lambda model: draw_trajectories(model, range(2)),
+        lambda model: draw_samples(read_model(model), range(2)),
+        lambda model: draw_trajectories(read_model(model), range(2)),
         lambda model: iadb.load(model).sample(2),
         lambda model: iadb.load(model).trajectory(2),
     ],
@@ -81,7 +82,7 @@ def test_a_gpu_without_libraries_is_none(model, monkeypatch):
     monkeypatch.setattr("trainer.light.gpus.find", lambda: "0")
     monkeypatch.setattr("trainer.light.gpus.has_libraries", lambda: False)
     monkeypatch.setattr("tensorflow.saved_model.load", None)  # would fail
-    assert len(draw_samples(model, range(2))) == 2
+    assert len(draw_samples(read_model(model), range(2))) == 2
 
 
 def test_the_command_leaves_the_choice_of_what_draws_to_the_machine(model, tmp_path, monkeypatch):
