@@ -32,7 +32,7 @@ from benchmarks.judging import Judge
 from benchmarks.measure import RESULTS, Figure
 from benchmarks.rows import Rows, code_hash
 from data.errors import DataError
-from pipeline.distillation.options import MEAN_FLOW_GRID, DistillOptions
+from pipeline.distillation.options import DistillOptions
 from trainer import preprocessing
 from trainer.options import TrainOptions
 
@@ -139,7 +139,7 @@ def _measure(task: Task, seed: int, train: np.ndarray, judge: Judge) -> dict[str
             records=str(folder / "shorter" / "train.gz"),
             folder=str(folder / "student"),
         )
-        distances["student"] = _distances(*judged, ("euler",), STUDENTS, MEAN_FLOW_GRID)
+        distances["student"] = _distances(*judged, ("euler",), STUDENTS)
         worker.close()
     return {"seconds": {k: round(v, 1) for k, v in spent.items()}, "distances": distances}
 
@@ -156,7 +156,6 @@ def _distances(
     judge: Judge,
     chosen: Collection[str],
     evaluations: Collection[int],
-    grid: str = "uniform",
 ) -> dict[str, dict[str, float]]:
     """The distances above the floor by "SOLVER NFE"."""
     found = {}
@@ -165,7 +164,7 @@ def _distances(
             if nfe < SOLVERS[solver]:
                 continue
             path = str(folder / "samples.npy")
-            how = {"solver": solver, "grid": grid, "nb_step": nfe // SOLVERS[solver]}
+            how = {"solver": solver, "grid": "uniform", "nb_step": nfe // SOLVERS[solver]}
             worker.ask("draw", path=path, count=count, batch_size=256, **how)
             samples = preprocessing.to_uint8(np.load(path)).numpy()
             found[f"{solver} {nfe}"] = judge.above_floor(samples)

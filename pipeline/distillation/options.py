@@ -18,7 +18,6 @@ from trainer.options import AlphaDensity
 LEAST_STEPS = 2
 SHARE_OF_STEPS = 1 / 5  # of the training of a student by mean_flow, in those of its teacher's
 STEPS_ON_PAIRS = 2000  # six passes over the default number of pairs, in batches of 64
-MEAN_FLOW_GRID = "late"
 
 Method = Literal["mean_flow", "steps", "reflow"]
 
@@ -102,16 +101,14 @@ class DistillOptions(Options):
     def grid_for(self, mark: int | None, of_teacher: str) -> str:
         """How the steps of a student are spaced (trainer/ode/step_grids.py).
 
-        Pairs are cut on the grid of the teacher, and straight paths need no shorter steps. Students
-        by mean slopes are nearer to their teachers with shorter last steps (docs/decisions.md).
+        Pairs are cut on the grid of the teacher. Others do best in equal steps: straight paths need
+        no shorter ones, and for mean slopes this was measured (docs/decisions.md).
 
         Args:
             mark: of the teacher.
             of_teacher: its grid.
         """
-        return {"steps": of_teacher, "reflow": "uniform", "mean_flow": MEAN_FLOW_GRID}[
-            self.method_for(mark)
-        ]
+        return of_teacher if self.method_for(mark) == "steps" else "uniform"
 
     def judging(self, evaluate: EvaluateOptions) -> EvaluateOptions:
         """How a student is judged.

@@ -5,6 +5,7 @@ from trainer.dataset import TrainingData
 from trainer.fit.stored_weights import load_weights, read_sampling
 from trainer.networks.step_length import widened
 from trainer.networks.unet import build_unet
+from trainer.networks.within_range import within_range
 from trainer.ode import solvers
 from trainer.ode.sampling import SamplingModel
 from trainer.ode.step_grids import step_ends
@@ -20,7 +21,7 @@ def build_student(
     sample: SampleOptions,
     teacher: str,
 ) -> MeanFlowModel:
-    """Builds and compiles a student whose slopes are at first those of its teacher.
+    """Builds and compiles a student whose slopes are at first those of its teacher, within range.
 
     Args:
         data: that it is trained on.
@@ -58,8 +59,9 @@ def student_of(
     shape: tuple[int, int, int],
 ) -> MeanFlowModel:
     """The student of a teacher that is in memory; `shape` is (H, W, C) of an image."""
-    network = build_unet(model, shape, train.precision, teacher.nb_class, source_channels=1)
-    network.set_weights(widened(teacher.sampling_network.get_weights(), network))
+    slopes = build_unet(model, shape, train.precision, teacher.nb_class, source_channels=1)
+    slopes.set_weights(widened(teacher.sampling_network.get_weights(), slopes))
+    network = within_range(slopes)
     student = MeanFlowModel(
         network,
         teacher=teacher,

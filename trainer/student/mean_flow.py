@@ -28,6 +28,7 @@ from trainer.vector_field import evaluate_network
 
 LOGIT_MEAN = 0.4  # of the alphas between which a step leads, as of the paper, whose time runs back
 LOGIT_DEVIATION = 1.3  # of these; 1 in the paper
+TO_IMAGE = 1 / 4  # share of the steps that lead all the way to the image, as each last one does
 FIRST = 1 / 4  # share of a step in which the teacher leads
 LEAST_FIRST = 1 / 8  # length in which it leads at least, or to the end of a shorter step
 LEAST_ERROR = 0.01  # added to an error before images are weighted by its inverse
@@ -40,7 +41,8 @@ class MeanFlowModel(IADBModel):
 
     Args:
         network: takes [x, alpha], or [x, alpha, label], with the length of a step as a further
-            channel of x (trainer/networks/step_length.py).
+            channel of x (trainer/networks/step_length.py). Its slopes point at images within
+            [-1, 1] (trainer/networks/within_range.py).
         teacher: whose slopes, with its guidance, the student learns from.
         alphas: of the grid, from 0 to 1.
         kwargs: those of IADBModel.
@@ -69,11 +71,13 @@ class MeanFlowModel(IADBModel):
         """Draws noise, the labels that are dropped, and steps by where they begin and how long."""
         seed = tf.stack([tf.constant(self.seed, tf.int64), tf.convert_to_tensor(self.step)])
         seed = tf.random.fold_in(seed, 1)  # apart from noise and labels
-        logits = tf.random.stateless_normal([2, shape[0]], seed, LOGIT_MEAN, LOGIT_DEVIATION)
+        for_ends, for_last = tf.unstack(tf.random.split(seed))
+        logits = tf.random.stateless_normal([2, shape[0]], for_ends, LOGIT_MEAN, LOGIT_DEVIATION)
         ends = tf.sigmoid(logits)
         begin = tf.reduce_min(ends, axis=0)
-        length = tf.reduce_max(ends, axis=0) - begin
-        return super().draw(shape)._replace(alpha=begin, length=length)
+        is_last = tf.random.stateless_uniform(shape[:1], for_last) < TO_IMAGE
+        end = tf.where(is_last, 1.0, tf.reduce_max(ends, axis=0))
+        return super().draw(shape)._replace(alpha=begin, length=end - begin)
 
     def held_out_losses(self, data: Batch) -> tuple[tf.Tensor, tf.Tensor]:
         """Compares the student's steps with its teacher's, from states of the images of a batch.

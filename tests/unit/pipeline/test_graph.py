@@ -319,7 +319,7 @@ def test_teacher_and_student_set_the_same_mark_and_without_one_nothing_changes(m
 def test_only_a_student_by_steps_takes_the_grid_of_its_teacher_whose_paths_are_cut_there():
     overrides = ["data.folder=/images", "distill.enabled=true", "sample.grid=cosine"]
     segments = {"steps": 4, "reflow": 1, "mean_flow": None}
-    for method, grid in (("steps", "cosine"), ("reflow", "uniform"), ("mean_flow", "late")):
+    for method, grid in (("steps", "cosine"), ("reflow", "uniform"), ("mean_flow", "uniform")):
         config = load("digits", overrides=[*overrides, f"distill.method={method}"])
         nodes = {node.id: node for node in create_pipeline(config, LOCATIONS, "").components}
         student = json.loads(nodes["Student"].exec_properties["custom_config"])
