@@ -12,7 +12,9 @@ from tests.exported_models import metadata, randomize, write_sampler, write_with
 from trainer.common.resolution import to_sides
 from trainer.light import network_file
 from trainer.names import FINGERPRINT, METADATA, NETWORK
+from trainer.networks.step_length import take_steps
 from trainer.networks.unet import build_unet
+from trainer.networks.within_range import within_range
 from trainer.options import ModelOptions, SampleOptions
 from trainer.serving.onnx_network import ExportError, convert, convert_saved_model
 from trainer.serving.sampler import Sampler
@@ -81,6 +83,18 @@ def test_the_networks_of_presets_compute_the_same_in_onnx(preset, labels, change
     expected = evaluate(network, feed)
     assert np.abs(expected).max() > 0.1
     assert distance(run(export(network, shape, labels, tmp_path), feed), expected) <= 1e-5
+
+
+def test_the_network_of_a_student_computes_the_same_in_onnx(tmp_path):
+    options = ModelOptions(channels=(8,), attention=(False,), blocks=1, norm_groups=4)
+    shape = (8, 8, 3)
+    wider = small_network.build_unet(options, shape, nb_class=2, source_channels=1)
+    student = take_steps(within_range(randomize(wider, 0.5)), (0.0, 0.25, 0.5, 0.75, 1.0))
+    feed = inputs(shape, 2, count=16)
+    expected = evaluate(student, feed)
+    points_at = feed["x_alpha"] + (1 - feed["alpha"])[:, None, None, None] * expected
+    assert np.mean(np.abs(points_at) > 0.9999) > 0.1 < np.mean(np.abs(points_at) < 0.9)
+    assert distance(run(export(student, shape, LABELS, tmp_path), feed), expected) <= 1e-5
 
 
 @pytest.mark.parametrize("precision", ["bfloat16", "float16"])
