@@ -217,15 +217,27 @@ class Model:
         Raises:
             ValueError: as of `invert`, or the model sets no mark (NoMarkError).
         """
+        self.check_mark()
+        least = min(INVERSION_STEPS, self._limits.nb_step, self._limits.states)
+        nb_step = max(self.nb_step, least) if nb_step is None else nb_step
+        x0 = self.invert(images, nb_step=nb_step, label=label)
+        return self._mark.p_values(x0)
+
+    def check_mark(self, label: str = "") -> None:
+        """Checks that `find_mark` can look for the mark in images of a label.
+
+        Raises:
+            NoMarkError: the model sets no mark.
+            UnknownLabelError: it does not know the label.
+        """
+        if self._source:
+            raise NoMarkError(f"{self.folder} translates images, and sets no mark in their pixels")
+        known_label(self._stored, label)
         if not self._mark:
             raise NoMarkError(
                 f"{self.folder} sets no mark in the pixels; `iadb run --set sample.mark=NUMBER` "
                 "makes a model that does"
             )
-        least = min(INVERSION_STEPS, self._limits.nb_step, self._limits.states)
-        nb_step = max(self.nb_step, least) if nb_step is None else nb_step
-        x0 = self.invert(images, nb_step=nb_step, label=label)
-        return self._mark.p_values(x0)
 
     def interpolate(
         self,
@@ -242,7 +254,7 @@ class Model:
         (Song et al., "Denoising Diffusion Implicit Models", 2021, section 5.3).
 
         Args:
-            first: a seed, or x0 as `invert` returns it, float32 [H, W, C].
+            first: a seed, or one x0 of those that `invert` returns, float32 [H, W, C].
             last: as `first`.
             count: number of images, both ends included.
             nb_step: as of `sample`.
@@ -257,8 +269,12 @@ class Model:
             self.noise(seed=x)[0] if np.ndim(x) == 0 else np.asarray(x, np.float32)
             for x in (first, last)
         ]
+        self._check("interpolate", count=count)
         for end in ends:
-            self._check("interpolate", end[np.newaxis], count=count)
+            if end.shape != self.shape:
+                raise ValueError(
+                    f"expected a seed or one x0 of shape {self.shape}, got an array of {end.shape}"
+                )
         return self.transport(arc(*ends, count), nb_step=nb_step, label=label)
 
     def translate(

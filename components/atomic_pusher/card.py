@@ -234,7 +234,8 @@ def _head(card: Card) -> dict[str, Any]:
     head = {"license": stated.lower()}
     if stated.lower() not in IDENTIFIERS:
         head = {"license": "other", "license_name": stated}
-    head |= {"library_name": "tf-keras", "pipeline_tag": task, "tags": ["iadb", "diffusion", "tfx"]}
+    # No `library_name`: the Hub would show how to load it with a library that cannot.
+    head |= {"pipeline_tag": task, "tags": ["tensorflow", "iadb", "diffusion", "tfx"]}
     metrics = [
         {"type": metric, "value": measured.candidate, "name": metric}
         for metric, measured in card.judgement.metrics.items()

@@ -6,6 +6,7 @@ import functools
 import gc
 import json
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import apache_beam as beam
@@ -258,7 +259,9 @@ def _load(
     try:
         return _Loaded(sampler=check_sampler(model.sampler, shape, source_shape))
     except SamplerError as error:
-        return _Loaded(problem=str(error), broken=not isinstance(error, OtherDataError))
+        # Without where the folders are: it appears in the model card, which is published.
+        problem = str(error).replace(model.sampler, "/".join(Path(model.sampler).parts[-3:]))
+        return _Loaded(problem=problem, broken=not isinstance(error, OtherDataError))
 
 
 def _baseline_status(baseline: EvaluatedModel | StoredImages | None, problem: str | None) -> str:

@@ -4,12 +4,15 @@ MLflow calls `_load_pyfunc` with the folder of the SavedModel.
 """
 
 import json
+import re
 from pathlib import Path
 
 import pandas as pd
 import tensorflow as tf
 
 SHOWN = 10  # classes in an error
+CHECK = re.compile(r"assertion failed: \[([^\n]*)\]")  # of the model, with its parts in brackets
+ROW = re.compile(r"\brow (\d+)")
 
 
 class ServedModel:
@@ -33,33 +36,44 @@ class ServedModel:
             The column `image_bytes`, PNG files.
 
         Raises:
-            MlflowException: a label is unknown; the message names the classes.
+            MlflowException: a label is unknown, and the message names the classes; or a file is no
+                image, and it says which.
         """
         if self._labels:
             rows = rows.assign(label=self._known(rows["label"]))
         size = self._at_once or max(1, len(rows))
-        parts = [rows.iloc[first : first + size] for first in range(0, len(rows), size)]
-        return pd.concat([*map(self._predict, parts or [rows])], ignore_index=True)
+        starts = range(0, max(1, len(rows)), size)
+        parts = [self._predict(rows.iloc[first : first + size], first) for first in starts]
+        return pd.concat(parts, ignore_index=True)
 
     def _known(self, labels: pd.Series) -> pd.Series:
         labels = labels.fillna("")
         unknown = labels[~labels.isin(["", *self._labels])]
         if unknown.empty:
             return labels
-        # A server of MLflow answers others with "unexpected error".
-        from mlflow.exceptions import MlflowException
-
         more = len(self._labels) - SHOWN
         known = ", ".join(self._labels[:SHOWN]) + (f" and {more:,} more" if more > 0 else "")
-        raise MlflowException.invalid_parameter_value(
-            f"label {unknown.iloc[0]!r}: unknown; known: {known}; empty for any"
-        )
+        raise _refused(f"label {unknown.iloc[0]!r}: unknown; known: {known}; empty for any")
 
-    def _predict(self, rows: pd.DataFrame) -> pd.DataFrame:
+    def _predict(self, rows: pd.DataFrame, first: int) -> pd.DataFrame:
         _, inputs = self._signature.structured_input_signature
         tensors = {name: tf.constant(list(rows[name]), spec.dtype) for name, spec in inputs.items()}
-        outputs = self._signature(**tensors)
+        try:
+            outputs = self._signature(**tensors)
+        except tf.errors.InvalidArgumentError as error:
+            found = CHECK.search(error.message)
+            if not found:
+                raise
+            said = ROW.sub(lambda row: f"row {first + int(row[1])}", found[1].replace("] [", " "))
+            raise _refused(said) from None
         return pd.DataFrame({name: output.numpy() for name, output in outputs.items()})
+
+
+def _refused(message: str) -> Exception:
+    # A server of MLflow answers other exceptions with "unexpected error".
+    from mlflow.exceptions import MlflowException
+
+    return MlflowException.invalid_parameter_value(message)
 
 
 def _load_pyfunc(folder: str) -> ServedModel:

@@ -15,7 +15,7 @@ SMALL = 64  # pixels; smaller images are enlarged to be visible
 
 
 def image_grid(images: np.ndarray, columns: int | None = None) -> np.ndarray:
-    """Arranges images row by row, with a gray gap around each.
+    """Arranges images row by row, with a gray gap around each if there are several.
 
     Args:
         images: uint8 [N, H, W, C], with C 1 or 3 and N at least 1.
@@ -27,8 +27,8 @@ def image_grid(images: np.ndarray, columns: int | None = None) -> np.ndarray:
     """
     longer = max(images.shape[1:3])
     factor = max(1, SMALL // longer)
-    gap = max(1, factor * longer // 16)
     n, height, width, channels = images.shape
+    gap = max(1, factor * longer // 16) if n > 1 else 0
     columns = columns or math.ceil(math.sqrt(n))
     rows = math.ceil(n / columns)
     cell_height, cell_width = (gap + factor * side for side in (height, width))

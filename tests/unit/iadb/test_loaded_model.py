@@ -288,6 +288,10 @@ def test_images_of_any_size_and_files_are_translated(translator, tmp_path):
         ),
         (lambda model: model.transport(np.full([1, *SHAPE], np.nan)), "x0 contains NaN"),
         (lambda model: model.interpolate(np.zeros(SHAPE, np.uint8), 0), "become x0 by invert"),
+        (
+            lambda model: model.interpolate(model.noise(1), 0),
+            r"a seed or one x0 of shape \(8, 8, 3\), got an array of \(1, 8, 8, 3\)$",
+        ),
         (lambda model: model.translate([]), "draws images from noise; it translates none"),
     ],
 )

@@ -421,8 +421,8 @@ def test_a_baseline_of_another_size_is_reported_and_does_not_block(evaluate, goo
     assert outcome.summary["blessed"]
     (warning,) = outcome.summary["warnings"]
     assert warning == (
-        f"the baseline is not compared: {smaller}/Format-Serving draws images (4, 4, 1), the data "
-        "contain (8, 8, 1)"
+        f"the baseline is not compared: {tmp_path.name}/smaller/Format-Serving draws images "
+        "(4, 4, 1), the data contain (8, 8, 1)"
     )
 
 

@@ -109,6 +109,20 @@ def test_an_unknown_class_is_reported_with_those_that_are_known(workspace, monke
         model.predict(rows)
 
 
+def test_a_file_that_is_no_image_is_reported_with_its_row(tmp_path):
+    from mlflow.exceptions import MlflowException
+
+    limits = {"images": 16}
+    write_translator(tmp_path / "7", Source(use="map", degrade="gray"), limits=limits)
+    model = mlflow_loader._load_pyfunc(str(tmp_path / "7"))
+    png = io.BytesIO()
+    Image.new("RGB", (8, 8)).save(png, "PNG")
+    rows = pd.DataFrame({"image_bytes": [png.getvalue()] * 17 + [b"junk"]})
+    with pytest.raises(MlflowException, match=r"^image_bytes, row 17: neither a PNG nor"):
+        model.predict(rows)
+    assert len(model.predict(rows[:17])) == 17
+
+
 def test_no_label_stands_for_any_class(workspace):
     model = mlflow_loader.ServedModel(str(workspace / "serving/7"))
     rows = pd.DataFrame({"seed": [0, 5], "label": [None, "cat"]})

@@ -114,20 +114,37 @@ def test_a_file_that_is_no_image_is_reported_after_the_others(gray, tmp_path):
     assert result.output.endswith("iadb: 1 file of 2 could not be read\n")
 
 
-def test_a_model_without_a_mark_is_reported_in_one_line(unmarked, tmp_path):
+def test_the_mark_is_found_in_a_picture_of_one_sample_and_one_of_several_is_refused(gray, tmp_path):
+    for name, count in (("one.png", 1), ("many.png", 2)):
+        arguments = ["--model", gray.folder, "-o", tmp_path / name, "--count", count]
+        assert CliRunner().invoke(main, ["sample", *map(str, arguments)]).exit_code == 0
+    result = find(tmp_path / "one.png", tmp_path / "many.png", "--model", gray.folder)
+    assert result.exit_code == exit_codes.DATA
+    assert f"{tmp_path}/one.png: mark found, p = " in result.output
+    several = f"{tmp_path}/many.png: shows several images; `iadb sample --count 1` draws one"
+    assert several in result.output
+
+
+def test_a_model_without_a_mark_is_reported_in_one_line_before_any_file(unmarked, tmp_path):
+    (tmp_path / "empty.png").touch()
+    result = find(tmp_path / "empty.png", "--model", unmarked.folder)
+    assert result.exit_code == exit_codes.USAGE
+    assert result.output.splitlines()[-1] == (
+        f"iadb: {unmarked.folder} sets no mark in the pixels; `iadb run --set sample.mark=NUMBER` "
+        "makes a model that does"
+    )
+
+
+def test_a_translator_has_no_mark_to_look_for(tmp_path):
     write_translator(tmp_path / "translator", Source(degrade="downscale 4"))
     Image.new("L", (8, 8)).save(tmp_path / "image.png")
-    for folder in (unmarked.folder, tmp_path / "translator"):
-        result = find(tmp_path / "image.png", "--model", folder)
-        assert result.exit_code == exit_codes.USAGE
-        assert result.output.splitlines()[-1] == (
-            f"iadb: {folder} sets no mark in the pixels; `iadb run --set sample.mark=NUMBER` makes "
-            "a model that does"
-        )
+    result = find(tmp_path / "image.png", "--model", tmp_path / "translator")
+    assert result.exit_code == exit_codes.USAGE
+    assert result.output.endswith("translates images, and sets no mark in their pixels\n")
 
 
 def test_an_unknown_label_is_reported(gray, tmp_path):
-    Image.new("L", (8, 8)).save(tmp_path / "image.png")
+    (tmp_path / "image.png").touch()
     result = find(tmp_path / "image.png", "--model", gray.folder, "--label", "cat")
     assert result.exit_code == exit_codes.USAGE
     assert "takes no label" in result.output
