@@ -1,4 +1,4 @@
-"""Slopes that point at images within [-1, 1], as every mean slope of a path does.
+"""Slopes that point at images within [-1, 1], as the mean slopes of a path do.
 
 Let D(t) be the mean of all images to which a state x(t) may lead, so that the slope of the path is
 (D - x) / (1 - t). From x at alpha, the path then reaches at b
@@ -7,38 +7,55 @@ Let D(t) be the mean of all images to which a state x(t) may lead, so that the s
 
 with D* a mean of D(t) over alpha to b. For the mean slope u over that length, however long it is,
 x + (1 - alpha) u = D*: where a path points is a mean of images, and its pixels are within [-1, 1].
+Guidance leads beyond that, but its images are cut off at the ends of the range as well.
 
-A network that knows this leaves flat black or white areas flat: what it errs beyond the range is
-neither drawn nor learned from, where it would otherwise err to both sides.
+A network that knows this leaves flat black or white areas flat. Otherwise it errs to both sides of
+them, and only what is beyond the range is invisible.
 """
 
 import keras
-from keras import ops
+import tensorflow as tf
 
-LEAST_LEFT = 1e-3  # of the way to the image; no step begins later
+from trainer.networks.gradients import while_training
+
+LEAST_LEFT = 1e-3  # of the way to the image; closer to it, slopes are bent less, and stay finite
+FARTHEST = 1.25  # how far out a slope may be pushed that is bent anyway
 
 
 @keras.saving.register_keras_serializable("iadb")
 class WithinRange(keras.layers.Layer):
     """Bends slopes, float [N, H, W, C], so that x + (1 - alpha) slope is within [-1, 1].
 
-    Their gradients pass as if it did not, so that what is beyond the range can return into it.
+    Gradients pass as if slopes were not bent: those beyond the range by mistake can return, and the
+    errors of a teacher, which are to both sides, cancel out. Beyond FARTHEST, no gradient leads
+    further out: a target beyond the range, as of guidance, would be pursued for ever.
     """
 
     def __init__(self, **kwargs: object) -> None:
         super().__init__(**{"dtype": "float32", **kwargs})
 
-    def call(self, inputs: list[keras.KerasTensor]) -> keras.KerasTensor:
+    def call(self, inputs: list[tf.Tensor], training: bool | None = None) -> tf.Tensor:
         """Bends slopes.
 
         Args:
             inputs: slopes; x, of which the first C channels are the state; alpha, float [N].
+            training: whether gradients are needed (trainer/networks/gradients.py).
         """
         slope, x, alpha = inputs
-        left = ops.reshape(1.0 - alpha, [-1] + [1] * (len(x.shape) - 1))
-        image = x[..., : slope.shape[-1]] + left * slope
-        beyond = ops.stop_gradient(ops.clip(image, -1.0, 1.0) - image)
-        return slope + beyond / ops.maximum(left, LEAST_LEFT)
+        state = x[..., : slope.shape[-1]]
+        left = tf.reshape(1.0 - alpha, [-1] + [1] * (len(x.shape) - 1))
+
+        def bend(slope: tf.Tensor) -> tuple[tf.Tensor, object]:
+            image = state + left * slope
+            beyond = tf.clip_by_value(image, -1.0, 1.0) - image
+
+            def gradient(upstream: tf.Tensor) -> tf.Tensor:
+                outward = tf.logical_and(tf.abs(image) > FARTHEST, upstream * image < 0.0)
+                return tf.where(outward, 0.0, upstream)
+
+            return slope + beyond / tf.maximum(left, LEAST_LEFT), gradient
+
+        return while_training(bend, training)(slope)
 
     def compute_output_shape(self, shapes: list[tuple]) -> tuple:
         """That of the slopes."""

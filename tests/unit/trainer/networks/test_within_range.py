@@ -42,13 +42,25 @@ def test_further_channels_of_the_state_are_not_looked_at():
     np.testing.assert_array_equal(bent, WithinRange()([slope, x[..., :3], ALPHA]))
 
 
-def test_a_slope_beyond_the_range_is_pulled_back_by_an_image_within_it_and_not_by_one_at_its_end():
-    x, alpha = tf.zeros([2, 1, 1, 1]), tf.zeros([2])
-    slope = tf.Variable(tf.fill([2, 1, 1, 1], -1.5))
-    image = tf.reshape(tf.constant([-0.5, -1.0]), [2, 1, 1, 1])
+@pytest.mark.parametrize(
+    ("points_at", "image", "gradient"),
+    [
+        (-1.2, -0.5, -1.0),  # pulled back
+        (-1.2, -1.0, 0.0),
+        (-1.2, -1.1, 0.2),  # an error of the target to the other side
+        (-1.3, -1.1, 0.0),  # but not pushed out for ever
+        (-1.3, -0.5, -1.0),
+        (1.3, 1.1, 0.0),
+        (1.3, 0.5, 1.0),
+        (0.3, 0.5, -0.4),
+    ],
+)
+def test_gradients_pass_beyond_the_range_but_do_not_lead_ever_further(points_at, image, gradient):
+    x, alpha = tf.zeros([1, 1, 1, 1]), tf.zeros([1])
+    slope = tf.Variable(tf.fill([1, 1, 1, 1], points_at))
     with tf.GradientTape() as tape:
-        loss = tf.reduce_sum((WithinRange()([slope, x, alpha]) - (image - x)) ** 2)
-    np.testing.assert_allclose(tape.gradient(loss, slope)[:, 0, 0, 0], [-1.0, 0.0], atol=1e-6)
+        loss = tf.reduce_sum((WithinRange()([slope, x, alpha], training=True) - image) ** 2)
+    np.testing.assert_allclose(tf.reshape(tape.gradient(loss, slope), []), gradient, atol=1e-6)
 
 
 @pytest.mark.parametrize(("begin", "length"), [(0.9, 0.01), (0.6, 0.3), (0.02, 0.95)])
