@@ -5,8 +5,8 @@ import datetime
 import functools
 import gc
 import json
+import logging
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import apache_beam as beam
@@ -259,8 +259,10 @@ def _load(
     try:
         return _Loaded(sampler=check_sampler(model.sampler, shape, source_shape))
     except SamplerError as error:
+        logging.warning("%s", error)
         # Without where the folders are: it appears in the model card, which is published.
-        problem = str(error).replace(model.sampler, "/".join(Path(model.sampler).parts[-3:]))
+        path = model.sampler.rstrip("/")
+        problem = str(error).replace(path, "/".join(path.split("/")[-3:]))
         return _Loaded(problem=problem, broken=not isinstance(error, OtherDataError))
 
 

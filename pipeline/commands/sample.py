@@ -170,6 +170,7 @@ def find_mark(
     from pipeline.logs import logging_to
     from pipeline.marks.find import FALSE_POSITIVES, UnreadableFilesError, find_marks
     from pipeline.registry import serving
+    from trainer.common import xmp
 
     model = serving.find_model(workspace.serving, model)
     classes = serving.read_metadata(model).get("labels")
@@ -181,7 +182,10 @@ def find_mark(
         values = find_marks(iadb.Model(model), files, label, notes.append)
     for file, p in values.items():
         found = "mark found" if p <= FALSE_POSITIVES else "no mark found"
-        click.echo(f"{printable(str(file))}: {found}, p = {p:.2g}")
+        advice = ""
+        if p > FALSE_POSITIVES and xmp.names_several_seeds(file):
+            advice = "; if it is a grid, look at an image of its own"
+        click.echo(f"{printable(str(file))}: {found}, p = {p:.2g}{advice}")
     if classes and not label:
         click.echo("inverted as images of any class; if they were drawn as one: --label NAME")
     for note in notes:

@@ -64,7 +64,8 @@ class ServedModel:
             found = CHECK.search(error.message)
             if not found:
                 raise
-            said = ROW.sub(lambda row: f"row {first + int(row[1])}", found[1].replace("] [", " "))
+            parts = found[1].partition("] [Condition ")[0]  # as in trainer/serving/model_error.py
+            said = ROW.sub(lambda row: f"row {first + int(row[1])}", parts.replace("] [", " "))
             raise _refused(said) from None
         return pd.DataFrame({name: output.numpy() for name, output in outputs.items()})
 

@@ -9,7 +9,7 @@ import iadb
 from components.image_example_gen.errors import RejectedImage
 from components.image_example_gen.image_file.decode import decode
 from components.image_example_gen.options import ImageOptions
-from trainer.common import exit_codes, xmp
+from trainer.common import exit_codes
 from trainer.common.progress import Report, phase, report
 from trainer.common.text import first_line, printable
 
@@ -69,10 +69,6 @@ def _read(
     images = {}
     for file in files:
         try:
-            if xmp.shows_several(file):
-                several = "shows several images; `iadb sample --count 1` draws one"
-                warn(f"{printable(str(file))}: {several}")
-                continue
             with file.open("rb") as stream:
                 images[file] = decode(stream, options).pixels
         except RejectedImage as rejected:

@@ -47,8 +47,8 @@ def why_kept(path: Path) -> str:
     return ""
 
 
-def shows_several(path: Path) -> bool:
-    """Whether a file says that it shows the images of several seeds.
+def names_several_seeds(path: Path) -> bool:
+    """Whether a file says that several seeds were drawn for it, as a grid does, or a part of one.
 
     Raises:
         OSError: it cannot be read.

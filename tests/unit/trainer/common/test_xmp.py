@@ -26,11 +26,11 @@ def test_what_is_unknown_is_left_out():
     assert described(xmp.packet("", "")).keys() == {"about", "DigitalSourceType", "CreatorTool"}
 
 
-def test_a_file_says_whether_it_shows_several_images(tmp_path):
+def test_a_file_says_whether_several_seeds_were_drawn_for_it(tmp_path):
     for seeds, several in (("0 to 63", True), ("0", False), ("", False)):
         picture = encode_png(np.zeros([2, 2, 3], np.uint8), xmp.packet("0123", seeds))
         (tmp_path / "picture.png").write_bytes(picture)
-        assert xmp.shows_several(tmp_path / "picture.png") == several
+        assert xmp.names_several_seeds(tmp_path / "picture.png") == several
 
 
 def test_text_becomes_no_markup():
