@@ -26,7 +26,8 @@ class FoundKinds(NamedTuple):
 
     Attributes:
         kinds: of the images.
-        examples: by missing kind in the order of `kinds`, the keys of held-out images.
+        examples: by missing kind in the order of `kinds`, the keys of held-out images; without the
+            kinds that have none, as gaps that only training images show.
     """
 
     kinds: Kinds
@@ -78,8 +79,8 @@ def find_kinds(sets: dict[str, ImageSet], known: Collection[str] = ()) -> FoundK
             )
     except MetricError as error:
         return FoundKinds(Kinds(unavailable=str(error)), [])
-    lacking = [kind for kind in kinds.kinds if kind.missing]
-    return FoundKinds(kinds, [[real.keys[i] for i in kind.examples] for kind in lacking])
+    shown = [kind.examples for kind in kinds.kinds if kind.missing and kind.examples]
+    return FoundKinds(kinds, [[real.keys[i] for i in examples] for examples in shown])
 
 
 def write_kinds(found: FoundKinds, output: str) -> None:

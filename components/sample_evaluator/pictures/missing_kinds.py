@@ -18,7 +18,7 @@ MAX_ROWS = 6
 class WriteMissingKinds(beam.PTransform):
     """Writes a PNG grid with a row of held-out images for each missing kind, at most MAX_ROWS.
 
-    Without a missing kind, nothing is written.
+    Without a missing kind that has any, nothing is written.
     """
 
     def __init__(self, transform_graph: str, path: str) -> None:

@@ -128,7 +128,8 @@ def _pictures(pictures: Pictures, summary: Mapping[str, Any]) -> Iterator[tuple[
         "samples": (f"Samples, {order}", f"Grid of samples of the candidate, {order}"),
         "real": ("Held-out images", "Grid of held-out images, first by hash"),
         "missing_kinds": (
-            "Held-out images of the kinds that are missing among the samples, one row for each",
+            "Held-out images of the kinds that are missing among the samples, one row for each of "
+            "which there are any",
             "Rows of held-out images, one for each kind that is missing among the samples",
         ),
         "nearest_pairs": (

@@ -20,12 +20,12 @@ from components.sample_evaluator.sources import BASELINE, CANDIDATE, REAL, TRAIN
 COUNTS = {TRAIN: 240, REAL: 120, CANDIDATE: 120, BASELINE: 5}
 
 
-def make_images(missing="c"):
+def make_images(missing="c", held_out="abc"):
     """Images of the classes a, b and c, of which samples have all but one."""
     rng = np.random.default_rng(0)
     images = []
     for source, count in COUNTS.items():
-        drawn = "abc" if source != CANDIDATE else "abc".replace(missing, "")
+        drawn = {CANDIDATE: "abc".replace(missing, ""), REAL: held_out}.get(source, "abc")
         for i in range(count):
             label = drawn[i % len(drawn)]
             vector = rng.standard_normal(4) + 9 * np.eye(4)["abc".index(label)]
@@ -71,6 +71,16 @@ def test_how_far_labels_are_followed_is_that_of_the_labels_that_the_candidate_kn
         assert kinds.followed == (pytest.approx(1, abs=0.3) if known else None)
 
     find(make_images(), check, known)
+
+
+def test_a_missing_kind_without_held_out_images_is_reported_and_has_no_row_of_them():
+    def check(found):
+        [(kinds, rows)] = found
+        held_out = [kind.held_out for kind in kinds.kinds if kind.missing]
+        assert len(held_out) > 0 == sum(held_out)
+        assert rows == []
+
+    find([image._replace(label="") for image in make_images(held_out="ab")], check)
 
 
 @pytest.mark.parametrize(
