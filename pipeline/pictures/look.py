@@ -103,8 +103,9 @@ def look(data: DataConfig) -> Pictures:
         colors = _look_at_colors(headers, read)
     seen = [each for each in colors if each is not None]
     if not seen:
+        opened = " that were opened" if sample else ""
         raise ImageDataError(
-            f"{data.folder}: none of the image files that were opened can be read, "
+            f"{data.folder}: none of the image files{opened} can be read, "
             f"{len(problems):,} of {len(places):,}: {problems[0]}"
         )
     sides = np.sort([min(header.width, header.height) for header in headers.values()])
@@ -137,7 +138,7 @@ def look(data: DataConfig) -> Pictures:
         two_toned=bool(dark and (light or vanishing)),
         classes={label: count for label, count in sorted(labels.items()) if label},
         sizes=tuple((header.height, header.width) for header in headers.values()),
-        sizes_by_class=_sizes_by_class(sample, headers),
+        sizes_by_class=_sizes_by_class(sample, bad, labels, headers),
         labeled=all(place.file.label is not None for place in places if place.file.class_label),
         spans="" if data.pattern else _find_spans(places),
         turned=float(np.mean((aspects - 1) * (aspect - 1) < 0)),
@@ -161,12 +162,20 @@ def _list_places(data: DataConfig) -> tuple[list[_Place], Counter[str]]:
 
 
 def _sizes_by_class(
-    sample: Sequence[_Place], headers: Mapping[_Place, ImageHeader]
+    sample: Sequence[_Place],
+    bad: Sequence[_Place],
+    classes: Mapping[str, int],
+    headers: Mapping[_Place, ImageHeader],
 ) -> Mapping[str, Sequence[tuple[int, int]]]:
+    """Bad files count only in a class whose others were all looked at: those may be good."""
+    looked_at = Counter(place.file.class_label for place in (*sample, *bad))
     found = defaultdict(list)
-    for place in sample:
+    for place in (*sample, *bad):
+        label = place.file.class_label
+        if place.file.problem and looked_at[label] < classes[label]:
+            continue
         header = headers.get(place)
-        found[place.file.class_label].append((header.height, header.width) if header else (0, 0))
+        found[label].append((header.height, header.width) if header else (0, 0))
     return found
 
 

@@ -73,8 +73,8 @@ def say_which_are_rejected(pictures: Pictures, data: DataConfig) -> list[str]:
     if not rejected:
         return []
     return [
-        f"images in {list_some(rejected)} are damaged or smaller than {width}x{height} "
-        "(data.min_size), as far as was looked, and will be rejected"
+        f"images in {list_some(rejected)} cannot be opened, are damaged or smaller than "
+        f"{width}x{height} (data.min_size), as far as was looked, and will be rejected"
     ]
 
 

@@ -415,11 +415,38 @@ def test_a_folder_whose_images_are_all_too_small_is_no_class(place):
     fill(place.images / "icons", 45, side=12)
     config, said = place.run()
     assert not config.model.conditional
-    assert "images in icons are damaged or smaller than 16x16 (data.min_size)" in said
+    assert "in icons cannot be opened, are damaged or smaller than 16x16 (data.min_size)" in said
     assert "--set model.conditional=true" not in said
     place.workspace.chosen.unlink()
     _, said = place.run("model.conditional=true")
     assert "a run stops without classes" in said
+
+
+def test_a_folder_of_links_that_lead_out_of_the_folder_is_no_class(place, tmp_path):
+    sort_into(place, "cats")
+    fill(place.images / "cats", 500)
+    fill(tmp_path / "elsewhere", 50)
+    (place.images / "dogs").mkdir()
+    for path in (tmp_path / "elsewhere").iterdir():
+        (place.images / "dogs" / path.name).symlink_to(path)
+    config, said = place.run()
+    assert not config.model.conditional
+    assert "images in dogs cannot be opened, are damaged or smaller than" in said
+    place.workspace.chosen.unlink()
+    _, said = place.run("model.conditional=true")
+    assert "a run stops without classes" in said
+    assert not place.workspace.chosen.exists()
+
+
+def test_a_few_links_that_lead_out_reject_no_class_of_which_no_image_was_opened(
+    place, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(look, "SAMPLE", 1)
+    sort_into(place, "cats", "dogs")
+    for name in ("cats", "dogs"):
+        for i in range(3):
+            (place.images / name / f"link{i}.png").symlink_to(tmp_path / "elsewhere.png")
+    assert "will be rejected" not in place.run()[1]
 
 
 def test_a_run_that_will_lack_classes_is_reported_before_it_starts_and_keeps_nothing(place):
