@@ -15,6 +15,7 @@ FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "DIB", "TIFF", "AVIF")
 HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 # EXIF orientations that swap width and height, or show the right or lower edge first.
 TURNED, MIRRORED_X, MIRRORED_Y = (5, 6, 7, 8), (2, 3, 6, 7), (3, 4, 7, 8)
+BITS, PLANAR, IN_PLANES = ExifTags.Base.BitsPerSample, ExifTags.Base.PlanarConfiguration, 2
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,16 @@ def open_image(stream: BinaryIO, options: ImageOptions) -> Image.Image:
     shorter, longer = sorted(image.size)
     if shorter < min(options.smallest) or longer < max(options.smallest):
         raise _too_small(options)
+    if _has_misread_planes(image):
+        raise RejectedImage("TIFF with 16-bit planes: save it interleaved or compressed")
     return image
+
+
+def _has_misread_planes(image: Image.Image) -> bool:
+    """Whether each channel is a plane of 16 bits that Pillow would read as one of 8 bits."""
+    tags = getattr(image, "tag_v2", {})
+    in_planes = tags.get(PLANAR) == IN_PLANES and 16 in tags.get(BITS, ())
+    return in_planes and any(tile[0] == "raw" for tile in image.tile)  # libtiff reads others right
 
 
 def check_size(width: int, height: int, options: ImageOptions) -> None:

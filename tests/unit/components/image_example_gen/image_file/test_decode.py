@@ -19,6 +19,7 @@ from components.image_example_gen.image_file.decode import (
     decode,
     decode_as_shown,
 )
+from components.image_example_gen.image_file.header import read_header
 from components.image_example_gen.options import ImageOptions
 from components.image_example_gen.reading import ImageReader
 
@@ -166,8 +167,7 @@ def tiff(pixels, kind, bits, *, samples=1, tags=()):
     entries[273] = 8 + 2 + 12 * (len(entries) + 1) + 4  # where the pixels begin
     directory = struct.pack("<4sIH", b"II*\0", 8, len(entries))
     for tag in sorted(entries):
-        repeated = samples == 3 and tag in (258, 339)  # two equal values fit, Pillow repeats them
-        directory += struct.pack("<HHIHH", tag, 3, 1 + repeated, entries[tag], repeated * bits)
+        directory += struct.pack("<HHIHH", tag, 3, 1, entries[tag], 0)  # Pillow repeats one value
     return directory + bytes(4) + pixels
 
 
@@ -210,6 +210,17 @@ def test_a_float_tiff_of_an_unsupported_kind_is_rejected_with_a_remedy(bits, sam
     data = tiff(bytes(64 * samples * bits // 8), 3, bits, samples=samples)
     with pytest.raises(RejectedImage, match=r"^TIFF that .*: save it with 8 or 16 bits$"):
         pixels_of(data)
+
+
+@pytest.mark.parametrize("samples", [1, 3])
+def test_an_uncompressed_tiff_of_16_bits_by_plane_is_rejected_with_a_remedy(samples):
+    data = tiff(bytes(64 * samples * 2), 1, 16, samples=samples, tags={284: 2})
+    with pytest.raises(RejectedImage, match=r"^TIFF with 16-bit planes: save it interleaved or"):
+        pixels_of(data)
+    with pytest.raises(RejectedImage, match="16-bit planes"):
+        read_header(io.BytesIO(data), ImageOptions(min_size=1, resolution=8))
+    in_eight_bits = tiff(bytes(64 * samples), 1, 8, samples=samples, tags={284: 2})
+    assert pixels_of(in_eight_bits).max() == 0
 
 
 # The transposition that shows the stored image upright (EXIF 2.3, tag 274).
