@@ -101,7 +101,7 @@ def _unreadable(start: bytes, error: Exception) -> RejectedImage:
         return _damage(error)
     if start.startswith((b"II*\0", b"MM\0*")):
         return RejectedImage(
-            "TIFF that is damaged or of an unsupported kind (float color?): save it with 8 or "
+            "TIFF that is damaged or unsupported: save it as PNG, or as RGB or gray TIFF of 8 or "
             "16 bits"
         )
     return RejectedImage("not an image")

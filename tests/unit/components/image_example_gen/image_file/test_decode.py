@@ -205,10 +205,20 @@ def test_12_bit_data_in_a_16_bit_file_is_noted():
     assert decoded(encoded(flat("RGB", (16, 17, 16)))).notes == ()
 
 
-@pytest.mark.parametrize(("bits", "samples"), [(16, 1), (32, 3), (64, 1)])
-def test_a_float_tiff_of_an_unsupported_kind_is_rejected_with_a_remedy(bits, samples):
-    data = tiff(bytes(64 * samples * bits // 8), 3, bits, samples=samples)
-    with pytest.raises(RejectedImage, match=r"^TIFF that .*: save it with 8 or 16 bits$"):
+@pytest.mark.parametrize(
+    ("kind", "bits", "samples", "tags"),
+    [
+        (3, 16, 1, {}),
+        (3, 32, 3, {}),
+        (3, 64, 1, {}),
+        (1, 16, 2, {338: 2}),  # gray with alpha
+        (1, 16, 3, {262: 8}),  # Lab
+    ],
+)
+def test_a_tiff_of_an_unsupported_kind_is_rejected_with_a_remedy(kind, bits, samples, tags):
+    data = tiff(bytes(64 * samples * bits // 8), kind, bits, samples=samples, tags=tags)
+    remedy = "save it as PNG, or as RGB or gray TIFF of 8 or 16 bits"
+    with pytest.raises(RejectedImage, match=f"^TIFF that .*: {remedy}$"):
         pixels_of(data)
 
 
