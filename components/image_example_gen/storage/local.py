@@ -86,7 +86,7 @@ def _inspect(entry: os.DirEntry, real_root: str) -> tuple[Stat | None, str]:
     try:
         entry.path.encode()
     except UnicodeEncodeError:
-        return None, "name is not UTF-8"
+        return None, "name of the file or of a folder is not UTF-8: rename it"
     try:
         # Only a link can lead out of the folder.
         link = os.path.realpath(entry.path, strict=True) if entry.is_symlink() else None
@@ -94,7 +94,7 @@ def _inspect(entry: os.DirEntry, real_root: str) -> tuple[Stat | None, str]:
     except OSError:
         return None, "broken link"
     if link and os.path.commonpath((link, real_root)) != real_root:
-        return None, "link to a file outside the folder"
+        return None, "link to a file outside the folder: copy the file into it (cp -rL)"
     # Opening a pipe would block forever.
     if not stat.S_ISREG(info.st_mode):
         return None, "not a regular file"

@@ -102,7 +102,8 @@ def test_names_with_spaces_and_letters_of_any_script_are_listed(tmp_path):
 def test_a_name_that_is_not_utf8_is_rejected_in_printable_form(tmp_path):
     with open(os.fsencode(tmp_path) + b"/bad\xff.png", "wb"):
         pass
-    assert problems(tmp_path) == {r"bad\xff.png": "name is not UTF-8"}
+    reason = "name of the file or of a folder is not UTF-8: rename it"
+    assert problems(tmp_path) == {r"bad\xff.png": reason}
 
 
 def test_a_link_inside_the_folder_is_followed(tmp_path):
@@ -120,7 +121,7 @@ def test_a_link_to_a_file_outside_the_folder_is_rejected(tmp_path):
     folder.mkdir()
     (folder / "a.png").symlink_to(outside)
     (folder / "b.png").symlink_to("../outside-too/x.png")
-    reason = "link to a file outside the folder"
+    reason = "link to a file outside the folder: copy the file into it (cp -rL)"
     assert problems(folder) == {"a.png": reason, "b.png": reason}
 
 
