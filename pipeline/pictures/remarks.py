@@ -55,11 +55,11 @@ def say_what_folders_are(pictures: Pictures, config: PipelineConfig) -> list[str
     if not pictures.have_classes:
         return []
     rejected = pictures.rejected_classes(*config.data.smallest)
-    if len(pictures.kinds.keys() - rejected) > 1:
-        return [CLASSES]
-    usable = pictures.numbered.keys() - rejected
-    numbered = [name for name in usable if pictures.numbered[name] >= PER_CLASS]
-    return [NUMBERED] if len(numbered) > 1 else []
+    for folders, line in ((pictures.kinds, CLASSES), (pictures.numbered, NUMBERED)):
+        usable = folders.keys() - rejected
+        if sum(folders[name] >= PER_CLASS for name in usable) > 1:
+            return [line]
+    return []
 
 
 def _to_read(folder: str, name: str) -> str:

@@ -227,11 +227,18 @@ def test_a_choice_for_images_that_a_run_would_reject_is_not_kept(place):
 def test_a_run_says_how_to_draw_by_class_where_there_are_folders(place):
     text = "to draw images of one class, by the name of its folder: --set model.conditional=true"
     assert text not in place.run()[1]
+    fill(place.images, 100)
     sort_into(place, "a", "b")
+    fill(place.images, 20)  # of no class
     config, said = place.run()
     assert text in said.splitlines() and not config.model.conditional
     place.workspace.chosen.unlink()
     assert text not in place.run("model.conditional=true")[1]
+
+
+def test_folders_of_a_few_images_each_are_not_offered_as_classes(place):
+    sort_into(place, *(f"album {i:02}x" for i in range(60)))
+    assert "model.conditional=true" not in place.run()[1]
 
 
 def test_folders_that_are_no_classes_are_not_offered_as_such(place):
