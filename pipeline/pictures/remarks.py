@@ -4,6 +4,7 @@ import json
 import math
 import os
 import shlex
+from collections.abc import Collection
 from statistics import median
 
 from pipeline.config.pipeline_config import PipelineConfig
@@ -22,15 +23,17 @@ CLASSES = "to draw images of one class, by the name of its folder: --set model.c
 NUMBERED = "if the folders with numbers for names are classes: --set model.conditional=true"
 SPLITS = "folders of splits are read together, and images are held out anew"
 MULTIPLE = 16  # of pixels: sides to which networks fit well
+FEW = 3  # names of small classes
 SURE = 2  # standard errors of a share
 DEARER = 2  # times the work of such a network, from which a resolution is remarked on
 
 
 def say_what_folders_are(pictures: Pictures, config: PipelineConfig) -> list[str]:
     """What the folders do to the samples; no line without folders."""
-    if config.model.conditional and pictures.have_classes:
-        return [BY_CLASS]
+    rejected = pictures.rejected_classes(*config.data.smallest)
     folder = config.data.folder
+    if config.model.conditional and pictures.have_classes:
+        return [BY_CLASS, *_say_which_are_few(pictures, rejected, folder)]
     splits = pictures.splits
     if splits and not config.data.pattern and not config.data.holdout:
         if pictures.labeled or "/" in pictures.wrapper:  # there is no such folder
@@ -54,12 +57,28 @@ def say_what_folders_are(pictures: Pictures, config: PipelineConfig) -> list[str
         return [f"{about}: --data {printable(shlex.quote(os.path.join(folder, inner)))}"]
     if not pictures.have_classes:
         return []
-    rejected = pictures.rejected_classes(*config.data.smallest)
     for folders, line in ((pictures.kinds, CLASSES), (pictures.numbered, NUMBERED)):
         usable = folders.keys() - rejected
         if sum(folders[name] >= PER_CLASS for name in usable) > 1:
             return [line]
     return []
+
+
+def _say_which_are_few(pictures: Pictures, rejected: Collection[str], folder: str) -> list[str]:
+    """Names the classes of so few images that samples may be copies; no line without any."""
+    few = [name for name, n in pictures.classes.items() if n < PER_CLASS and name not in rejected]
+    if not few:
+        return []
+    what, remedy = "label", ""
+    if not pictures.labeled:
+        top = f"the top of {printable(folder)}, where they have no class"
+        what, remedy = "folder", f"; move the files into one larger folder, or to {top}"
+    have, each = ("has", "it") if len(few) == 1 else ("have", "each")
+    return [
+        f"{quantity(len(few), what)} {have} fewer than {PER_CLASS} pictures, "
+        f"{list_some(few, FEW)}: {each} becomes a class, whose samples may be near copies of "
+        f"these{remedy}"
+    ]
 
 
 def _to_read(folder: str, name: str) -> str:

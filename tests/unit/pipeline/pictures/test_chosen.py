@@ -298,6 +298,23 @@ def test_classes_with_enough_images_are_drawn_and_said_and_can_be_left_out(place
     assert not config.model.conditional and "; set: model.conditional=false" in said
 
 
+def test_folders_of_a_few_images_that_become_classes_are_named(place):
+    fill(place.images, 400)
+    sort_into(place, "cats", "dogs")
+    assert "near copies" not in place.run()[1]
+    for i in range(5):
+        fill(place.images / f"album {i}x", 2)
+    place.workspace.chosen.unlink()
+    config, said = place.run()
+    assert config.model.conditional
+    assert (
+        "\n5 folders have fewer than 40 pictures, album 0x, album 1x, album 2x and 2 more: each "
+        "becomes a class, whose samples may be near copies of these; move the files into one "
+        "larger folder, or to the top of "
+    ) in said
+    assert "near copies" not in place.run("model.conditional=false")[1]
+
+
 def test_small_classes_are_balanced_where_there_are_classes(place):
     fill(place.images, 100)
     assert place.run()[0].train.class_balance == 0
