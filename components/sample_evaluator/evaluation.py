@@ -39,7 +39,7 @@ from components.sample_evaluator.samples.sampler import (
     SamplerError,
     check_sampler,
 )
-from components.sample_evaluator.verdict import gate, history, summary
+from components.sample_evaluator.verdict import gate, history, sentences, summary
 from components.sample_evaluator.verdict.student import limits_of_student
 from trainer import examples
 from trainer.common.progress import Report, phase, report
@@ -174,6 +174,8 @@ def evaluate(
     verdict = gate.judge(results, validation, options, judged.problem, kinds, best, dropped, broken)
     if against.problem:
         remarks = (f"the baseline is not compared: {against.problem}", *remarks)
+    if unknown := sorted(results[sources.CANDIDATE].classes.keys() - {*labels, ""}):
+        remarks = (*remarks, sentences.unknown_classes(unknown))
     verdict = dataclasses.replace(verdict, warnings=(*remarks, *verdict.warnings))
     setting = summary.Setting(
         options,

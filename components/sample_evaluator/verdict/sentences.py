@@ -133,6 +133,15 @@ def missing(kinds: Sequence[Kind], by: str) -> str:
     )
 
 
+def unknown_classes(labels: Sequence[str]) -> str:
+    """Classes of held-out images that a conditional model was not trained on."""
+    classes = "class" if len(labels) == 1 else "classes"
+    return (
+        f"the model does not know the {classes} {list_some(labels)}, of which its training had no "
+        "image; if all are held out because they look alike, data.near_duplicates=off divides them"
+    )
+
+
 def within_bounds(name: str, found: MetricResult, threshold: Threshold) -> Iterator[str]:
     """The bounds that a value keeps."""
     for limit, relation in (

@@ -498,6 +498,16 @@ def test_a_conditional_model_draws_the_labels_of_the_held_out_images(
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(("known", "is_said"), [(["a", "b"], True), (["a", "b", "c"], False)])
+def test_a_class_whose_images_are_all_held_out_is_named(evaluate, digits, tmp_path, known, is_said):
+    splits = {"eval": digits[:HELD_OUT], "train": digits[HELD_OUT:300]}
+    folder = write_examples(tmp_path / "examples", splits, shards=2, label_of=label_of)
+    model = write_model(tmp_path / "model", digits[1000:1003], known)
+    warnings = evaluate(model, None, OPTIONS, folder).summary["warnings"]
+    assert any("does not know the class c, of which" in line for line in warnings) == is_said
+
+
+@pytest.mark.slow
 def test_a_class_that_the_samples_lack_is_named_and_shown(evaluate, tmp_path):
     stock = read_digits()
     label_of = {
