@@ -404,12 +404,12 @@ def test_a_damaged_baseline_blocks_models_that_must_not_be_worse_than_it(
     evaluate, good_stock, tmp_path
 ):
     model, live = (write_model(tmp_path / name, good_stock) for name in ("model", "live"))
-    saved = pathlib.Path(live, "Format-Serving", "saved_model.pb")
-    saved.write_bytes(b"")
+    pathlib.Path(live, "Format-Serving", "saved_model.pb").write_bytes(b"")
     outcome = evaluate(model, live)
     assert not outcome.summary["blessed"]
     assert outcome.reason.startswith(
-        f"it cannot be compared with the baseline, which is damaged: {saved.parent} does not load"
+        "it cannot be compared with the baseline, which is damaged: "
+        f"{tmp_path.name}/live/Format-Serving does not load"
     )
 
 
