@@ -129,6 +129,7 @@ def _training_config(config: dict[str, Any], distill: DistillOptions) -> dict[st
     """The `custom_config` of a student's training, from that of its teacher's."""
     training, sample = config["train"], config["sample"]
     mark, grid = sample.get("mark"), sample.get("grid", "uniform")  # earlier versions had no grid
+    guided = any(sample.get(weight, 1.0) != 1.0 for weight in ("guidance", "autoguidance"))
     train = {
         **training,
         "learning_rate": distill.learning_rate,
@@ -153,7 +154,7 @@ def _training_config(config: dict[str, Any], distill: DistillOptions) -> dict[st
             **sample,
             # One slope is all that a student learns of a step, or of a straight path.
             "solver": "euler",
-            "grid": distill.grid_for(mark, grid),
+            "grid": distill.grid_for(mark, grid, guided=guided),
             "nb_step": distill.nfe,
             "guidance": 1.0,
             "autoguidance": 1.0,

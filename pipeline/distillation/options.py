@@ -98,17 +98,22 @@ class DistillOptions(Options):
             return STEPS_ON_PAIRS
         return max(LEAST_STEPS, round(SHARE_OF_STEPS * of_teacher))
 
-    def grid_for(self, mark: int | None, of_teacher: str) -> str:
+    def grid_for(self, mark: int | None, of_teacher: str, *, guided: bool) -> str:
         """How the steps of a student are spaced (trainer/ode/step_grids.py).
 
-        Pairs are cut on the grid of the teacher. Others do best in equal steps: straight paths need
-        no shorter ones, and for mean slopes this was measured (docs/decisions.md).
+        Pairs are cut on the grid of the teacher, and straight paths need no shorter steps. For mean
+        slopes, equal steps are best without guidance (docs/decisions.md).
 
         Args:
             mark: of the teacher.
             of_teacher: its grid.
+            guided: whether it draws with guidance.
         """
-        return of_teacher if self.method_for(mark) == "steps" else "uniform"
+        return {
+            "steps": of_teacher,
+            "reflow": "uniform",
+            "mean_flow": "late" if guided else "uniform",
+        }[self.method_for(mark)]
 
     def judging(self, evaluate: EvaluateOptions) -> EvaluateOptions:
         """How a student is judged.

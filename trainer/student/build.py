@@ -11,7 +11,7 @@ from trainer.ode.sampling import SamplingModel
 from trainer.ode.step_grids import step_ends
 from trainer.options import ModelOptions, SampleOptions, TrainOptions
 from trainer.step.ema import ExponentialMovingAverage
-from trainer.student.mean_flow import MeanFlowModel
+from trainer.student.mean_flow import TO_IMAGE, MeanFlowModel
 
 
 def build_student(
@@ -21,7 +21,9 @@ def build_student(
     sample: SampleOptions,
     teacher: str,
 ) -> MeanFlowModel:
-    """Builds and compiles a student whose slopes are at first those of its teacher, within range.
+    """Builds and compiles a student whose slopes are at first those of its teacher.
+
+    Without guidance, they are kept within range.
 
     Args:
         data: that it is trained on.
@@ -59,13 +61,16 @@ def student_of(
     shape: tuple[int, int, int],
 ) -> MeanFlowModel:
     """The student of a teacher that is in memory; `shape` is (H, W, C) of an image."""
-    slopes = build_unet(model, shape, train.precision, teacher.nb_class, source_channels=1)
-    slopes.set_weights(widened(teacher.sampling_network.get_weights(), slopes))
-    network = within_range(slopes)
+    network = build_unet(model, shape, train.precision, teacher.nb_class, source_channels=1)
+    network.set_weights(widened(teacher.sampling_network.get_weights(), network))
+    guided = teacher.guidance != 1.0 or teacher.autoguidance != 1.0
+    if not guided:  # whose path leads beyond the range
+        network = within_range(network)
     student = MeanFlowModel(
         network,
         teacher=teacher,
         alphas=step_ends(sample.nb_step, sample.grid),
+        to_image=0.0 if guided else TO_IMAGE,
         ema=ExponentialMovingAverage(network, train.ema.half_life, train.ema.warmup),
         solver=solvers.get(sample.solver, sample.grid),
         seed=train.seed,

@@ -28,7 +28,7 @@ from trainer.vector_field import evaluate_network
 
 LOGIT_MEAN = 0.4  # of the alphas between which a step leads, as of the paper, whose time runs back
 LOGIT_DEVIATION = 1.3  # of these; 1 in the paper
-TO_IMAGE = 1 / 4  # share of the steps that lead all the way to the image, as each last one does
+TO_IMAGE = 1 / 4  # of `to_image`, without guidance
 FIRST = 1 / 4  # share of a step in which the teacher leads
 LEAST_FIRST = 1 / 8  # length in which it leads at least, or to the end of a shorter step
 LEAST_ERROR = 0.01  # added to an error before images are weighted by its inverse
@@ -41,10 +41,10 @@ class MeanFlowModel(IADBModel):
 
     Args:
         network: takes [x, alpha], or [x, alpha, label], with the length of a step as a further
-            channel of x (trainer/networks/step_length.py). Its slopes point at images within
-            [-1, 1] (trainer/networks/within_range.py).
+            channel of x (trainer/networks/step_length.py).
         teacher: whose slopes, with its guidance, the student learns from.
         alphas: of the grid, from 0 to 1.
+        to_image: share of the lessons that lead all the way to the image, as each last step does.
         kwargs: those of IADBModel.
     """
 
@@ -54,9 +54,11 @@ class MeanFlowModel(IADBModel):
         *,
         teacher: SamplingModel,
         alphas: Sequence[float],
+        to_image: float = TO_IMAGE,
         **kwargs: Any,
     ) -> None:
         super().__init__(network, **kwargs)
+        self.to_image = to_image
         self.alphas = tuple(alphas)
         # A function, or the weights of the teacher would be among those of this model.
         self._slope = lambda x, alpha, *label: teacher.field(*label)(x, alpha)
@@ -75,7 +77,7 @@ class MeanFlowModel(IADBModel):
         logits = tf.random.stateless_normal([2, shape[0]], for_ends, LOGIT_MEAN, LOGIT_DEVIATION)
         ends = tf.sigmoid(logits)
         begin = tf.reduce_min(ends, axis=0)
-        is_last = tf.random.stateless_uniform(shape[:1], for_last) < TO_IMAGE
+        is_last = tf.random.stateless_uniform(shape[:1], for_last) < self.to_image
         end = tf.where(is_last, 1.0, tf.reduce_max(ends, axis=0))
         return super().draw(shape)._replace(alpha=begin, length=end - begin)
 

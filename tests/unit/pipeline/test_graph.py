@@ -316,6 +316,22 @@ def test_teacher_and_student_set_the_same_mark_and_without_one_nothing_changes(m
     assert student["student"] == ("mean_flow" if mark is None else "reflow")
 
 
+@pytest.mark.parametrize(
+    ("guidance", "grid"),
+    [
+        ("", "uniform"),
+        ("model.conditional=true sample.guidance=2", "late"),
+        ("sample.autoguidance=2", "late"),
+    ],
+)
+def test_a_student_of_a_guided_teacher_takes_shorter_steps_towards_the_image(guidance, grid):
+    overrides = ["data.folder=/images", "distill.enabled=true", *guidance.split()]
+    pipeline = create_pipeline(load("digits", overrides=overrides), LOCATIONS, schema="")
+    nodes = {node.id: node for node in pipeline.components}
+    student = json.loads(nodes["Student"].exec_properties["custom_config"])
+    assert student["sample"]["grid"] == grid
+
+
 def test_only_a_student_by_steps_takes_the_grid_of_its_teacher_whose_paths_are_cut_there():
     overrides = ["data.folder=/images", "distill.enabled=true", "sample.grid=cosine"]
     segments = {"steps": 4, "reflow": 1, "mean_flow": None}

@@ -180,6 +180,21 @@ def test_at_first_its_slopes_are_those_of_its_teacher_within_range(monkeypatch):
     np.testing.assert_allclose(draw(student), teacher_on(teacher, "late", x, label), atol=1e-5)
 
 
+@pytest.mark.parametrize(
+    ("guidance", "autoguidance", "bent"), [(1.0, 1.0, True), (2.0, 1.0, False), (1.0, 2.0, False)]
+)
+def test_a_student_of_a_guided_teacher_may_point_beyond_the_range(
+    monkeypatch, guidance, autoguidance, bent
+):
+    monkeypatch.setattr(build, "build_unet", small_network.build_unet)
+    options = ModelOptions(channels=(32,), attention=(False,))
+    network = small_network.build_unet(options, SHAPE, nb_class=2)
+    teacher = SamplingModel(network, None, "euler", 2, guidance, 4, autoguidance=autoguidance)
+    student = build.student_of(teacher, options, TrainOptions(), SampleOptions(nb_step=4), SHAPE)
+    assert ("within_range" in {layer.name for layer in student.network.layers}) == bent
+    assert student.to_image == (0.25 if bent else 0.0)
+
+
 def teacher_on(teacher, grid, x, label):
     network = within_range(teacher.network)
     same = SamplingModel(network, None, build.solvers.get("euler", grid), 2, 1.0, 4)
