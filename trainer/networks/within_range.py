@@ -7,7 +7,7 @@ Let D(t) be the mean of all images to which a state x(t) may lead, so that the s
 
 with D* a mean of D(t) over alpha to b. For the mean slope u over that length, however long it is,
 x + (1 - alpha) u = D*: where a path points is a mean of images, and its pixels are within [-1, 1].
-Guidance leads beyond that, but its images are cut off at the ends of the range as well.
+Guidance leads beyond that: students of guided teachers do without (trainer/student/build.py).
 
 A network that knows this leaves flat black or white areas flat. Otherwise it errs to both sides of
 them, and only what is beyond the range is invisible.
@@ -28,7 +28,7 @@ class WithinRange(keras.layers.Layer):
 
     Gradients pass as if slopes were not bent: those beyond the range by mistake can return, and the
     errors of a teacher, which are to both sides, cancel out. Beyond FARTHEST, no gradient leads
-    further out: a target beyond the range, as of guidance, would be pursued for ever.
+    further out: a target beyond the range would be pursued for ever.
     """
 
     def __init__(self, **kwargs: object) -> None:
