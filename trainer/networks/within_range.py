@@ -13,6 +13,8 @@ A network that knows this leaves flat black or white areas flat. Otherwise it er
 them, and only what is beyond the range is invisible.
 """
 
+from collections.abc import Callable
+
 import keras
 import tensorflow as tf
 
@@ -45,7 +47,7 @@ class WithinRange(keras.layers.Layer):
         state = x[..., : slope.shape[-1]]
         left = tf.reshape(1.0 - alpha, [-1] + [1] * (len(x.shape) - 1))
 
-        def bend(slope: tf.Tensor) -> tuple[tf.Tensor, object]:
+        def bend(slope: tf.Tensor) -> tuple[tf.Tensor, Callable[[tf.Tensor], tf.Tensor]]:
             image = state + left * slope
             beyond = tf.clip_by_value(image, -1.0, 1.0) - image
 
