@@ -91,7 +91,7 @@ class Model:
         self.shape: tuple[int, int, int] = tuple(self.metadata["shape"])
         self.labels: list[str] = self.metadata.get("labels", [])
         self.nb_step: int = self.metadata["nb_step"]
-        self._source = find_source(folder)
+        self._source = find_source(self._stored)
         self._mark = read_mark(self.metadata)
         self._limits = LimitOptions.model_validate(self.metadata.get("limits", {}))
 

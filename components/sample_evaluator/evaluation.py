@@ -43,6 +43,7 @@ from components.sample_evaluator.verdict import gate, history, sentences, summar
 from components.sample_evaluator.verdict.student import limits_of_student
 from trainer import examples
 from trainer.common.progress import Report, phase, report
+from trainer.common.text import ending
 
 _COMPARED = "compared_images"  # folder, deleted at the end of the evaluation
 
@@ -263,8 +264,7 @@ def _load(
     except SamplerError as error:
         logging.warning("%s", error)
         # Without where the folders are: it appears in the model card, which is published.
-        path = model.sampler.rstrip("/")
-        problem = str(error).replace(path, "/".join(path.split("/")[-3:]))
+        problem = str(error).replace(model.sampler.rstrip("/"), ending(model.sampler, 3))
         return _Loaded(problem=problem, broken=not isinstance(error, OtherDataError))
 
 

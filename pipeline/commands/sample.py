@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -9,6 +10,9 @@ from pipeline import failures
 from pipeline.commands.shared_options import SEED, WORKSPACE, OutputFile, UserPath
 from pipeline.workspace import Workspace
 from trainer.common.text import list_some, printable, quantity
+
+if TYPE_CHECKING:
+    from pipeline.registry.serving import StoredModel
 
 ROWS = 16  # of source, result and image below each other
 MODEL = click.option(
@@ -74,17 +78,16 @@ def sample(
         raise click.BadParameter("is the file of the grid; name another one", param_hint="--gif")
     if gif and count > GIF_IMAGES:
         raise click.BadParameter(f"--gif shows at most {GIF_IMAGES} images", param_hint="--count")
-    folder = serving.find_model(workspace.serving, model)
-    model = serving.read_model(folder, "nb_step")
+    model = serving.read_model(serving.find_model(workspace.serving, model), "nb_step")
     if label is not None:
         label = known_label(model, label)
     if steps:
         check_steps(model, steps)
-    if source := find_source(folder):
+    if source := find_source(model):
         if gif:
             raise click.BadParameter("shows the path from noise alone", param_hint="--gif")
         first = seed if source.draws_noise else None
-        _show_translations(workspace, folder, count, first, steps, label, output)
+        _show_translations(workspace, model, count, first, steps, label, output)
         return
     samples = f"{quantity(count, 'sample')} of {model}"
     seeds = range(seed, seed + count)
@@ -101,7 +104,7 @@ def sample(
             images = trajectories[:, -1]
         else:
             images = draw_samples(model, seeds, steps, **how)
-        mark = mark_of(folder, seeds)
+        mark = mark_of(model, seeds)
         write_grid(images, output, mark, columns)
         if gif:
             write_gif(trajectories, gif, mark, columns)
@@ -117,7 +120,7 @@ def sample(
 
 def _show_translations(
     workspace: Workspace,
-    model: Path,
+    model: "StoredModel",
     count: int,
     seed: int | None,
     steps: int | None,
@@ -135,7 +138,7 @@ def _show_translations(
         logging_to(Path(os.devnull), verbose=False),
         showing(make_console(), f"translations by {model}"),
     ):
-        rows = draw_rows(workspace, model, count, seed or 0, steps, label)
+        rows = draw_rows(workspace, model.folder, count, seed or 0, steps, label)
         seeds = None if seed is None else range(seed, seed + len(rows))
         mark = mark_of(model, seeds)
         columns = rows.shape[1] * (1 + (len(rows) - 1) // ROWS)
@@ -173,20 +176,20 @@ def find_mark(
     from trainer.common import xmp
 
     model = serving.find_model(workspace.serving, model)
-    classes = serving.read_metadata(model).get("labels")
+    loaded = iadb.Model(model)
     notes: list[str] = []
     with (
         logging_to(Path(os.devnull), verbose=False),  # TensorFlow logs when it starts
         showing(make_console(), f"looking for the mark of {model}"),
     ):
-        values = find_marks(iadb.Model(model), files, label, notes.append)
+        values = find_marks(loaded, files, label, notes.append)
     for file, p in values.items():
         found = "mark found" if p <= FALSE_POSITIVES else "no mark found"
         advice = ""
         if p > FALSE_POSITIVES and xmp.names_several_seeds(file):
             advice = "; if it is a grid, look at an image of its own"
         click.echo(f"{printable(str(file))}: {found}, p = {p:.2g}{advice}")
-    if classes and not label:
+    if loaded.labels and not label:
         click.echo("inverted as images of any class; if they were drawn as one: --label NAME")
     for note in notes:
         failures.say(note, error=True)

@@ -21,6 +21,7 @@ from components.sample_evaluator.options import EvaluateOptions
 from components.source_hash import source_hash
 from pipeline.distillation.options import DistillOptions
 from pipeline.workspace import Locations
+from trainer.ode.guidance import evaluations_per_slope
 
 SHUFFLED = 1024
 TRAINING = "trainer.run_fn"  # the module that trains students as well as teachers
@@ -129,7 +130,8 @@ def _training_config(config: dict[str, Any], distill: DistillOptions) -> dict[st
     """The `custom_config` of a student's training, from that of its teacher's."""
     training, sample = config["train"], config["sample"]
     mark, grid = sample.get("mark"), sample.get("grid", "uniform")  # earlier versions had no grid
-    guided = any(sample.get(weight, 1.0) != 1.0 for weight in ("guidance", "autoguidance"))
+    weights = (sample.get(kind, 1.0) for kind in ("guidance", "autoguidance"))
+    guided = evaluations_per_slope(*weights) > 1
     train = {
         **training,
         "learning_rate": distill.learning_rate,

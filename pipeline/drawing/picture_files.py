@@ -6,11 +6,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from pipeline.registry.serving import read_metadata
+from pipeline.registry.serving import StoredModel
 from trainer.common import xmp
 from trainer.common.files import atomic_write
 from trainer.common.image_grid import grid_png, image_grid
-from trainer.common.remote_path import AnyPath
 
 GIF_IMAGES = 256  # at most: all their states are in memory at once
 COLORS = 256  # of a frame, at most
@@ -18,9 +17,9 @@ FRAME_MS = 80
 LAST_FRAME_MS = 2000  # time to look at the result
 
 
-def mark_of(model: AnyPath, seeds: range | None) -> str:
+def mark_of(model: StoredModel, seeds: range | None) -> str:
     """The XMP packet for images that a model draws, from seeds or none (trainer/common/xmp.py)."""
-    weights = read_metadata(model).get("weights", "")  # which older models do not have
+    weights = model.metadata.get("weights", "")  # which older models do not have
     if not seeds:
         return xmp.packet(weights, "")
     return xmp.packet(weights, f"{seeds[0]} to {seeds[-1]}" if len(seeds) > 1 else f"{seeds[0]}")

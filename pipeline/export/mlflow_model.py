@@ -81,11 +81,12 @@ def _description(version: Path) -> dict:
 
 def _inputs(version: Path) -> dict[str, str]:
     """MLflow's types of the inputs of `serving_default`, by name."""
-    source = find_source(version)
+    model = serving.read_model(version)
+    source = find_source(model)
     inputs = {"image_bytes": "binary"} if source else {}
     if not source or source.draws_noise:
         inputs["seed"] = "long"
-    if serving.read_metadata(version).get("labels"):
+    if model.metadata.get("labels"):
         inputs["label"] = "string"
     return inputs
 

@@ -14,7 +14,7 @@ from pipeline.workspace import Workspace
 from trainer.common import exit_codes
 from trainer.common.files import name_place
 from trainer.common.signals import stop_on_signals
-from trainer.common.text import printable
+from trainer.common.text import ending, printable
 from trainer.names import METADATA, TEACHER, WARM_UP
 
 # The files of every SavedModel: the training writes its weights into one.
@@ -120,5 +120,5 @@ def _without_paths(about: dict[str, Any]) -> dict[str, Any]:
         (split, "data.holdout", 1),
     ):
         if section.get(key):
-            section[key] = "/".join(Path(section[key]).parts[-kept:])
+            section[key] = ending(section[key], kept)
     return about

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeline.drawing.saved_model import load_saved_model
-from pipeline.registry.serving import read_metadata
+from pipeline.registry.serving import StoredModel, read_metadata, read_model
 from trainer.common import exit_codes
 from trainer.common.remote_path import AnyPath
 from trainer.limit_options import LimitOptions
@@ -18,9 +18,9 @@ class NotATranslatorError(ValueError):
     exit_code = exit_codes.USAGE
 
 
-def find_source(model: AnyPath) -> Source | None:
+def find_source(model: StoredModel) -> Source | None:
     """What the sources of a model are, from its metadata; None for one that draws from noise."""
-    source = read_metadata(model).get("source")
+    source = model.metadata.get("source")
     return Source.model_validate(source) if source else None
 
 
@@ -49,7 +49,7 @@ def read_about(model: AnyPath) -> About:
     Raises:
         NotATranslatorError: it draws from noise alone.
     """
-    source = find_source(model)
+    source = find_source(read_model(model))
     if source is None:
         raise NotATranslatorError(
             f"{model} draws images from noise and translates none; train a model with "

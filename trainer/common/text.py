@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 from datetime import datetime
+from pathlib import PurePosixPath
 
 SHOWN = 10  # names
 NAME = 80  # characters of a name or a value
@@ -51,6 +52,11 @@ def shorten(text: str, length: int = NAME) -> str:
 def first_line(error: BaseException) -> str:
     """Returns the first line of an error's text, or else its type; at most LINE characters."""
     return (str(error).strip() or type(error).__name__).splitlines()[0][:LINE]
+
+
+def ending(path: str, parts: int) -> str:
+    """Returns the last parts of a path, which tell what it is, and not where."""
+    return "/".join(PurePosixPath(path).parts[-parts:])
 
 
 def without_secrets(text: str) -> str:

@@ -7,6 +7,7 @@ from trainer.networks.step_length import widened
 from trainer.networks.unet import build_unet
 from trainer.networks.within_range import within_range
 from trainer.ode import solvers
+from trainer.ode.guidance import evaluations_per_slope
 from trainer.ode.sampling import SamplingModel
 from trainer.ode.step_grids import step_ends
 from trainer.options import ModelOptions, SampleOptions, TrainOptions
@@ -63,7 +64,7 @@ def student_of(
     """The student of a teacher that is in memory; `shape` is (H, W, C) of an image."""
     network = build_unet(model, shape, train.precision, teacher.nb_class, source_channels=1)
     network.set_weights(widened(teacher.sampling_network.get_weights(), network))
-    guided = teacher.guidance != 1.0 or teacher.autoguidance != 1.0
+    guided = evaluations_per_slope(teacher.guidance, teacher.autoguidance) > 1
     if not guided:  # whose path leads beyond the range
         network = within_range(network)
     student = MeanFlowModel(

@@ -1,6 +1,7 @@
 import pytest
 
 from trainer.common.text import (
+    ending,
     first_line,
     list_some,
     percentage,
@@ -20,6 +21,12 @@ def test_of_many_names_the_first_are_listed_and_the_others_counted():
 
 def test_control_characters_in_names_are_escaped():
     assert list_some(["a\nb", "\x1b[31m"]) == r"a\nb, \x1b[31m"
+
+
+def test_the_end_of_a_path_tells_what_it_is_and_not_where():
+    path = "/home/alice/workspace/artifacts/Trainer/model/5/Format-Serving"
+    assert ending(path, 3) == "model/5/Format-Serving"
+    assert ending(f"{path}/", 1) == "Format-Serving"
 
 
 def test_one_is_not_a_plural():
