@@ -95,7 +95,8 @@ class ServingStandIn:
     """Serves the numbered SavedModels below a folder. Use it as a context manager.
 
     Attributes:
-        grpc_port, rest_port: ports on localhost.
+        grpc_port, rest_port: ports on 127.0.0.1. Ask there, not at localhost, which may be ::1 as
+            well, where the same port is free for any other program.
     """
 
     def __init__(self, name: str, folder: Path) -> None:
@@ -108,8 +109,8 @@ class ServingStandIn:
         prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(
             _PredictionService(self), self._grpc
         )
-        self.grpc_port = self._grpc.add_insecure_port("localhost:0")
-        self._rest = ThreadingHTTPServer(("localhost", 0), _handler(self))
+        self.grpc_port = self._grpc.add_insecure_port("127.0.0.1:0")
+        self._rest = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
         self._rest_thread = threading.Thread(target=self._rest.serve_forever)
         self.rest_port = self._rest.server_port
 

@@ -4,10 +4,12 @@ import base64
 import functools
 import io
 import json
+import os
 import pathlib
 import re
 import shutil
 import subprocess
+import sys
 import time
 import urllib.error
 import urllib.request
@@ -68,7 +70,7 @@ def decoded(png_files):
 
 
 def stub(server):
-    channel = grpc.insecure_channel(f"localhost:{server.grpc_port}")
+    channel = grpc.insecure_channel(f"127.0.0.1:{server.grpc_port}")
     return prediction_service_pb2_grpc.PredictionServiceStub(channel)
 
 
@@ -83,7 +85,7 @@ def predict(server, signature="", **inputs):
 
 def rest(server, path, body=None):
     """Status and JSON of an answer."""
-    url = f"http://localhost:{server.rest_port}{path}"
+    url = f"http://127.0.0.1:{server.rest_port}{path}"
     try:
         with urllib.request.urlopen(url, body and json.dumps(body).encode()) as answer:
             return answer.status, json.load(answer)
@@ -191,17 +193,22 @@ def test_the_snippets_of_the_documentation_run(request, tmp_path, monkeypatch, k
     folder, server = request.getfixturevalue(kind)
     monkeypatch.chdir(tmp_path)
     names = {}
-    ports = {":8500": f":{server.grpc_port}", ":8501": f":{server.rest_port}"}
+    monkeypatch.setenv("PATH", str(pathlib.Path(sys.executable).parent), prepend=os.pathsep)
+    addresses = {
+        "localhost:8500": f"127.0.0.1:{server.grpc_port}",
+        "localhost:8501": f"127.0.0.1:{server.rest_port}",
+    }
     for language, only, code in SNIPPETS:
         if only not in ("", kind):
             continue
-        for documented, port in ports.items():
-            code = code.replace(documented, port)
+        for documented, address in addresses.items():
+            code = code.replace(documented, address)
         if language == "python":
             exec(code, names)
         else:
-            output = subprocess.run(["bash", "-ec", code], check=True, capture_output=True)
-            assert b"error" not in output.stdout
+            ended = subprocess.run(["bash", "-ec", code], capture_output=True, text=True)
+            assert (ended.returncode, ended.stderr) == (0, ""), ended.stdout
+            assert "error" not in ended.stdout
     model = next(folder.iterdir())
     labels = {"label": ["3", "3", "7", ""]} if kind == "conditional" else {}
     images = decoded([pathlib.Path(f"grpc-{seed}.png").read_bytes() for seed in range(4)])
