@@ -164,7 +164,7 @@ def _to_entry(info: tarfile.TarInfo, archive_size: int) -> Entry | None:
     try:
         name.encode()
     except UnicodeEncodeError:
-        problem, label = "name is not UTF-8", None
+        problem, label = "name is not UTF-8: rename it", None
     return Entry(name, info.size, info.offset_data, label, problem)
 
 

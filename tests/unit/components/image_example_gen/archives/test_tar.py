@@ -84,7 +84,7 @@ def test_the_first_folder_is_the_label_and_a_tar_is_none(tmp_path):
 
 def test_a_folder_whose_name_is_not_utf8_rejects_its_files_alone(tmp_path):
     content = make_tar(("x.png", b"x"), ("d\udce9t\udce9/y.png", b"y"))
-    assert listed(content)[1] == {"d\udce9t\udce9/y.png": "name is not UTF-8"}
+    assert listed(content)[1] == {"d\udce9t\udce9/y.png": "name is not UTF-8: rename it"}
     (tmp_path / "a.tar").write_bytes(content)
     states = [file.state.encode() for file in list_images(str(tmp_path))]
     assert len(states) == 2
@@ -253,7 +253,7 @@ def test_a_name_that_is_not_utf8_is_rejected_in_printable_form(tmp_path):
     content = make_tar(("\udcff.png", b"x"), tar_format=tarfile.GNU_FORMAT)
     (tmp_path / "x.tar").write_bytes(content)
     (file,) = list_images(str(tmp_path))
-    assert (file.path, file.problem) == (r"x.tar/\xff.png", "name is not UTF-8")
+    assert (file.path, file.problem) == (r"x.tar/\xff.png", "name is not UTF-8: rename it")
 
 
 def test_nothing_is_written_where_a_tar_is_read(tmp_path):
