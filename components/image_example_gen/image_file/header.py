@@ -69,15 +69,20 @@ def open_image(stream: BinaryIO, options: ImageOptions) -> Image.Image:
     if shorter < min(options.smallest) or longer < max(options.smallest):
         raise _too_small(options)
     if _has_misread_planes(image):
-        raise RejectedImage("TIFF with 16-bit planes: save it interleaved or compressed")
+        raise RejectedImage("TIFF in planes of 16 bits, or of gray and alpha: save it interleaved")
     return image
 
 
 def _has_misread_planes(image: Image.Image) -> bool:
-    """Whether each channel is a plane of 16 bits that Pillow would read as one of 8 bits."""
+    """Whether each channel is a plane, and Pillow would misread them.
+
+    Those of 16 bits as of 8, unless libtiff reads them; and alpha beside gray as transparent.
+    """
     tags = getattr(image, "tag_v2", {})
-    in_planes = tags.get(PLANAR) == IN_PLANES and 16 in tags.get(BITS, ())
-    return in_planes and any(tile[0] == "raw" for tile in image.tile)  # libtiff reads others right
+    if tags.get(PLANAR) != IN_PLANES:
+        return False
+    raw = any(tile[0] == "raw" for tile in image.tile)
+    return image.mode == "LA" or (raw and 16 in tags.get(BITS, ()))
 
 
 def check_size(width: int, height: int, options: ImageOptions) -> None:

@@ -225,12 +225,21 @@ def test_a_tiff_of_an_unsupported_kind_is_rejected_with_a_remedy(kind, bits, sam
 @pytest.mark.parametrize("samples", [1, 3])
 def test_an_uncompressed_tiff_of_16_bits_by_plane_is_rejected_with_a_remedy(samples):
     data = tiff(bytes(64 * samples * 2), 1, 16, samples=samples, tags={284: 2})
-    with pytest.raises(RejectedImage, match=r"^TIFF with 16-bit planes: save it interleaved or"):
+    with pytest.raises(
+        RejectedImage, match=r"^TIFF in planes of 16 bits, or of gray and alpha: save it"
+    ):
         pixels_of(data)
-    with pytest.raises(RejectedImage, match="16-bit planes"):
+    with pytest.raises(RejectedImage, match="TIFF in planes"):
         read_header(io.BytesIO(data), ImageOptions(min_size=1, resolution=8))
     in_eight_bits = tiff(bytes(64 * samples), 1, 8, samples=samples, tags={284: 2})
     assert pixels_of(in_eight_bits).max() == 0
+
+
+@pytest.mark.parametrize("compression", [1, 8])
+def test_a_tiff_of_gray_and_alpha_by_plane_is_rejected_since_it_would_be_transparent(compression):
+    tags = {284: 2, 338: 2, 259: compression}
+    with pytest.raises(RejectedImage, match=r"^TIFF in planes .*: save it interleaved$"):
+        pixels_of(tiff(bytes(128), 1, 8, samples=2, tags=tags))
 
 
 # The transposition that shows the stored image upright (EXIF 2.3, tag 274).
