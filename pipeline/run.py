@@ -268,15 +268,16 @@ def _count_files(found: dict[int, bytes], data: DataConfig) -> int:
 
 
 def _tell_of_kill(workspace: Workspace, console: Console) -> None:
-    """Says that the last run was killed, if it was: nothing else of it can say so."""
+    """Says that the last run left no result, if it was killed: nothing else of it can say so."""
     if not workspace.metadata.exists():
         return
     last = lineage.runs(lineage.connect(workspace.metadata), last=1)
     if last and last[0].result is None:
         for node in last[0].nodes:
             if node.state == "interrupted":  # nothing runs: this process holds the workspace
-                text = f"the last run ended in {node.id} without a result: the power failed, or it"
-                console.print(f"  {text} was {failures.describe_kill(node.id)}", soft_wrap=True)
+                text = f"the last run ended in {node.id} without a result: the disk was full, the "
+                text += f"power failed, or it was {failures.describe_kill(node.id)}"
+                console.print(f"  {text}", soft_wrap=True)
 
 
 def _claim(workspace: Workspace, check: int | None, run_id: str) -> None:

@@ -29,7 +29,7 @@ COLORS = {
 DECIDED = {"withdrawn", "promoted"}  # verdicts on a model by a person
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from pipeline.registry.history import Event
     from pipeline.registry.lineage import Run
@@ -64,18 +64,19 @@ def history(workspace: Workspace, last: int, as_json: bool) -> None:
     """
     workspace.check_exists()
     from pipeline.registry import lineage
-    from pipeline.registry.history import events
+    from pipeline.registry.history import events, newest_check, newest_run
     from pipeline.registry.journal import Journal
     from pipeline.registry.models import load_models
 
     store = lineage.connect(workspace.metadata)
-    models = load_models(store, workspace.serving)
-    happened = events(Journal(workspace.journal).attempts(), lineage.runs(store), models)[-last:]
+    models, found = load_models(store, workspace.serving), lineage.runs(store)
+    happened = events(Journal(workspace.journal).attempts(), found, models)
+    shown = happened[-last:]
     if as_json:
-        listed = [dataclasses.asdict(event) for event in happened]
+        listed = [dataclasses.asdict(event) for event in shown]
         click.echo(json.dumps(listed, indent=2, default=as_json_text))
     elif happened:
-        _print_events(happened)
+        _print_events(shown, may_run=(newest_check(happened), newest_run(happened, found)))
     else:
         click.echo(f"nothing has happened in {workspace.folder}")
 
@@ -154,7 +155,8 @@ def _print_runs(runs: "Sequence[Run]", models: "Sequence[RegisteredModel]") -> N
     print_table(make_console(), columns, rows)
 
 
-def _print_events(happened: "Sequence[Event]") -> None:
+def _print_events(happened: "Sequence[Event]", may_run: "Collection[Event | None]") -> None:
+    """Prints a table. What has no outcome was cut off, unless it is among those that may run."""
     from pipeline.console.tables import Column, cell, make_console, number, print_table, text
 
     columns = (
@@ -171,9 +173,15 @@ def _print_events(happened: "Sequence[Event]") -> None:
             cell(event.started, "%Y-%m-%d %H:%M"),
             cell(event.cause),
             cell(event.tries or None),
-            f"[{COLORS.get(event.outcome, 'default')}]{event.outcome or 'running, or cut off'}[/]",
+            _outcome_cell(event, may_run),
             cell(event.message or event.found.get("text", "")),
         )
         for event in happened
     ]
     print_table(make_console(), columns, rows)
+
+
+def _outcome_cell(event: "Event", may_run: "Collection[Event | None]") -> str:
+    if event.outcome is None:
+        return "running, or cut off" if event in may_run else "[red]cut off[/]"
+    return f"[{COLORS.get(event.outcome, 'default')}]{event.outcome}[/]"

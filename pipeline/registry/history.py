@@ -55,6 +55,22 @@ def events(
     return sorted(found, key=lambda event: event.started)
 
 
+def newest_check(happened: Sequence[Event]) -> Event | None:
+    """The newest check, whatever its clock said; None if there was none."""
+    return max((e for e in happened if e.number), key=lambda e: e.number, default=None)
+
+
+def newest_run(happened: Sequence[Event], runs: Sequence[Run]) -> Event | None:
+    """The newest run that no check started, whatever its clock said; None if there was none.
+
+    Args:
+        happened: as of `events`.
+        runs: all runs, oldest first.
+    """
+    started = {r: e for e in happened if e.cause in (RUN, DISTILLATION) for r in e.runs}
+    return next((started[run.id] for run in reversed(runs) if run.id in started), None)
+
+
 def run_event(run: Run) -> Event:
     """A run as an event. One that recorded no result is judged by its nodes.
 

@@ -21,7 +21,7 @@ from pipeline.monitoring.dashboard.configuration import load_configurations
 from pipeline.monitoring.dashboard.datasets import IngestedImages, load_datasets
 from pipeline.monitoring.dashboard.files import Metric, Metrics, WorkspaceFiles
 from pipeline.registry import lineage
-from pipeline.registry.history import DISTILLATION, RUN, Event, events
+from pipeline.registry.history import Event, events, newest_check, newest_run
 from pipeline.registry.journal import Attempt, HeldSpan, Journal
 from pipeline.registry.models import RegisteredModel, by_model, load_models
 from pipeline.workspace import Workspace
@@ -126,15 +126,13 @@ class Overview:
 
     @cached_property
     def last_check(self) -> Event | None:
-        """The newest check, whatever its clock said; None if there was none."""
-        checks = (each for each in self.events if each.number)
-        return max(checks, key=lambda each: each.number, default=None)
+        """The newest check; None if there was none."""
+        return newest_check(self.events)
 
     @cached_property
     def last_run(self) -> Event | None:
-        """The newest run that no check started, whatever its clock said; None if there was none."""
-        started = {r: e for e in self.events if e.cause in (RUN, DISTILLATION) for r in e.runs}
-        return next((started[run.id] for run in reversed(self.runs) if run.id in started), None)
+        """The newest run that no check started; None if there was none."""
+        return newest_run(self.events, self.runs)
 
     @cached_property
     def has_spans(self) -> bool:

@@ -186,6 +186,11 @@ def test_a_run_that_was_killed_is_cut_off_unless_it_is_the_newest(place):
     assert [event.outcome for event in found] == [None, None]
     text = place.text("history.html")
     assert text.index("running, or cut off") < text.index("… cut off")
+    older, newer = (line.rstrip() for line in place.iadb("history").splitlines()[1:])
+    assert older.endswith("cut off") and "running" not in older
+    assert newer.endswith("running, or cut off")
+    (alone,) = place.iadb("history", "--last", 1).splitlines()[1:]
+    assert alone.rstrip() == newer
 
 
 def test_a_run_that_was_killed_between_verdict_and_push_is_not_blessed(place):

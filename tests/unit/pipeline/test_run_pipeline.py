@@ -36,9 +36,9 @@ def test_a_run_says_of_the_last_one_that_it_was_killed(tmp_path, capsys, killed)
         recorded.store.put_executions([trainer])
     _tell_of_kill(workspace, Console())
     assert capsys.readouterr().out == (
-        "  the last run ended in Trainer without a result: the power failed, or it was killed by "
-        "SIGKILL, probably because the memory ran out: lower train.batch_size, end other "
-        "programs, or use a machine with more memory\n"
+        "  the last run ended in Trainer without a result: the disk was full, the power failed, or "
+        "it was killed by SIGKILL, probably because the memory ran out: lower train.batch_size, "
+        "end other programs, or use a machine with more memory\n"
         if killed
         else ""
     )
