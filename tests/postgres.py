@@ -4,16 +4,18 @@ import glob
 import os
 import secrets
 import shutil
-import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import psycopg
 
+from tests.ports import reserved_port
+
 USER, DATABASE = "tfx", "metadata"
+PATIENCE = 300  # seconds for the server to start and to stop
 
 
 def binaries() -> Path | None:
@@ -28,9 +30,8 @@ class Postgres:
 
     def __init__(self) -> None:
         self.password = secrets.token_hex(8)
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
+        self._held = ExitStack()
+        self.port = self._held.enter_context(reserved_port())
         # Not below pytest's folder: PostgreSQL does not run as root, and only root can access it.
         self.folder = Path(tempfile.mkdtemp(prefix="postgres-"))
         password = self.folder / "password"
@@ -56,6 +57,7 @@ class Postgres:
     def remove(self) -> None:
         """Stops the server and removes its files."""
         self.stop()
+        self._held.close()
         shutil.rmtree(self.folder)
 
     @property
@@ -83,11 +85,12 @@ class Postgres:
     def start(self) -> None:
         """Starts the server and waits until it accepts connections."""
         options = f"-p {self.port} -c listen_addresses=127.0.0.1 -k {self.folder} -c fsync=off"
-        self._call("pg_ctl", "-w", "-o", options, "-l", str(self.folder / "log"), "start")
+        log = str(self.folder / "log")
+        self._call("pg_ctl", "-w", "-t", str(PATIENCE), "-o", options, "-l", log, "start")
 
     def stop(self) -> None:
         """Stops the server without waiting for clients."""
-        self._call("pg_ctl", "-w", "-m", "fast", "stop")
+        self._call("pg_ctl", "-w", "-t", str(PATIENCE), "-m", "fast", "stop")
 
     def _call(self, name: str, *arguments: str) -> None:
         folder = binaries()

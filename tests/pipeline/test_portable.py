@@ -4,6 +4,7 @@ This is what Flink and Spark speak: a job service takes the pipeline, and starts
 through an external worker pool.
 """
 
+import contextlib
 import socket
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import pytest
 import tensorflow_data_validation as tfdv
 
 from tests.pipeline.conftest import Runs, states
+from tests.ports import reserved_port
 
 # Workers are threads of the pool, whose process imports TensorFlow and TFX once.
 POOL = """
@@ -23,48 +25,45 @@ _, server = BeamFnExternalWorkerPoolServicer.start(port=int(sys.argv[1]))
 server.wait_for_termination()
 """
 JOB_SERVICE = "apache_beam.runners.portability.local_job_service_main"
-
-
-def free_port():
-    with socket.socket() as server:
-        server.bind(("localhost", 0))
-        return server.getsockname()[1]
+PATIENCE = 600  # seconds for both to start
 
 
 def wait_for(port, process):
-    for _ in range(600):
+    end = time.monotonic() + PATIENCE
+    while True:
         with socket.socket() as client:
-            if client.connect_ex(("localhost", port)) == 0:
+            if client.connect_ex(("127.0.0.1", port)) == 0:
                 return
         assert process.poll() is None
+        assert time.monotonic() < end, f"nothing listens on port {port}"
         time.sleep(0.1)
-    raise AssertionError(f"nothing listens on port {port}")
 
 
 @pytest.fixture(scope="module")
 def beam_options(tmp_path_factory):
     """Starts a job service and a worker pool; gives the options that lead to them."""
     folder = tmp_path_factory.mktemp("beam")
-    job_port, pool_port = free_port(), free_port()
-    commands = {job_port: ("-m", JOB_SERVICE, "-p"), pool_port: ("-c", POOL)}
-    processes = []
-    for port, arguments in commands.items():
-        with (folder / f"{port}.log").open("w") as log:
-            command = [sys.executable, *arguments, str(port)]
-            process = subprocess.Popen(command, stdout=log, stderr=log, cwd=folder)
-        processes.append(process)
-    for port, process in zip(commands, processes, strict=True):
-        wait_for(port, process)
-    yield [
-        "--runner=PortableRunner",
-        f"--job_endpoint=localhost:{job_port}",
-        f"--artifact_endpoint=localhost:{job_port}",
-        "--environment_type=EXTERNAL",
-        f"--environment_config=localhost:{pool_port}",
-    ]
-    for process in processes:
-        process.terminate()
-        process.wait()
+    with contextlib.ExitStack() as held:
+        job_port, pool_port = (held.enter_context(reserved_port()) for _ in range(2))
+        commands = {job_port: ("-m", JOB_SERVICE, "-p"), pool_port: ("-c", POOL)}
+        processes = []
+        for port, arguments in commands.items():
+            with (folder / f"{port}.log").open("w") as log:
+                command = [sys.executable, *arguments, str(port)]
+                process = subprocess.Popen(command, stdout=log, stderr=log, cwd=folder)
+            processes.append(process)
+        for port, process in zip(commands, processes, strict=True):
+            wait_for(port, process)
+        yield [
+            "--runner=PortableRunner",
+            f"--job_endpoint=127.0.0.1:{job_port}",
+            f"--artifact_endpoint=127.0.0.1:{job_port}",
+            "--environment_type=EXTERNAL",
+            f"--environment_config=127.0.0.1:{pool_port}",
+        ]
+        for process in processes:
+            process.terminate()
+            process.wait()
 
 
 def statistics(run, split):

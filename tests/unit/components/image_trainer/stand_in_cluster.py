@@ -4,9 +4,9 @@ The pods of a job are processes on this machine with a TF_CONFIG like the operat
 are checked against the models of Kubernetes' client.
 """
 
+import contextlib
 import json
 import os
-import socket
 import subprocess
 import sys
 import threading
@@ -19,6 +19,8 @@ from urllib.parse import parse_qs, urlsplit
 
 import yaml
 from kubernetes import client
+
+from tests.ports import reserved_port
 
 NAMESPACE = "images"
 JOBS = f"/apis/kubeflow.org/v1/namespaces/{NAMESPACE}/tfjobs"
@@ -95,6 +97,7 @@ class Cluster:
 
     def __init__(self, folder):
         self.answers, self.created, self.jobs, self.pods = {}, [], {}, {}
+        self._held = contextlib.ExitStack()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler(self))
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
         url = f"http://127.0.0.1:{self._server.server_port}"
@@ -112,6 +115,7 @@ class Cluster:
         for pod in self.pods.values():
             pod.process.kill()
             pod.process.wait()
+        self._held.close()
         self._server.shutdown()
         self._server.server_close()
 
@@ -124,7 +128,8 @@ class Cluster:
         self.created.append(body)
         metadata = body["metadata"] | {"uid": str(uuid.uuid4()), "namespace": NAMESPACE}
         workers = body["spec"]["tfReplicaSpecs"]["Worker"]
-        ports = [free_port() for _ in range(workers["replicas"])]
+        count = workers["replicas"]
+        ports = [self._held.enter_context(reserved_port()) for _ in range(count)]
         for index in range(len(ports)):
             pod = Pod(name, index, ports, workers["template"])
             self.pods[pod.name] = pod
@@ -200,12 +205,6 @@ def condition(kind, message=""):
 
 def now():
     return datetime.now(timezone.utc).isoformat()
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def stamped(nanoseconds):

@@ -5,7 +5,6 @@ import contextlib
 import io
 import json
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -24,6 +23,7 @@ from PIL import Image
 from pipeline.cli import main
 from pipeline.export import mlflow_loader
 from tests.exported_models import write_sampler, write_translator
+from tests.ports import reserved_port
 from trainer.source.options import Source
 
 ALONE = {
@@ -40,7 +40,7 @@ for number, png in enumerate(mlflow.pyfunc.load_model(sys.argv[1]).predict(rows)
     open(f"{number}.png", "wb").write(png)
 assert not {"iadb", "pipeline", "trainer", "tfx"} & sys.modules.keys()
 """
-PATIENCE = 120  # seconds for the server to start
+PATIENCE = 300  # seconds for the server to start, and for an answer
 
 
 @pytest.fixture(scope="module")
@@ -145,34 +145,34 @@ def test_mlflow_serves_the_folder(workspace, exported, tmp_path):
 @contextlib.contextmanager
 def serving(folder, place):
     """A server of MLflow, and a function that asks it."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    arguments = ["-m", folder, "--env-manager", "local", "--host", "127.0.0.1", "--port", str(port)]
-    command = [sys.executable, "-m", "mlflow", "models", "serve", *arguments]
-    address = f"http://127.0.0.1:{port}"
-    process = subprocess.Popen(command, cwd=place, env=ALONE, start_new_session=True)
-    try:
-        end = time.monotonic() + PATIENCE
-        while True:
-            with contextlib.suppress(OSError):
-                urllib.request.urlopen(f"{address}/ping", timeout=10)
-                break
-            assert process.poll() is None and time.monotonic() < end
-            time.sleep(0.2)
+    with reserved_port() as port:
+        where = ["--host", "127.0.0.1", "--port", str(port)]
+        arguments = ["-m", folder, "--env-manager", "local", *where]
+        command = [sys.executable, "-m", "mlflow", "models", "serve", *arguments]
+        address = f"http://127.0.0.1:{port}"
+        process = subprocess.Popen(command, cwd=place, env=ALONE, start_new_session=True)
+        try:
+            end = time.monotonic() + PATIENCE
+            while True:
+                with contextlib.suppress(OSError):
+                    urllib.request.urlopen(f"{address}/ping", timeout=10)
+                    break
+                assert process.poll() is None and time.monotonic() < end
+                time.sleep(0.2)
 
-        def ask(body):
-            head = {"Content-Type": "application/json"}
-            request = urllib.request.Request(
-                f"{address}/invocations", json.dumps(body).encode(), head
-            )
-            with urllib.request.urlopen(request, timeout=60) as answer:
-                return json.load(answer)
+            def ask(body):
+                head = {"Content-Type": "application/json"}
+                request = urllib.request.Request(
+                    f"{address}/invocations", json.dumps(body).encode(), head
+                )
+                with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
+                    return json.load(answer)
 
-        yield ask
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, 15)  # the server is its child
-        process.wait()
+            yield ask
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, 15)  # the server is its child
+            process.wait()
 
 
 def columns_of(folder):

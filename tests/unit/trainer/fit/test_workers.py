@@ -1,8 +1,8 @@
 """Two processes on loopback train the same model as one."""
 
+import contextlib
 import json
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -15,6 +15,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from tensorboard.util.tensor_util import make_ndarray
 
 import trainer.build
+from tests.ports import reserved_port
 from tests.small_network import build_unet
 from trainer.build import build_model
 from trainer.dataset import TrainingData
@@ -126,17 +127,16 @@ class Pair:
     """
 
     def __init__(self, folder, work, state, killed):
-        ports = [free_port() for _ in range(2)]
-        pair = [start(folder, work, index, ports) for index in range(2)]
-        try:
+        with contextlib.ExitStack() as held:
+            ports = [held.enter_context(reserved_port()) for _ in range(2)]
+            pair = [start(folder, work, index, ports) for index in range(2)]
+            for process in pair:
+                held.callback(process.kill)
             wait(lambda: saved_step(folder / state) > STEPS, pair)
             pair[killed].kill()
             other = pair[1 - killed]
             _, self.error = other.communicate(timeout=600)
             self.returned = other.returncode
-        finally:
-            for process in pair:
-                process.kill()
 
 
 def start(folder, work, index, ports):
@@ -167,12 +167,6 @@ def wait(condition, processes):
 
 def saved_step(state):
     return max(list_steps(str(state)), default=0)
-
-
-def free_port():
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
 
 
 @pytest.fixture(scope="module")

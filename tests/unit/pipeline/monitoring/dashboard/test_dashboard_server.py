@@ -18,6 +18,7 @@ from pipeline.monitoring.dashboard.server import LIMITS, make_app
 from pipeline.monitoring.dashboard.write import write
 from pipeline.registry.journal import Outcome
 from pipeline.workspace import Workspace
+from tests.ports import reserved_port
 from trainer.names import METADATA
 
 
@@ -125,16 +126,14 @@ def test_a_pipe_in_a_version_blocks_neither_pages_nor_metrics(story, client):
 @pytest.fixture
 def port(story):
     """A dashboard in a process of its own, and the port of loopback that it serves."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [sys.executable, "-m", "pipeline.cli", "dashboard", "--port", str(port)]
-    command += ["--workspace", str(story.workspace.folder)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    assert process.stdout.readline() == f"http://localhost:{port} until Ctrl-C\n"
-    yield port
-    process.send_signal(signal.SIGINT)
-    process.communicate()
+    with reserved_port() as port:
+        command = [sys.executable, "-m", "pipeline.cli", "dashboard", "--port", str(port)]
+        command += ["--workspace", str(story.workspace.folder)]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        assert process.stdout.readline() == f"http://localhost:{port} until Ctrl-C\n"
+        yield port
+        process.send_signal(signal.SIGINT)
+        process.communicate()
 
 
 @pytest.mark.parametrize(
