@@ -23,13 +23,15 @@ class Webhook:
 
     def __init__(self, *statuses, delay=0.0, drip=0.0):
         self.received, self.paths, left = [], [], list(statuses)
+        self._closed = threading.Event()
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(handler):  # noqa: N805
                 body = handler.rfile.read(int(handler.headers["Content-Length"]))
                 self.received.append(json.loads(body))
                 self.paths.append(handler.path)
-                time.sleep(delay)
+                if self._closed.wait(delay):
+                    return
                 for byte in b"HTTP/1.0 200 OK" if drip else b"":
                     handler.wfile.write(bytes([byte]))
                     time.sleep(drip)
@@ -45,5 +47,6 @@ class Webhook:
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
 
     def close(self):
+        self._closed.set()
         self._server.shutdown()
         self._server.server_close()
