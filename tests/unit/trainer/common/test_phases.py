@@ -150,12 +150,12 @@ def test_work_in_threads_is_accounted_once(phases, clock):
     def work():
         with phase("features"):
             begun.set()
-            ended.wait(10)
+            ended.wait(60)
 
     thread = threading.Thread(target=work)
     with phase("sampling"):
         thread.start()
-        begun.wait(10)
+        assert begun.wait(60)
         clock.advance(8)
     ended.set()
     thread.join()
@@ -182,6 +182,7 @@ def test_reports_after_the_block_reach_nobody():
     assert reports == [Report("sampling", done=1)]
 
 
+@pytest.mark.usefixtures("clock")
 def test_lines_are_printed_while_the_work_runs_even_if_it_reports_nothing(monkeypatch):
     monkeypatch.setattr("trainer.common.progress_lines.LINE_SECONDS", 0.001)
     lines, printed = [], threading.Event()
@@ -191,7 +192,7 @@ def test_lines_are_printed_while_the_work_runs_even_if_it_reports_nothing(monkey
         printed.set()
 
     with printing("Transform", write):
-        assert printed.wait(10)
+        assert printed.wait(60)
     assert lines[0] == "Transform · 0 s"
     assert not any(thread.name == "progress" for thread in threading.enumerate())
 
