@@ -5,12 +5,14 @@ import signal
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
 
 import pytest
 
 from trainer.common.exit_codes import TERMINATED
 from trainer.common.signals import SAME, raise_lost_stop, stop_on_signals
 
+PATIENCE = 300  # seconds for a process to get on
 STOPS = [
     (signal.SIGINT, KeyboardInterrupt),
     (signal.SIGTERM, SystemExit),
@@ -26,9 +28,29 @@ with stop_on_signals():
         print("training", flush=True)
         time.sleep(60)
     finally:
-        time.sleep(0.3)  # the shell of the terminal passes the signal on
+        time.sleep(0.3)  # so that a second signal comes before the end
         print("saving", flush=True)
         Path(sys.argv[1]).write_text("saved")
+"""
+# Saves when it has received a second signal.
+HUNG_UP = """
+import os, signal, sys, time
+from pathlib import Path
+from trainer.common.signals import stop_on_signals
+
+state, (received, wakeup) = Path(sys.argv[1]), os.pipe()
+os.set_blocking(wakeup, False)
+signal.set_wakeup_fd(wakeup)
+with stop_on_signals():
+    try:
+        print("training", flush=True)
+        time.sleep(600)
+    finally:
+        os.read(received, 1)
+        state.write_text("ending")
+        os.read(received, 1)
+        time.sleep(0)  # its handler runs
+        state.write_text("saved")
 """
 
 
@@ -142,11 +164,14 @@ def test_a_process_saves_its_state_when_its_terminal_is_closed(tmp_path):
     child, terminal = pty.fork()
     if not child:
         signal.signal(signal.SIGHUP, signal.SIG_DFL)
-        os.execv(sys.executable, [sys.executable, "-c", TRAINING, str(state)])
+        os.execv(sys.executable, [sys.executable, "-c", HUNG_UP, str(state)])
     assert b"training" in os.read(terminal, 100)
     os.close(terminal)  # the kernel sends SIGHUP
-    time.sleep(0.1)
-    os.kill(child, signal.SIGHUP)
+    end = time.monotonic() + PATIENCE
+    while not (state.exists() and state.read_text() == "ending"):
+        assert time.monotonic() < end
+        time.sleep(0.01)
+    os.kill(child, signal.SIGHUP)  # the shell of the terminal passes the signal on
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == TERMINATED
     assert state.read_text() == "saved"
 
@@ -173,16 +198,23 @@ def test_a_hangup_after_another_signal_does_not_end_what_saves():
 
 def test_timeout_which_sends_each_signal_twice_does_not_cut_off_what_saves(tmp_path):
     command = [sys.executable, "-c", TRAINING, str(tmp_path / "state")]
-    ended = subprocess.run(["timeout", "8", *command], capture_output=True, text=True)
-    assert ended.stdout.split() == ["training", "saving"]
+    # It sends the signals that it receives as it sends its own when the time is over.
+    process = subprocess.Popen(["timeout", "600", *command], stdout=subprocess.PIPE, text=True)
+    assert process.stdout.readline() == "training\n"
+    process.terminate()
+    assert process.communicate(timeout=PATIENCE)[0] == "saving\n"
     assert (tmp_path / "state").read_text() == "saved"
 
 
-def test_a_second_signal_ends_what_takes_long_to_end():
+def test_a_second_signal_ends_what_takes_long_to_end(monkeypatch):
+    now = 1000.0
+    clock = SimpleNamespace(monotonic=lambda: now)
+    monkeypatch.setattr("trainer.common.signals.time", clock)
     with pytest.raises(KeyboardInterrupt), stop_on_signals():
         try:
             os.kill(os.getpid(), signal.SIGTERM)
         finally:
-            os.kill(os.getpid(), signal.SIGTERM)  # at once: the same
-            time.sleep(SAME)
+            now += SAME / 2
+            os.kill(os.getpid(), signal.SIGTERM)  # the same
+            now += SAME / 2
             os.kill(os.getpid(), signal.SIGINT)
