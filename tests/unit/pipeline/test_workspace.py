@@ -11,7 +11,7 @@ from pathlib import Path
 from pipeline.workspace import Workspace
 with Workspace(Path(sys.argv[1])).locked():
     print("locked", flush=True)
-    time.sleep(60)
+    time.sleep(600)
 """
 
 

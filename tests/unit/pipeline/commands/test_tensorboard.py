@@ -42,13 +42,14 @@ def test_the_newest_training_is_shown_on_loopback(tmp_path):
 
 def tags(url):
     """The tags that TensorBoard has read, as JSON; reading may take it a moment."""
-    for _ in range(50):
+    end = time.monotonic() + 200
+    while True:
         with urllib.request.urlopen(f"{url}data/plugin/timeseries/tags", timeout=200) as answer:
             text = answer.read().decode()
         if "est" in text:
-            break
+            return text
+        assert time.monotonic() < end, text
         time.sleep(0.2)
-    return text
 
 
 def test_without_a_training_the_error_names_the_command_that_starts_one(tmp_path):

@@ -31,7 +31,7 @@ import sys, time
 from pipeline.metadata.database import Database
 with Database.of_url().files_used("Trainer of run 7"):
     print("in use", flush=True)
-    time.sleep(60)
+    time.sleep(600)
 """
 
 

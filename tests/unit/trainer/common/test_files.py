@@ -96,7 +96,7 @@ def test_a_lock_is_held_by_one_process_at_a_time_and_free_when_it_dies(tmp_path)
         from trainer.common.files import locked
         with locked(Path(sys.argv[1])):
             print("locked", flush=True)
-            time.sleep(60)
+            time.sleep(600)
     """
     command = [sys.executable, "-c", script, tmp_path / "lock"]
     with (
@@ -104,12 +104,12 @@ def test_a_lock_is_held_by_one_process_at_a_time_and_free_when_it_dies(tmp_path)
         subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as second,
     ):
         outputs = {process.stdout: process for process in (first, second)}
-        [output], _, _ = select.select(outputs, [], [], 30)
+        [output], _, _ = select.select(outputs, [], [], 300)
         assert output.readline() == "locked\n"
         holder = outputs.pop(output)
         assert select.select(outputs, [], [], 0.5)[0] == []
         holder.kill()
-        [waiter] = select.select(outputs, [], [], 30)[0]
+        [waiter] = select.select(outputs, [], [], 300)[0]
         assert waiter.readline() == "locked\n"
         outputs[waiter].kill()
 
