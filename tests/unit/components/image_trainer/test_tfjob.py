@@ -11,7 +11,7 @@ from components.image_trainer import tfjob
 from components.image_trainer.job_options import VARIABLE, JobOptions, read_job_options
 from trainer.common import exit_codes
 
-SLEEP = "import time; print('up', flush=True); time.sleep(100)"
+SLEEP = "import time; print('up', flush=True); time.sleep(600)"
 INDEX = "import json, os; index = json.loads(os.environ['TF_CONFIG'])['task']['index']; "
 
 
@@ -20,7 +20,7 @@ def run(options, code):
 
 
 def wait_for(condition):
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 300
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.02)
@@ -42,8 +42,18 @@ def is_gone(cluster, name="train"):
     return cluster.get(name)[0] == 404
 
 
-def test_the_command_runs_in_every_worker_and_each_line_is_copied_once(cluster, job_options, capfd):
-    run(job_options, INDEX + "import time; print('I am', index); time.sleep(1); print('done')")
+def test_the_command_runs_in_every_worker_and_each_line_is_copied_once(
+    cluster, job_options, capfd, tmp_path
+):
+    # Its first worker ends a job: it waits until the second has printed, and then for some polls.
+    while_running(cluster, (tmp_path / "both").touch)
+    code = (
+        INDEX + f"import pathlib, time; both = pathlib.Path({str(tmp_path / 'both')!r})\n"
+        "print('I am', index, flush=True)\n"
+        "while not both.exists(): time.sleep(0.01)\n"
+        "time.sleep(1); print('done')"
+    )
+    run(job_options, code)
     output = capfd.readouterr().out
     for index in range(2):
         assert output.count(f"  worker {index}: I am {index}\n") == 1
@@ -83,10 +93,16 @@ def test_the_last_line_of_the_worker_that_failed_first_is_the_error(
     code = (
         f"import json, os, pathlib, time; failed = pathlib.Path({str(tmp_path / 'failed')!r})\n"
         "if json.loads(os.environ['TF_CONFIG'])['task']['index']:\n"
-        "    failed.touch(); raise AssertionError('no luck')\n"
+        "    raise AssertionError('no luck')\n"
         "while not failed.exists(): time.sleep(0.01)\n"
-        "time.sleep(1); raise OSError('lost')"
+        "raise OSError('lost')"
     )
+
+    def end_the_other():
+        wait_for(lambda: any(pod.finished for pod in list(cluster.pods.values())))
+        (tmp_path / "failed").touch()
+
+    threading.Thread(target=end_the_other, daemon=True).start()
     with pytest.raises(tfjob.TFJobError) as error:
         run(job_options, code)
     assert str(error.value) == (
@@ -159,7 +175,7 @@ def test_the_job_of_an_earlier_attempt_ends_before_another_starts(cluster, job_o
         "import pathlib, signal, time\n"
         "def save(*_):\n"
         f"    time.sleep(1); pathlib.Path({str(tmp_path / 'saved')!r}).touch(); raise SystemExit\n"
-        "signal.signal(signal.SIGTERM, save); print('up', flush=True); time.sleep(100)"
+        "signal.signal(signal.SIGTERM, save); print('up', flush=True); time.sleep(600)"
     )
     earlier = tfjob._body("train", job_options, ["python", "-c", code])
     assert cluster.create(earlier)[0] == 201
