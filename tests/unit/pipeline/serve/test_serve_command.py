@@ -11,7 +11,6 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 
 import pytest
 from click.testing import CliRunner
@@ -76,7 +75,11 @@ def test_a_request_in_progress_is_answered_before_the_end(workspace):
         client = threading.Thread(target=ask)
         client.start()
         assert sent.wait(PATIENCE)
-        time.sleep(0.3)
+        # The server has read the request when it answers one that came later.
+        later = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
+        with contextlib.closing(later):
+            later.request("GET", "/healthz")
+            assert later.getresponse().status == 200
         process.send_signal(signal.SIGTERM)
         output, _ = process.communicate(timeout=PATIENCE)
         client.join()
