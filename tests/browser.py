@@ -18,7 +18,7 @@ from PIL import Image
 from websockets.sync.client import connect
 
 HEIGHT = 900  # pixels of the window
-PATIENCE = 60  # seconds for Chromium to start, and for each answer
+PATIENCE = 300  # seconds for Chromium to start, and for each answer
 READABLE = 4.5  # minimum contrast ratio of text: WCAG 2.2, success criterion 1.4.3
 
 # Computes the lowest contrast ratio (WCAG 2.2) between any text and the page's background.
@@ -69,7 +69,13 @@ class Chromium:
 
     def __enter__(self) -> "Chromium":
         port, path = self._address()
-        self._socket = connect(f"ws://127.0.0.1:{port}{path}", max_size=None)
+        # A busy machine may keep Chromium from an answer for longer than the library waits.
+        self._socket = connect(
+            f"ws://127.0.0.1:{port}{path}",
+            open_timeout=PATIENCE,
+            ping_interval=None,
+            max_size=None,
+        )
         self._session: dict[str, str] = {}
         target = self.call("Target.createTarget", url="about:blank")["targetId"]
         attached = self.call("Target.attachToTarget", targetId=target, flatten=True)

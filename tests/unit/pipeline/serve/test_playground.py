@@ -22,7 +22,7 @@ from trainer.source.options import Source
 
 PHONE, DESK = 390, 1200  # widths in pixels
 HOSTILE = ["<img src=x onerror=alert(1)>", "a" * 300, 'x" onclick="alert(1)', "{{7*7}}"]
-PATIENCE = 60
+PATIENCE = 300
 # The gray values of a canvas.
 GRAY = """(() => {{
   const canvas = document.querySelector('{}');
