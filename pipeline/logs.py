@@ -61,11 +61,13 @@ def logging_to(path: Path, *, verbose: bool, events: Path | None = None) -> Iter
         handlers[-1].setFormatter(_JsonLines())
         handlers[-1].addFilter(_is_event)
     before = root.handlers[:]
-    # absl's has a level of its own, which libraries change.
+    # absl's has a level of its own, which libraries change. To whoever restores it, as TensorFlow
+    # does when it saves a model, it is what absl's verbosity says.
     levels = {logger: logger.level for logger in (root, absl_logging.get_absl_logger())}
+    verbosity = absl_logging.get_verbosity()
     root.handlers[:] = handlers
-    for logger in levels:
-        logger.setLevel(logging.INFO)
+    root.setLevel(logging.INFO)
+    absl_logging.set_verbosity(absl_logging.INFO)
     logging.captureWarnings(True)
     sys.stderr.flush()
     terminal = os.dup(2)
@@ -80,6 +82,7 @@ def logging_to(path: Path, *, verbose: bool, events: Path | None = None) -> Iter
         os.close(terminal)
         logging.captureWarnings(False)
         root.handlers[:] = before
+        absl_logging.set_verbosity(verbosity)
         for logger, level in levels.items():
             logger.setLevel(level)
         for handler in handlers:

@@ -1,5 +1,6 @@
 """The folder that holds all that a pipeline writes, and its locks."""
 
+import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from trainer.common import exit_codes
 from trainer.common.files import LockHeldError, holding
 
 LATEST_SAMPLES = "latest.png"
+MAX_DATABASE_PATH = 504  # bytes; SQLite allows 512 with the name of its own journal
 PATTERN = "*?[\\"
 IS_PATTERN = f"{' '.join(PATTERN)} in a path are read as a pattern"
 
@@ -215,6 +217,13 @@ class Workspace:
     @contextmanager
     def writing(self) -> Iterator[None]:
         """Reports what keeps the workspace from being written as a WorkspaceError."""
+        database = os.fsencode(self.metadata.absolute())
+        if len(database) > MAX_DATABASE_PATH:
+            most = MAX_DATABASE_PATH - len(f"/{self.metadata.name}")
+            raise WorkspaceError(
+                f"workspace {self.folder}: its path has {len(os.fsencode(self.folder.absolute()))} "
+                f"bytes, of which a database allows {most}; choose another with --workspace"
+            )
         try:
             yield
         except OSError as error:

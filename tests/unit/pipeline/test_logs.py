@@ -65,3 +65,14 @@ def test_what_absl_logs_is_in_the_file_whatever_level_a_library_has_set(tmp_path
     finally:
         absl_logging.set_verbosity(before)
     assert "a detail" in (tmp_path / "log").read_text()
+
+
+def test_what_absl_logs_after_a_library_was_silent_is_in_the_file(tmp_path):
+    with logging_to(tmp_path / "log", verbose=False):
+        before = absl_logging.get_verbosity()  # as TensorFlow does where it saves a model
+        absl_logging.set_verbosity(absl_logging.FATAL)
+        absl_logging.info("silenced")
+        absl_logging.set_verbosity(before)
+        absl_logging.info("a detail")
+    text = (tmp_path / "log").read_text()
+    assert "a detail" in text and "silenced" not in text

@@ -1,3 +1,4 @@
+import sqlite3
 import subprocess
 import sys
 
@@ -45,6 +46,18 @@ def test_a_link_in_place_of_a_lock_is_reported_in_one_line(tmp_path):
         "choose another with --workspace"
     )
     assert (tmp_path / "other").read_text() == "kept"
+
+
+def test_a_path_that_is_too_long_for_a_database_is_reported_before_anything_is_written(tmp_path):
+    left = 488 - len(str(tmp_path)) - len("/") - len("/")
+    longest = tmp_path / ("a" * 200) / ("b" * (left - 200))
+    with Workspace(longest).locked():
+        sqlite3.connect(longest / "metadata.sqlite").execute("create table runs (id)")
+    longer = longest.with_name(longest.name + "b")
+    reason = r"has 489 bytes, of which a database allows 488; choose another with --workspace$"
+    with pytest.raises(WorkspaceError, match=reason), Workspace(longer).locked():
+        pass
+    assert not longer.exists()
 
 
 def test_a_killed_process_holds_nothing(tmp_path, holder):
