@@ -19,7 +19,7 @@ class Phase:
 
     Attributes:
         name: of the phase.
-        since: when it was first reported, by time.monotonic.
+        since: when it was first reported, or began after it was announced, by time.monotonic.
         running: blocks of it that have begun and not ended.
         done: units done.
         total: units expected; 0 if unknown.
@@ -48,6 +48,8 @@ class Phase:
             if self.total:  # all were done: another round begins
                 self.done = self.total = 0
                 self._ends.clear()
+        elif change.entered > 0 and not self.running and not self.done:
+            self.since = now  # until now, it waited for other work
         self.running = max(0, self.running + change.entered)
         self.total += change.expected
         if change.expected or change.done:

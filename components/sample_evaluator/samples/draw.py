@@ -7,9 +7,12 @@ import numpy as np
 
 from components.images.batches import ImageBatch
 from components.progress import SAMPLED, counted
-from components.sample_evaluator.samples.sampler import load_sampler
+from components.sample_evaluator.samples.sampler import LoadedSampler, load_sampler
 from trainer import preprocessing
 
+# Between two reports: first so many images, then images of so many pixels, 64 of 32x32. Without a
+# GPU, these take the default network some ten seconds.
+FIRST_IMAGES, PIXELS = 16, 2**16
 Seeds = tuple[list[int], list[str]]  # consecutive seeds, and a label for each
 
 
@@ -23,6 +26,25 @@ def batch_seeds(labels: Sequence[str], first: int, size: int) -> Iterator[Seeds]
     for start in range(0, len(labels), size):
         part = list(labels[start : start + size])
         yield list(range(first + start, first + start + len(part))), part
+
+
+def draw_samples(
+    sampler: LoadedSampler,
+    seeds: Sequence[int],
+    labels: Sequence[str],
+    sources: np.ndarray | None = None,
+) -> np.ndarray:
+    """Draws the images of seeds, at least one, as `LoadedSampler.sample` does, and reports them."""
+    drawn, start, size = [], 0, FIRST_IMAGES
+    while start < len(seeds):
+        part = slice(start, start + size)
+        given = None if sources is None else sources[part]
+        numbers = np.array(seeds[part], np.int64)
+        with counted(SAMPLED, len(numbers)):
+            images = sampler.sample(numbers, labels[part], sources=given)
+        drawn.append(images)
+        start, size = part.stop, max(1, PIXELS // (images.shape[1] * images.shape[2]))
+    return np.concatenate(drawn)
 
 
 class DrawSamples(beam.DoFn):
@@ -39,8 +61,7 @@ class DrawSamples(beam.DoFn):
     def process(self, batch: Seeds) -> Iterator[ImageBatch]:
         """Yields one ImageBatch."""
         seeds, labels = batch
-        with counted(SAMPLED, len(seeds)):
-            images = self._sampler.sample(np.array(seeds, np.int64), labels)
+        images = draw_samples(self._sampler, seeds, labels)
         yield ImageBatch(self._source, [seed_key(seed) for seed in seeds], labels, images)
 
 

@@ -10,10 +10,9 @@ import tensorflow as tf
 
 from components.images.batches import ImageBatch, load_decoder, load_source_decoder
 from components.images.records import example_key
-from components.progress import SAMPLED, counted
 from components.sample_evaluator import sources
 from components.sample_evaluator.measure.pairs import score_pairs
-from components.sample_evaluator.samples.draw import seed_key
+from components.sample_evaluator.samples.draw import draw_samples, seed_key
 from components.sample_evaluator.samples.sampler import load_sampler
 from trainer import examples
 
@@ -165,8 +164,7 @@ class Translate(HeldOutFn):
     def process(self, batch: list[Seeded]) -> Iterator[ImageBatch]:
         """Yields one ImageBatch."""
         seeds, labels, images, sources_ = self.read(batch)
-        with counted(SAMPLED, len(seeds)):
-            results = self.sampler.sample(np.array(seeds, np.int64), labels, sources=sources_)
+        results = draw_samples(self.sampler, seeds, labels, sources_)
         yield self._batch(self._source, seeds, labels, images, sources_, results)
 
 
@@ -198,9 +196,8 @@ class AnswerSeveral(HeldOutFn):
         count = nb_answer(self.sampler.source.draws_noise)
         results = []
         for number in range(count):
-            with counted(SAMPLED, len(seeds)):
-                drawn = np.array(seeds, np.int64) + number * NEXT_ANSWER
-                results.append(self.sampler.sample(drawn, labels, sources=sources_))
+            others = [seed + number * NEXT_ANSWER for seed in seeds]
+            results.append(draw_samples(self.sampler, others, labels, sources_))
         yield Answers(seeds, labels, images, sources_, np.stack(results, axis=1))
 
 

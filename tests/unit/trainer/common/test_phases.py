@@ -69,6 +69,16 @@ def test_the_first_units_count_for_the_rate_only_until_there_are_others(phases, 
     assert phases.describe().endswith("20/30 images · 10/s · 1 s left")
 
 
+def test_the_wait_for_other_work_does_not_count_for_the_rate(phases, clock):
+    report(Report("features", expected=30))
+    with phase("sampling"):
+        clock.advance(100)
+    with phase("features"):
+        clock.advance(1)
+        done(10, "features")
+    assert phases.describe().endswith("features 10/30 images · 10/s · 2 s left")
+
+
 def test_the_time_left_goes_on_while_nothing_is_reported_and_never_below_zero(phases, clock):
     report(Report("sampling", expected=400))
     for _ in range(3):

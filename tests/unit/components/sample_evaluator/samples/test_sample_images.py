@@ -8,10 +8,16 @@ from evaluator_data import BEAM_ARGS, mark_of, open_png, serialize
 from components.images.batches import ImageBatch
 from components.images.records import example_key, scattered_key
 from components.images.write_grid import WriteGrid
-from components.sample_evaluator.samples.draw import batch_seeds, draw_noise, seed_key
+from components.sample_evaluator.samples.draw import (
+    batch_seeds,
+    draw_noise,
+    draw_samples,
+    seed_key,
+)
 from components.sample_evaluator.sources import CANDIDATE, NOISE
 from trainer.common import xmp
 from trainer.common.image_grid import image_grid
+from trainer.common.progress import listening
 
 
 def noise(seeds, shape):
@@ -25,6 +31,33 @@ def test_each_seed_goes_with_its_label():
     pairs = [pair for seeds, found in batches for pair in zip(seeds, found, strict=True)]
     assert pairs == list(zip(range(10, 17), labels, strict=True))
     assert list(batch_seeds([], first=0, size=3)) == []
+
+
+class Stock:
+    """A sampler that draws its seed, its label and its source, and notes how many at a time."""
+
+    def __init__(self, height, width):
+        self.shape, self.counts = (height, width, 3), []
+
+    def sample(self, seeds, labels, sources=None):
+        self.counts.append(len(seeds))
+        rows = zip(seeds, map(int, labels), sources, strict=True)
+        return np.stack([np.full(self.shape, row, np.uint8) for row in rows])
+
+
+@pytest.mark.parametrize(
+    ("shape", "counts"),
+    [((32, 32), [16, 64, 20]), ((256, 512), [16, *[1] * 84]), ((8, 8), [16, 84])],
+)
+def test_samples_are_drawn_and_counted_part_by_part(shape, counts):
+    sampler, reports = Stock(*shape), []
+    seeds, labels = list(range(100)), [str(100 + i) for i in range(100)]
+    with listening(reports.append):
+        images = draw_samples(sampler, seeds, labels, np.arange(100, 200))
+    found = images[:, 0, 0]
+    np.testing.assert_array_equal(found, [(i, 100 + i, 100 + i) for i in range(100)])
+    assert sampler.counts == counts
+    assert [each.done for each in reports if each.done] == counts
 
 
 def test_keys_sort_as_seeds_do():
