@@ -61,8 +61,8 @@ def logging_to(path: Path, *, verbose: bool, events: Path | None = None) -> Iter
         handlers[-1].setFormatter(_JsonLines())
         handlers[-1].addFilter(_is_event)
     before = root.handlers[:]
-    # absl's has a level of its own, which libraries change. To whoever restores it, as TensorFlow
-    # does when it saves a model, it is what absl's verbosity says.
+    # absl's has a level of its own, which libraries change. TensorFlow silences it while it saves a
+    # model, and restores it from absl's verbosity, so that is set, which sets the level as well.
     levels = {logger: logger.level for logger in (root, absl_logging.get_absl_logger())}
     verbosity = absl_logging.get_verbosity()
     root.handlers[:] = handlers

@@ -161,6 +161,7 @@ class Workspace:
             WorkspaceError: it cannot be written.
         """
         with self.writing():
+            self._check_length()
             for folder in (
                 self.artifacts,
                 self.checkpoints,
@@ -207,6 +208,7 @@ class Workspace:
         """Holds a lock file; `problem` is the error if another process, its {}, holds it."""
         with ExitStack() as stack:
             with self.writing():
+                self._check_length()
                 self.folder.mkdir(parents=True, exist_ok=True)
                 try:
                     stack.enter_context(holding(self.folder / name))
@@ -214,16 +216,19 @@ class Workspace:
                     raise InUseError(f"workspace {self.folder} {problem.format(holder)}") from None
             yield
 
+    def _check_length(self) -> None:
+        """Checks that the databases can be opened, of which SQLite resolves the path."""
+        longest = MAX_DATABASE_PATH - len(f"/{self.metadata.name}")
+        length = len(os.fsencode(os.path.realpath(self.folder)))
+        if length > longest:
+            raise WorkspaceError(
+                f"workspace {self.folder}: its path is too long for SQLite ({length} bytes; at "
+                f"most {longest}); choose another with --workspace"
+            )
+
     @contextmanager
     def writing(self) -> Iterator[None]:
         """Reports what keeps the workspace from being written as a WorkspaceError."""
-        database = os.fsencode(self.metadata.absolute())
-        if len(database) > MAX_DATABASE_PATH:
-            most = MAX_DATABASE_PATH - len(f"/{self.metadata.name}")
-            raise WorkspaceError(
-                f"workspace {self.folder}: its path has {len(os.fsencode(self.folder.absolute()))} "
-                f"bytes, of which a database allows {most}; choose another with --workspace"
-            )
         try:
             yield
         except OSError as error:

@@ -12,7 +12,9 @@ class RealFeaturesOptions(Options):
     samples: int = Field(
         2000, ge=2, description="maximum number of samples, and of held-out images, to compare"
     )
-    batch_size: int = Field(256, ge=1, description="images per batch, in sampling and features")
+    batch_size: int = Field(
+        256, ge=1, description="images per batch, in features and, by a GPU, in sampling"
+    )
     features: Features = Field(
         FeatureOptions(name=AUTO),
         description="feature space: a name, or a name with settings",

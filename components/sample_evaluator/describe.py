@@ -114,7 +114,7 @@ def describe(
         | "SpreadSeeds" >> beam.Reshuffle()
     )
     judged = {
-        source: seeds | f"Sample[{source}]" >> beam.ParDo(DrawSamples(source, model))
+        source: seeds | f"Sample[{source}]" >> beam.ParDo(DrawSamples(source, model, shape))
         for source, model in models.items()
         if source not in translating
     }

@@ -17,6 +17,7 @@ from components.real_features import names as feature_names
 from components.real_features.artifact import TRAINING_IMAGES
 from components.sample_evaluator import names as evaluator_names
 from components.sample_evaluator.pictures import error_by_alpha
+from components.sample_evaluator.samples.draw import images_at_once
 from components.sample_evaluator.samples.translations import nb_answer, nb_answered
 from pipeline.config.pipeline_config import PipelineConfig
 from pipeline.estimate.earlier import Earlier, find_earlier
@@ -179,9 +180,8 @@ def _time(
         seconds[feature_names.NODE] = (PER_NODE[feature_names.NODE] + work, TIMED)
     if needed & {trainer_names.NODE, evaluator_names.NODE, *STUDENTS}:
         labels = class_names(found.sample)
-        model = time_model(
-            config, strategy, found.sample.images, labels, config.evaluate.batch_size
-        )
+        drawn = images_at_once(config.evaluate.batch_size, config.data.shape)
+        model = time_model(config, strategy, found.sample.images, labels, drawn)
         trains = trainer_names.NODE not in found.cached
         held = trains * _shuffle_buffers(config.train.shuffle_buffer, found, amounts)
         memory[trainer_names.NODE] = model.memory + held

@@ -28,8 +28,7 @@ JOB_SERVICE = "apache_beam.runners.portability.local_job_service_main"
 PATIENCE = 600  # seconds for both to start
 
 
-def wait_for(port, process):
-    end = time.monotonic() + PATIENCE
+def wait_for(port, process, end):
     while True:
         with socket.socket() as client:
             if client.connect_ex(("127.0.0.1", port)) == 0:
@@ -51,9 +50,12 @@ def beam_options(tmp_path_factory):
             with (folder / f"{port}.log").open("w") as log:
                 command = [sys.executable, *arguments, str(port)]
                 process = subprocess.Popen(command, stdout=log, stderr=log, cwd=folder)
+            held.callback(process.wait)
+            held.callback(process.terminate)
             processes.append(process)
+        end = time.monotonic() + PATIENCE
         for port, process in zip(commands, processes, strict=True):
-            wait_for(port, process)
+            wait_for(port, process, end)
         yield [
             "--runner=PortableRunner",
             f"--job_endpoint=127.0.0.1:{job_port}",
@@ -61,9 +63,6 @@ def beam_options(tmp_path_factory):
             "--environment_type=EXTERNAL",
             f"--environment_config=127.0.0.1:{pool_port}",
         ]
-        for process in processes:
-            process.terminate()
-            process.wait()
 
 
 def statistics(run, split):

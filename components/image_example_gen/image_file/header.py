@@ -15,7 +15,9 @@ FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "DIB", "TIFF", "AVIF")
 HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 # EXIF orientations that swap width and height, or show the right or lower edge first.
 TURNED, MIRRORED_X, MIRRORED_Y = (5, 6, 7, 8), (2, 3, 6, 7), (3, 4, 7, 8)
+# Tags of a TIFF and values of them.
 BITS, PLANAR, IN_PLANES = ExifTags.Base.BitsPerSample, ExifTags.Base.PlanarConfiguration, 2
+KIND_OF_COLOR, YCBCR = ExifTags.Base.PhotometricInterpretation, 6
 
 
 @dataclass(frozen=True)
@@ -69,20 +71,22 @@ def open_image(stream: BinaryIO, options: ImageOptions) -> Image.Image:
     if shorter < min(options.smallest) or longer < max(options.smallest):
         raise _too_small(options)
     if _has_misread_planes(image):
-        raise RejectedImage("TIFF in planes of 16 bits, or of gray and alpha: save it interleaved")
+        raise RejectedImage("TIFF in planes that are not read right: save it interleaved")
     return image
 
 
 def _has_misread_planes(image: Image.Image) -> bool:
     """Whether each channel is a plane, and Pillow would misread them.
 
-    Those of 16 bits as of 8, unless libtiff reads them; and alpha beside gray as transparent.
+    Alpha beside gray would be transparent, and the colors of Lab shifted; where libtiff does not
+    decode them, 16 bits would be read as 8, and YCbCr as RGB.
     """
     tags = getattr(image, "tag_v2", {})
     if tags.get(PLANAR) != IN_PLANES:
         return False
     raw = any(tile[0] == "raw" for tile in image.tile)
-    return image.mode == "LA" or (raw and 16 in tags.get(BITS, ()))
+    misread = 16 in tags.get(BITS, ()) or tags.get(KIND_OF_COLOR) == YCBCR
+    return image.mode in ("LA", "LAB") or (raw and misread)
 
 
 def check_size(width: int, height: int, options: ImageOptions) -> None:

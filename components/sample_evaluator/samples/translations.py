@@ -164,7 +164,8 @@ class Translate(HeldOutFn):
     def process(self, batch: list[Seeded]) -> Iterator[ImageBatch]:
         """Yields one ImageBatch."""
         seeds, labels, images, sources_ = self.read(batch)
-        results = draw_samples(self.sampler, seeds, labels, sources_)
+        shape = sources_.shape[1:]
+        results = draw_samples(self.sampler, seeds, labels, shape, sources_)
         yield self._batch(self._source, seeds, labels, images, sources_, results)
 
 
@@ -196,8 +197,9 @@ class AnswerSeveral(HeldOutFn):
         count = nb_answer(self.sampler.source.draws_noise)
         results = []
         for number in range(count):
-            others = [seed + number * NEXT_ANSWER for seed in seeds]
-            results.append(draw_samples(self.sampler, others, labels, sources_))
+            of_answer = [seed + number * NEXT_ANSWER for seed in seeds]
+            shape = sources_.shape[1:]
+            results.append(draw_samples(self.sampler, of_answer, labels, shape, sources_))
         yield Answers(seeds, labels, images, sources_, np.stack(results, axis=1))
 
 

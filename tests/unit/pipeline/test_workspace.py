@@ -1,6 +1,7 @@
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 
 import pytest
 
@@ -50,14 +51,22 @@ def test_a_link_in_place_of_a_lock_is_reported_in_one_line(tmp_path):
 
 def test_a_path_that_is_too_long_for_a_database_is_reported_before_anything_is_written(tmp_path):
     left = 488 - len(str(tmp_path)) - len("/") - len("/")
-    longest = tmp_path / ("a" * 200) / ("b" * (left - 200))
-    with Workspace(longest).locked():
-        sqlite3.connect(longest / "metadata.sqlite").execute("create table runs (id)")
+    longest = tmp_path / ("é" * 100) / ("b" * (left - 200))
     longer = longest.with_name(longest.name + "b")
-    reason = r"has 489 bytes, of which a database allows 488; choose another with --workspace$"
-    with pytest.raises(WorkspaceError, match=reason), Workspace(longer).locked():
-        pass
-    assert not longer.exists()
+    reason = r"too long for SQLite \(489 bytes; at most 488\); choose another with --workspace$"
+    link = tmp_path / "link"
+    link.symlink_to(longer)
+    for folder in (longer, link):
+        with pytest.raises(WorkspaceError, match=reason), Workspace(folder).locked():
+            pass
+        with pytest.raises(WorkspaceError, match=reason), Workspace(folder).checking():
+            pass
+    assert not longest.parent.exists()
+    around = longest / "x" / ".."  # longer, until it is resolved
+    (longest / "x").mkdir(parents=True)
+    for folder in (longest, around):
+        with Workspace(folder).locked(), closing(sqlite3.connect(folder / "metadata.sqlite")) as db:
+            db.execute("create table if not exists runs (id)")
 
 
 def test_a_killed_process_holds_nothing(tmp_path, holder):

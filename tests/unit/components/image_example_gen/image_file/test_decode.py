@@ -222,24 +222,65 @@ def test_a_tiff_of_an_unsupported_kind_is_rejected_with_a_remedy(kind, bits, sam
         pixels_of(data)
 
 
-@pytest.mark.parametrize("samples", [1, 3])
-def test_an_uncompressed_tiff_of_16_bits_by_plane_is_rejected_with_a_remedy(samples):
-    data = tiff(bytes(64 * samples * 2), 1, 16, samples=samples, tags={284: 2})
-    with pytest.raises(
-        RejectedImage, match=r"^TIFF in planes of 16 bits, or of gray and alpha: save it"
-    ):
-        pixels_of(data)
-    with pytest.raises(RejectedImage, match="TIFF in planes"):
-        read_header(io.BytesIO(data), ImageOptions(min_size=1, resolution=8))
-    in_eight_bits = tiff(bytes(64 * samples), 1, 8, samples=samples, tags={284: 2})
-    assert pixels_of(in_eight_bits).max() == 0
+def tiff_in_planes(values, bits=8, photometric=2, compression=1, extra=None):
+    """A TIFF of 8 x 8 pixels of one color; each of its channels is a strip."""
+    strips = [struct.pack("<64" + {8: "B", 16: "H"}[bits], *[value] * 64) for value in values]
+    if compression == 8:
+        strips = [zlib.compress(strip) for strip in strips]
+    entries = {256: [8], 257: [8], 258: [bits] * len(strips), 259: [compression]}
+    entries |= {262: [photometric], 273: [], 277: [len(strips)], 278: [8]}
+    entries |= {279: [len(strip) for strip in strips], 284: [2]}
+    if extra:
+        entries[338] = [extra]
+    content = bytearray(b"II*\0" + bytes(4))
+    for strip in strips:
+        entries[273].append(len(content))
+        content += strip
+    directory = struct.pack("<H", len(entries))
+    for tag in sorted(entries):
+        numbers = entries[tag]
+        value = struct.pack(f"<{len(numbers)}H", *numbers)
+        if len(value) > 4:
+            content += value
+            value = struct.pack("<I", len(content) - len(value))
+        directory += struct.pack("<HHI4s", tag, 3, len(numbers), value)
+    content[4:8] = struct.pack("<I", len(content))
+    return bytes(content + directory + bytes(4))
 
 
 @pytest.mark.parametrize("compression", [1, 8])
-def test_a_tiff_of_gray_and_alpha_by_plane_is_rejected_since_it_would_be_transparent(compression):
-    tags = {284: 2, 338: 2, 259: compression}
-    with pytest.raises(RejectedImage, match=r"^TIFF in planes .*: save it interleaved$"):
-        pixels_of(tiff(bytes(128), 1, 8, samples=2, tags=tags))
+@pytest.mark.parametrize(
+    ("tags", "values"),
+    [
+        ({}, (200, 100, 50)),
+        ({"photometric": 5}, (55, 155, 205, 0)),  # CMYK
+        ({"extra": 2}, (200, 100, 50, 255)),
+    ],
+)
+def test_a_tiff_in_planes_is_read_as_if_it_were_interleaved(tags, values, compression):
+    pixels = pixels_of(tiff_in_planes(values, compression=compression, **tags))
+    np.testing.assert_array_equal(pixels, np.broadcast_to([200, 100, 50], (8, 8, 3)))
+
+
+@pytest.mark.parametrize(
+    ("tags", "values"),
+    [
+        ({"bits": 16}, (200, 100, 50)),
+        ({"bits": 16, "photometric": 1}, (200,)),
+        ({"photometric": 6}, (200, 128, 128)),  # YCbCr
+        ({"photometric": 8}, (200, 10, 10)),  # Lab
+        ({"photometric": 8, "compression": 8}, (200, 10, 10)),
+        ({"photometric": 1, "extra": 2}, (200, 255)),
+        ({"photometric": 1, "extra": 2, "compression": 8}, (200, 255)),
+    ],
+)
+def test_a_tiff_in_planes_that_pillow_would_misread_is_rejected_with_a_remedy(tags, values):
+    data = tiff_in_planes(values, **tags)
+    remedy = "^TIFF in planes that are not read right: save it interleaved$"
+    with pytest.raises(RejectedImage, match=remedy):
+        pixels_of(data)
+    with pytest.raises(RejectedImage, match=remedy):
+        read_header(io.BytesIO(data), ImageOptions(min_size=1, resolution=8))
 
 
 # The transposition that shows the stored image upright (EXIF 2.3, tag 274).

@@ -3,6 +3,7 @@
 import apache_beam as beam
 import numpy as np
 import pytest
+import tensorflow as tf
 from evaluator_data import BEAM_ARGS, mark_of, open_png, serialize
 
 from components.images.batches import ImageBatch
@@ -41,21 +42,30 @@ class Stock:
 
     def sample(self, seeds, labels, sources=None):
         self.counts.append(len(seeds))
-        rows = zip(seeds, map(int, labels), sources, strict=True)
+        beside = np.zeros(len(seeds)) if sources is None else sources
+        rows = zip(seeds, map(int, labels), beside, strict=True)
         return np.stack([np.full(self.shape, row, np.uint8) for row in rows])
 
 
+@pytest.mark.parametrize("beside", [True, False])
 @pytest.mark.parametrize(
-    ("shape", "counts"),
-    [((32, 32), [16, 64, 20]), ((256, 512), [16, *[1] * 84]), ((8, 8), [16, 84])],
+    ("shape", "gpus", "counts"),
+    [
+        ((32, 32), [], [64, 36]),
+        ((256, 512), [], [16, 16, 16, 16, 16, 16, 4]),
+        ((8, 8), [], [100]),
+        ((256, 512), ["GPU:0"], [100]),
+    ],
 )
-def test_samples_are_drawn_and_counted_part_by_part(shape, counts):
+def test_samples_are_drawn_and_counted_part_by_part(monkeypatch, shape, gpus, counts, beside):
+    monkeypatch.setattr(tf.config, "list_physical_devices", {"GPU": gpus}.get)
     sampler, reports = Stock(*shape), []
     seeds, labels = list(range(100)), [str(100 + i) for i in range(100)]
+    sources = np.arange(150, 250) if beside else None
     with listening(reports.append):
-        images = draw_samples(sampler, seeds, labels, np.arange(100, 200))
-    found = images[:, 0, 0]
-    np.testing.assert_array_equal(found, [(i, 100 + i, 100 + i) for i in range(100)])
+        images = draw_samples(sampler, seeds, labels, (*shape, 3), sources)
+    expected = [(i, 100 + i, 150 + i if beside else 0) for i in range(100)]
+    np.testing.assert_array_equal(images[:, 0, 0], expected)
     assert sampler.counts == counts
     assert [each.done for each in reports if each.done] == counts
 
