@@ -13,7 +13,7 @@ class RealFeaturesOptions(Options):
         2000, ge=2, description="maximum number of samples, and of held-out images, to compare"
     )
     batch_size: int = Field(
-        256, ge=1, description="images per batch, in features and, by a GPU, in sampling"
+        256, ge=1, description="images per batch: in features, in pairs and, by a GPU, in sampling"
     )
     features: Features = Field(
         FeatureOptions(name=AUTO),
