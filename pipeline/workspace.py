@@ -160,20 +160,19 @@ class Workspace:
             InUseError: another run holds it.
             WorkspaceError: it cannot be written.
         """
-        with self.writing():
-            self._check_length()
-            for folder in (
-                self.artifacts,
-                self.checkpoints,
-                self.serving,
-                self.reports,
-                self.logs,
-                self.results,
-            ):
-                folder.mkdir(parents=True, exist_ok=True)
         with self._holding(
             ".lock", "is in use by {}; wait for it to end, or choose another with --workspace"
         ):
+            with self.writing():
+                for folder in (
+                    self.artifacts,
+                    self.checkpoints,
+                    self.serving,
+                    self.reports,
+                    self.logs,
+                    self.results,
+                ):
+                    folder.mkdir(parents=True, exist_ok=True)
             yield
 
     def check_free(self) -> None:

@@ -164,8 +164,7 @@ class Translate(HeldOutFn):
     def process(self, batch: list[Seeded]) -> Iterator[ImageBatch]:
         """Yields one ImageBatch."""
         seeds, labels, images, sources_ = self.read(batch)
-        shape = sources_.shape[1:]
-        results = draw_samples(self.sampler, seeds, labels, shape, sources_)
+        results = draw_samples(self.sampler, seeds, labels, sources_.shape[1:], sources_)
         yield self._batch(self._source, seeds, labels, images, sources_, results)
 
 
@@ -194,11 +193,10 @@ class AnswerSeveral(HeldOutFn):
         if not batch:
             return
         seeds, labels, images, sources_ = self.read(sorted(batch))
-        count = nb_answer(self.sampler.source.draws_noise)
+        count, shape = nb_answer(self.sampler.source.draws_noise), sources_.shape[1:]
         results = []
         for number in range(count):
             of_answer = [seed + number * NEXT_ANSWER for seed in seeds]
-            shape = sources_.shape[1:]
             results.append(draw_samples(self.sampler, of_answer, labels, shape, sources_))
         yield Answers(seeds, labels, images, sources_, np.stack(results, axis=1))
 

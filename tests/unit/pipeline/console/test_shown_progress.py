@@ -11,6 +11,7 @@ from rich.live import _RefreshThread
 from pipeline.console.node_lines import NodeLines
 from pipeline.console.progress import showing
 from pipeline.results.summary import describe_seconds
+from tests.clock import Clock
 from trainer.common.phases import OTHER
 from trainer.common.progress import Report, phase, report
 
@@ -18,18 +19,9 @@ DONE = Report("training", done=300, unit="steps", note="loss 0.1250")
 PATIENCE = 60  # seconds for a line to be printed, and for a thread to end
 
 
-class Clock:
-    """A clock that stands until it is set."""
-
-    now = 1000.0
-
-    def monotonic(self):
-        return self.now
-
-
 @pytest.fixture
 def clock(monkeypatch):
-    """The clock of the phases, which a slow machine does not put on."""
+    """The clock of the phases."""
     made = Clock()
     monkeypatch.setattr("trainer.common.phases.time", made)
     return made

@@ -12,19 +12,13 @@ from pipeline.estimate.time_left import TimeLeft
 from pipeline.pictures.machine import Machine
 from pipeline.registry import lineage
 from pipeline.workspace import Workspace
+from tests.clock import Clock
 from tests.recorded import Recorded
 from trainer.common import phases as phases_module
 from trainer.common.phases import Phases
 from trainer.common.progress import TRAINING, Report
 
 MINUTE = 60.0
-
-
-class Clock:
-    now = 1000.0
-
-    def monotonic(self):
-        return self.now
 
 
 @pytest.fixture

@@ -3,20 +3,12 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
+from tests.clock import Clock
 from trainer.common import xmp
 from trainer.fit import latest_samples
 from trainer.fit.latest_samples import EVERY_SECONDS, FIRST_SECONDS, SAMPLES, LatestSamples
 
 STEP = 10.0  # seconds
-
-
-class Clock:
-    """The time, which passes when a step or a picture is done."""
-
-    now = 1000.0
-
-    def monotonic(self):
-        return self.now
 
 
 class Board:
