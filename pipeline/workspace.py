@@ -1,5 +1,6 @@
 """The folder that holds all that a pipeline writes, and its locks."""
 
+import errno
 import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -208,7 +209,10 @@ class Workspace:
         with ExitStack() as stack:
             with self.writing():
                 self._check_length()
-                self.folder.mkdir(parents=True, exist_ok=True)
+                try:
+                    self.folder.mkdir(parents=True, exist_ok=True)
+                except FileExistsError:  # what is there is a file, or a link that leads nowhere
+                    raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR)) from None
                 try:
                     stack.enter_context(holding(self.folder / name))
                 except LockHeldError as holder:

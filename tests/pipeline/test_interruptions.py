@@ -19,7 +19,7 @@ from pipeline.registry import serving
 from pipeline.registry.lineage import connect, runs
 from pipeline.registry.names import Outcome
 from pipeline.registry.outcome import read_result
-from pipeline.workspace import Workspace, WorkspaceError
+from pipeline.workspace import WorkspaceError
 from tests.pipeline.conftest import NODES, RESOLVERS, TINY, Runs, states
 from tests.pipeline.stand_ins import quick_evaluation, quick_training
 from tests.quick_iadb import QUICK_IADB
@@ -170,12 +170,6 @@ def test_a_second_run_on_one_workspace_says_who_holds_it_and_stops(tmp_path, dig
         runs.run()
     assert f"in use by process {os.getpid()} on " in str(error.value)
     assert failures.describe(error.value)[0] == exit_codes.WORKSPACE
-
-
-def test_a_workspace_that_cannot_be_made_is_told_in_one_line(tmp_path):
-    (tmp_path / "file").write_text("")
-    with pytest.raises(WorkspaceError, match="cannot be written: Not a directory"):
-        Workspace(tmp_path / "file").locked().__enter__()
 
 
 @needs_mount

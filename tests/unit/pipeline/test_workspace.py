@@ -49,6 +49,20 @@ def test_a_link_in_place_of_a_lock_is_reported_in_one_line(tmp_path):
     assert (tmp_path / "other").read_text() == "kept"
 
 
+@pytest.mark.parametrize("lock", [Workspace.locked, Workspace.checking, Workspace.scheduled])
+@pytest.mark.parametrize("folder", ["file", "link", "file/below"])
+def test_a_file_in_place_of_the_folder_is_reported_in_one_line(tmp_path, folder, lock):
+    (tmp_path / "file").write_text("kept")
+    (tmp_path / "link").symlink_to(tmp_path / "nowhere")
+    with pytest.raises(WorkspaceError) as error, lock(Workspace(tmp_path / folder)):
+        pass
+    assert str(error.value) == (
+        f"workspace {tmp_path / folder} cannot be written: Not a directory; "
+        "choose another with --workspace"
+    )
+    assert (tmp_path / "file").read_text() == "kept"
+
+
 def test_a_path_that_is_too_long_for_a_database_is_reported_before_anything_is_written(tmp_path):
     left = 488 - len(str(tmp_path)) - len("/") - len("/")
     longest = tmp_path / ("é" * 100) / ("b" * (left - 200))
