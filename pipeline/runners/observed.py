@@ -92,9 +92,11 @@ def observed(observer: Observer, gpus: str | None, options: Sequence[str] = ()) 
                 _sync(execution_info.output_dict)
                 return output
             except Exception as error:
-                # Beam wraps a Ctrl-C in one of its functions: the node has not failed.
+                # Beam wraps a Ctrl-C in one of its functions, and C++ that calls Python raises an
+                # error in place of it: the node has not failed.
                 if stop := find_stop(error):
                     raise stop from None
+                raise_lost_stop()
                 raise
 
         def launch(self) -> ExecutionInfo | None:

@@ -3,6 +3,7 @@ import hashlib
 import json
 import os
 import shutil
+import signal
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from components.image_example_gen.shuffle.shards import WriteShards
 from components.progress import DECODED
 from trainer import examples
 from trainer.common.progress import listening
+from trainer.common.signals import stop_on_signals
 
 
 def read(artifact, split):
@@ -513,8 +515,9 @@ def remove_left_behind(tmp_path_factory):
         shutil.rmtree(folder)
 
 
+@pytest.mark.parametrize("kept", [True, False], ids=["Ctrl-C", "what C++ made of it"])
 def test_the_run_after_an_interrupted_one_decodes_nothing_again(
-    image_folder, run_executor, monkeypatch, tmp_path_factory
+    image_folder, run_executor, monkeypatch, tmp_path_factory, kept
 ):
     (image_folder / "bad.png").write_bytes(b"text")
     holdout = str(image_folder / "cats")
@@ -522,12 +525,17 @@ def test_the_run_after_an_interrupted_one_decodes_nothing_again(
     assert not left_behind(tmp_path_factory)
 
     def interrupt(self, group, parts, decided):
-        raise KeyboardInterrupt
+        try:
+            signal.raise_signal(signal.SIGINT)
+        except KeyboardInterrupt:
+            if kept:
+                raise
+        raise TypeError
 
     def refuse(*_):
         raise AssertionError("decoded again")
 
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt), stop_on_signals():
         patch.setattr(WriteShards, "process", interrupt)
         run_executor(image_folder, holdout=holdout)
     (folder,) = left_behind(tmp_path_factory)

@@ -1,13 +1,18 @@
+import contextlib
+import signal
 import sys
 import tempfile
+from types import SimpleNamespace
 
 import pytest
 from absl import flags
 from tfx.dsl.components.base.base_beam_executor import BaseBeamExecutor
+from tfx.orchestration.portable import launcher
 from tfx.types import standard_artifacts
 
 from pipeline.config.sections import BeamConfig
 from pipeline.runners.observed import _sync, clear, observed
+from trainer.common.signals import stop_on_signals
 
 CONTEXT = BaseBeamExecutor.Context(beam_pipeline_args=BeamConfig().arguments("X"))
 
@@ -33,6 +38,24 @@ def test_tfx_packs_no_copy_of_itself_for_workers_in_this_process(monkeypatch, tm
     with observed(observer=None, gpus=None):
         Executor(CONTEXT)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_node_whose_library_makes_an_error_of_ctrl_c_is_interrupted(monkeypatch):
+    def flatten(launching, info):  # as TensorFlow does in C++
+        with contextlib.suppress(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+        raise TypeError
+
+    monkeypatch.setattr(launcher.Launcher, "_run_executor", flatten)
+    with observed(observer=None, gpus=None):
+        launching = launcher.Launcher.__new__(launcher.Launcher)
+    raised = []
+    with pytest.raises(KeyboardInterrupt), stop_on_signals():
+        try:
+            launching._run_executor(SimpleNamespace(output_dict={}))
+        except BaseException as error:
+            raised.append(type(error))
+    assert raised == [KeyboardInterrupt]
 
 
 def test_the_files_of_a_node_are_on_disk_before_it_is_recorded_as_done(tmp_path, monkeypatch):
