@@ -42,7 +42,7 @@ from components.image_example_gen.shuffle.shards import USES, WriteShards
 from components.image_example_gen.spans import ImageSource, Span, holdout_source, unpaired_sources
 from components.image_example_gen.windows import parse_window
 from trainer import examples
-from trainer.common.signals import find_stop, raise_lost_stop
+from trainer.common.signals import raise_stop
 
 # The splits of sources that are not paired with images, by those of images.
 SOURCE_SPLITS = {examples.TRAIN: examples.SOURCE_TRAIN, examples.EVAL: examples.SOURCE_EVAL}
@@ -226,9 +226,7 @@ def _partial_folder(output: str) -> Iterator[str]:
     try:
         yield partial
     except Exception as error:
-        if stop := find_stop(error):
-            raise stop from None  # not a failure, after which TFX would remove the output
-        raise_lost_stop()
+        raise_stop(error)  # no failure, after which TFX would remove the output
         fileio.rmtree(partial)
         if unreachable := find_storage_error(error):
             raise unreachable from error

@@ -22,7 +22,7 @@ from tfx.types import Artifact
 
 from pipeline.runners import gpu
 from trainer.common.files import sync_tree
-from trainer.common.signals import find_stop, raise_lost_stop
+from trainer.common.signals import raise_lost_stop, raise_stop
 
 
 class NodeError(RuntimeError):
@@ -92,11 +92,7 @@ def observed(observer: Observer, gpus: str | None, options: Sequence[str] = ()) 
                 _sync(execution_info.output_dict)
                 return output
             except Exception as error:
-                # Beam wraps a Ctrl-C in one of its functions, and C++ that calls Python raises an
-                # error in place of it: the node has not failed.
-                if stop := find_stop(error):
-                    raise stop from None
-                raise_lost_stop()
+                raise_stop(error)  # a node that is interrupted has not failed
                 raise
 
         def launch(self) -> ExecutionInfo | None:

@@ -67,6 +67,17 @@ def raise_lost_stop() -> None:
         _raise(_raised[-1][0])
 
 
+def raise_stop(error: BaseException) -> None:
+    """Raises the exception of the signal behind an error, if there is one.
+
+    It is in the chain of the error, or came before and was lost: C++ that calls Python raises an
+    error of its own in its place.
+    """
+    if stop := find_stop(error):
+        raise stop from None
+    raise_lost_stop()
+
+
 def find_stop(error: BaseException | None) -> KeyboardInterrupt | SystemExit | None:
     """Finds the Ctrl-C or other signal (as SystemExit) that led to an error, if one did.
 
