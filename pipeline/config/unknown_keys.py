@@ -18,6 +18,7 @@ OTHER_NAMES = {  # of the same in other programs
     "size": "resolution",
 }
 OPTIONS = {"cron": "`iadb schedule --cron`"}  # what is no key
+REPLACED: dict[str, str] = {}  # keys that are gone, with what took their place
 
 
 def suggest(model: type[BaseModel], location: Sequence[str]) -> str:
@@ -28,9 +29,12 @@ def suggest(model: type[BaseModel], location: Sequence[str]) -> str:
         location: sections and name of the unknown key.
 
     Returns:
-        The key of that name in another section, one that other programs call so, a similar one in
-        the same section, a very similar one in another section, or all that are allowed.
+        What took the place of the key, the key of that name in another section, one that other
+        programs call so, a similar one in the same section, a very similar one in another section,
+        or all that are allowed.
     """
+    if replacement := REPLACED.get(".".join(location)):
+        return replacement
     *sections, name = location
     here = keys_of(model, sections)
     everywhere: dict[str, list[str]] = {}
