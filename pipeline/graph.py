@@ -62,7 +62,6 @@ def create_pipeline(
     schema: str,
     metadata: metadata_store_pb2.ConnectionConfig | None = None,
     *,
-    earlier_models: bool = True,
     features_warning: str = "",
 ) -> Pipeline:
     """Builds the pipeline.
@@ -73,18 +72,16 @@ def create_pipeline(
         locations: where everything is.
         schema: of the examples, as text of the protocol buffer.
         metadata: the store of ML Metadata; without it, the runner has to know.
-        earlier_models: whether the runner runs the strategies that find what earlier runs made.
-            Without them no model has a baseline: the limits alone decide; and no drift is seen.
         features_warning: for the report, about the feature space, which is never `auto` here.
 
     Raises:
-        ConfigError: a warm start is asked for, or drift is to be held, without earlier runs; or
-            Beam refuses its options, or those are for a node that this pipeline does not have.
+        ConfigError: Beam refuses its options, or those are for a node that this pipeline does not
+            have.
     """
-    data = _data_nodes(config, schema, earlier_models)
-    trainer, *base_model = _training_nodes(config, locations, data, earlier_models)
+    data = _data_nodes(config, schema)
+    trainer, *base_model = _training_nodes(config, locations, data)
     model = trainer.outputs[trainer_names.MODEL]
-    judging = _judging_nodes(config, locations, data, model, earlier_models, features_warning)
+    judging = _judging_nodes(config, locations, data, model, features_warning)
     nodes = [*data.nodes, trainer, *base_model, *judging]
     on_beam = [node.id for node in nodes if isinstance(node, BaseBeamComponent)]
     if unused := sorted(config.beam.components.keys() - set(on_beam)):
@@ -126,7 +123,7 @@ class _Data:
     transform_graph: BaseChannel
 
 
-def _data_nodes(config: PipelineConfig, schema: str, earlier_runs: bool) -> _Data:
+def _data_nodes(config: PipelineConfig, schema: str) -> _Data:
     data = config.data
     # The latest span by a word and not a number: TFX takes 0 for no default.
     span = LATEST if data.span is None else str(data.span)
@@ -158,7 +155,7 @@ def _data_nodes(config: PipelineConfig, schema: str, earlier_runs: bool) -> _Dat
         on_anomaly=config.validation.on_anomaly,
         source_hash=source_hash("components.data_gate.executor"),
     )
-    checks = [gate, *_drift_nodes(config, examples, gate, earlier_runs)]
+    checks = [gate, *_drift_nodes(config, examples, gate)]
     transform = Transform(
         examples=examples,
         schema=imported,
@@ -180,16 +177,9 @@ def _data_nodes(config: PipelineConfig, schema: str, earlier_runs: bool) -> _Dat
 
 
 def _drift_nodes(
-    config: PipelineConfig, examples: BaseChannel, data_gate: DataGate, earlier_runs: bool
+    config: PipelineConfig, examples: BaseChannel, data_gate: DataGate
 ) -> list[BaseNode]:
     """DriftGate and the resolver of what it compares with, or nothing."""
-    if not earlier_runs:
-        if config.drift.on_drift == "hold":
-            raise ConfigError(
-                "drift.on_drift=hold needs the images of earlier runs, which cannot be found on "
-                "this platform; set it to off"
-            )
-        return []
     if config.drift.on_drift == "off":
         return []
     features, shape = config.evaluate.features, _select(ImageOptions, config.data).shape
@@ -210,17 +200,10 @@ def _drift_nodes(
     return [reference, gate]
 
 
-def _training_nodes(
-    config: PipelineConfig, locations: Locations, data: _Data, earlier_models: bool
-) -> list[BaseNode]:
+def _training_nodes(config: PipelineConfig, locations: Locations, data: _Data) -> list[BaseNode]:
     """The Trainer, and before a warm start the resolver of what it starts from."""
     base_model = None
     if config.train.warm_start:
-        if not earlier_models:
-            raise ConfigError(
-                "train.warm_start=true needs the models of earlier runs, which cannot be found on "
-                "this platform; set it to false"
-            )
         base_model = Resolver(
             strategy_class=LatestBlessedOnOtherExamplesStrategy,
             model=Channel(type=standard_artifacts.Model),
@@ -271,7 +254,6 @@ def _judging_nodes(
     locations: Locations,
     data: _Data,
     model: BaseChannel,
-    earlier_models: bool,
     features_warning: str,
 ) -> list[BaseNode]:
     """What compares the model with the images and with earlier models, and pushes it."""
@@ -284,22 +266,20 @@ def _judging_nodes(
         source_hash=source_hash("components.real_features.executor"),
     )
     real_features.add_upstream_nodes(data.checks)
-    baseline = None
-    if earlier_models:
-        baseline = Resolver(
-            strategy_class=LatestBlessedOtherStrategy,
-            model=Channel(type=standard_artifacts.Model),
-            blessing=Channel(type=standard_artifacts.ModelBlessing),
-            evaluation=Channel(type=standard_artifacts.ModelEvaluation),
-            candidate=model,
-        ).with_id(resolver_names.BASELINE)
+    baseline = Resolver(
+        strategy_class=LatestBlessedOtherStrategy,
+        model=Channel(type=standard_artifacts.Model),
+        blessing=Channel(type=standard_artifacts.ModelBlessing),
+        evaluation=Channel(type=standard_artifacts.ModelEvaluation),
+        candidate=model,
+    ).with_id(resolver_names.BASELINE)
     evaluator = SampleEvaluator(
         examples=data.examples,
         features=real_features.outputs[feature_names.FEATURES],
         transform_graph=data.transform_graph,
         model=model,
-        baseline=baseline.outputs[trainer_names.MODEL] if baseline else None,
-        history=baseline.outputs[evaluator_names.EVALUATION] if baseline else None,
+        baseline=baseline.outputs[trainer_names.MODEL],
+        history=baseline.outputs[evaluator_names.EVALUATION],
         options=config.evaluate,
         samples=samples,
         features_warning=features_warning,
@@ -315,7 +295,7 @@ def _judging_nodes(
         ),
         custom_config={"push": locations.push},
     ).with_id(pusher_names.NODE)
-    nodes = [real_features, evaluator, pusher, *([baseline] if baseline else [])]
+    nodes = [real_features, evaluator, pusher, baseline]
     if config.distill.enabled:
         teacher = Teacher(
             model=model,

@@ -74,7 +74,7 @@ def _read(artifact: types.Artifact, name: str) -> bytes | None:
 
 
 def _recorded_at(model: types.Artifact) -> datetime | None:
-    """When the model was recorded, in the local time zone; Vertex AI does not pass it on."""
+    """When the model was recorded, in the local time zone."""
     milliseconds = model.mlmd_artifact.create_time_since_epoch
     return datetime.fromtimestamp(milliseconds / 1000).astimezone() if milliseconds else None
 

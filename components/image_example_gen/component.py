@@ -1,7 +1,6 @@
 """The TFX component ImageExampleGen, which converts a folder of images to tf.Examples."""
 
 from tfx import types
-from tfx.components.example_gen import component
 from tfx.dsl.components.base import base_beam_component, executor_spec
 from tfx.orchestration.data_types import RuntimeParameter
 from tfx.types import component_spec, standard_artifacts
@@ -35,7 +34,7 @@ class ImageExampleGenSpec(component_spec.ComponentSpec):
     }
 
 
-class ImageExampleGen(component.FileBasedExampleGen):
+class ImageExampleGen(base_beam_component.BaseBeamComponent):
     """Converts the images below a folder to `examples` with the splits train, eval and `holdout`.
 
     trainer/examples.py defines the features. Files that are not valid images are skipped and listed
@@ -93,6 +92,4 @@ class ImageExampleGen(component.FileBasedExampleGen):
             source_hash=source_hash,
             examples=types.Channel(type=standard_artifacts.Examples),
         )
-        # Vertex AI's compiler supports a driver only for subclasses of FileBasedExampleGen, whose
-        # constructor has other parameters.
-        base_beam_component.BaseBeamComponent.__init__(self, spec=spec)
+        super().__init__(spec=spec)

@@ -1,1 +1,1 @@
-"""Compiling for Kubeflow and Vertex AI, and calling Kubeflow's API."""
+"""Compiling for Kubeflow, and calling its API."""

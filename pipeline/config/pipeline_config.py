@@ -20,7 +20,6 @@ from pipeline.distillation.options import DistillOptions
 from pipeline.monitoring.options import NotifyOptions
 from pipeline.registry.options import RetentionOptions
 from pipeline.runners.kubeflow.config import KubeflowConfig
-from pipeline.runners.vertex_options import VertexOptions
 from pipeline.unattended.options import ScheduleOptions
 from trainer.common.options import Options
 from trainer.common.resolution import from_sides
@@ -69,7 +68,6 @@ class PipelineConfig(Options):
         NotifyOptions(), description="where outcomes and metrics are published"
     )
     kubeflow: KubeflowConfig = Field(KubeflowConfig(), description="the pods on Kubeflow Pipelines")
-    vertex: VertexOptions = Field(VertexOptions(), description="the nodes on Vertex AI Pipelines")
 
     @model_validator(mode="after")
     def _levels_fit_the_resolution(self) -> "PipelineConfig":

@@ -42,7 +42,7 @@ LAYERS = (
     "pipeline.cli",
 )
 RANKS = {room: rank for rank, rooms in enumerate(LAYERS) for room in rooms.split()}
-OPTIONS = {"options", "vertex_options", "config"}  # last parts of modules in the rooms of runners
+OPTIONS = {"options", "config"}  # last parts of modules in the rooms of runners
 COMPONENTS = {  # what each imports beside itself; `names` and single modules are open to all
     "atomic_pusher": {"resolvers"},
     "data_gate": set(),
