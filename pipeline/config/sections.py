@@ -174,7 +174,10 @@ class BeamConfig(Options):
         """The arguments of a component's Beam pipeline.
 
         Unless an option names the workers' container, TFX packs a copy of itself for each
-        component, 45 MB that is never removed. Workers in this process do not need it.
+        component: 45 MB that is never removed, and that a worker without a network cannot install
+        (tfx#3435). Workers have this project and its packages already; only Dataflow starts
+        machines of its own, for which docs/scale.md has an image. Other engines ignore the option:
+        their containers are named by `--environment_config`.
         """
         arguments = list(self.components.get(component, self.options))
         if "--runner" in arguments[:-1]:  # in two words
@@ -183,7 +186,8 @@ class BeamConfig(Options):
         # Without a runner, Beam would choose one that downloads another program.
         if not any(argument.startswith("--runner=") for argument in arguments):
             arguments = [*BeamConfig.model_fields["options"].default, *arguments]
-        if {"--runner=FnApiRunner", "--runner=DirectRunner"} & set(arguments):
+        named = ("--sdk_container_image", "--runner=DataflowRunner")
+        if not any(argument.startswith(named) for argument in arguments):
             arguments.append("--sdk_container_image=none")
         return arguments
 

@@ -629,20 +629,33 @@ def test_a_section_whose_keys_are_all_comments_is_empty(tmp_path):
     assert load(file=file) == load()
 
 
+NO_COPY = "--sdk_container_image=none"
+
+
 @pytest.mark.parametrize(
     ("options", "arguments"),
     [
-        ("[--runner=FlinkRunner]", ["--runner=FlinkRunner"]),
-        ("[--runner, FlinkRunner, --x=1]", ["--runner=FlinkRunner", "--x=1"]),
+        ("[--runner=FlinkRunner]", ["--runner=FlinkRunner", NO_COPY]),
+        ("[--runner, FlinkRunner, --x=1]", ["--runner=FlinkRunner", "--x=1", NO_COPY]),
+        ("[--direct_num_workers=4]", ["--runner=FnApiRunner", "--direct_num_workers=4", NO_COPY]),
         (
-            "[--direct_num_workers=4]",
-            ["--runner=FnApiRunner", "--direct_num_workers=4", "--sdk_container_image=none"],
+            "[--runner=DataflowRunner, --sdk_container_image=host/beam:1]",
+            ["--runner=DataflowRunner", "--sdk_container_image=host/beam:1"],
         ),
     ],
 )
 def test_beam_runs_in_process_unless_a_runner_is_named(options, arguments):
     config = load(overrides=[f"beam.options={options}"])
     assert config.beam.arguments("Transform") == arguments
+
+
+def test_tfx_packs_no_copy_of_itself_for_the_workers_of_flink_and_spark():
+    from tfx.utils import dependency_utils
+
+    for runner in ("FlinkRunner", "SparkRunner", "PortableRunner"):
+        config = load(overrides=[f"beam.options=[--runner={runner}, --environment_type=EXTERNAL]"])
+        arguments = config.beam.arguments("Transform")
+        assert dependency_utils.make_beam_dependency_flags(arguments) == arguments
 
 
 def test_a_folder_whose_name_is_no_text_is_to_be_renamed():
