@@ -110,8 +110,9 @@ def _parse(name: str, text: str, kind: str) -> Any:
     parse, expected = (int, "a whole number") if kind == "NUMBER_INTEGER" else (float, "a number")
     try:
         value = parse(text)
-    except ValueError:
-        value = math.nan
-    if not math.isfinite(value):
+        finite = math.isfinite(value)  # raises OverflowError above the range of float
+    except (ValueError, OverflowError):
+        finite = False
+    if not finite:
         raise ParameterError(f"--param {name}: got {text!r:.60}; expected {expected}")
     return value

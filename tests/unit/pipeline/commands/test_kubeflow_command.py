@@ -106,6 +106,10 @@ def test_submitting_the_same_again_uploads_nothing(iadb, stand_in):
         ((), "iadb: --param data_folder=...: required, the pipeline has no default\n"),
         (("stepz=1",), "iadb: --param stepz: unknown; did you mean steps?\n"),
         (("steps=a\nb",), "iadb: --param steps: got 'a\\nb'; expected a whole number\n"),
+        (
+            ("steps=1" + 400 * "0",),
+            f"iadb: --param steps: got '1{58 * '0'}; expected a whole number\n",
+        ),
     ],
 )
 def test_a_wrong_parameter_exits_with_code_2_before_anything_is_created(
