@@ -1,7 +1,8 @@
-PYTHON ?= python3.11
+PYTHON ?= python3
+VENV ?= .venv
 WORKSPACE ?= workspace
 UV_VERSION := 0.13.9
-BIN := .venv/bin
+BIN := $(VENV)/bin
 ENGINE ?= $(if $(shell command -v docker),docker,podman)
 IMAGE ?= localhost/iadb-tfx:0.1.0
 TARGET ?= cpu
@@ -10,10 +11,10 @@ TARGET ?= cpu
 # which takes ten seconds. The installation imports them once, for processes that make does not start.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: run test test-slow test-all lint manifests docs bench parity gate month kubeflow-image kubeflow-e2e lock clean .venv
+.PHONY: run test test-slow test-all lint manifests docs bench parity gate month kubeflow-image kubeflow-e2e lock clean venv
 
 # The main job: from a folder of scikit-learn's digits to a gated, pushed sampler.
-run: .venv
+run: venv
 	$(BIN)/iadb data write digits $(WORKSPACE)/data/digits
 	$(BIN)/iadb run --preset digits --data $(WORKSPACE)/data/digits --workspace $(WORKSPACE)
 
@@ -24,21 +25,21 @@ PYTEST := $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscop
 
 # Tests that take no more than a few seconds each. tests/pipeline runs separately, because TFX and
 # TensorFlow release little memory.
-test: .venv
+test: venv
 	$(PYTEST) -m "not slow" --ignore tests/pipeline
 	$(PYTEST) -m "not slow" tests/pipeline
 
 # The remaining tests, of several seconds or more: among them kills, whole evaluations, workers and
 # Kubeflow tasks in processes of their own, Beam's portable protocol, and days of the month.
-test-slow: .venv
+test-slow: venv
 	$(PYTEST) -m slow
 
 # Both, in less time: what fast and slow tests of a process share, they import and train once.
-test-all: .venv
+test-all: venv
 	$(PYTEST) --ignore tests/pipeline
 	$(PYTEST) tests/pipeline
 
-lint: .venv
+lint: venv
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
@@ -52,40 +53,40 @@ manifests: .venv-checkov/complete
 	    kustomize build $$folder > build/manifests/$$(basename $$folder).yaml; done
 	LOG_LEVEL=ERROR .venv-checkov/bin/checkov --config-file .ci/checkov.yaml
 
-.venv-checkov/complete: .venv/complete .ci/checkov.lock
+.venv-checkov/complete: $(VENV)/complete .ci/checkov.lock
 	$(PYTHON) -m venv --clear --without-pip .venv-checkov
 	$(BIN)/uv pip install --quiet --python .venv-checkov/bin/python --require-hashes -r .ci/checkov.lock
 	@touch $@
 
 # Builds the site from docs/ in build/site; fails on broken links and missing pages.
-docs: .venv .venv/docs
+docs: venv $(VENV)/docs
 	NO_MKDOCS_2_WARNING=1 DISABLE_MKDOCS_2_WARNING=true PYTHONPATH=. $(BIN)/mkdocs build
 
-.venv/docs: .venv/complete docs/requirements.lock
+$(VENV)/docs: $(VENV)/complete docs/requirements.lock
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r docs/requirements.lock
 	@touch $@
 
 # Runs all benchmarks, in most of a day: time_to_quality, translation and distillation take hours;
 # `make bench NAMES="main_job training_step"` runs some of them, and benchmarks/settings.py names what
 # shortens a run, or gives it other sizes. PyTorch and MLServer have environments of their own.
-bench: .venv .venv-parity/complete .venv-mlserver/complete
+bench: venv .venv-parity/complete .venv-mlserver/complete
 	$(BIN)/python -m benchmarks $(NAMES)
 
 # Compares the network with diffusers' UNet2DModel, and the metrics with clean-fid, torch-fidelity
 # and prdc. These packages are installed in a separate environment.
-parity: .venv .venv-parity/complete
+parity: venv .venv-parity/complete
 	$(BIN)/python tests/parity/comparison.py .venv-parity/bin/python
 	$(BIN)/python tests/parity/metrics_comparison.py .venv-parity/bin/python
 
 # Judges good models and models with known faults on four data sets. Other limits of the gate are
 # tried in minutes, since the numbers are kept in build/gate. Needs Fashion-MNIST and the emoji:
 # OPTIONS="--fashion FOLDER --emoji TARBALL", or their packages of Debian and npm.
-gate: .venv
+gate: venv
 	$(BIN)/python -m benchmarks.gate $(OPTIONS)
 
 # Simulates a month of unattended retraining in half an hour. The mount namespace allows a small
 # file system that can fill up.
-month: .venv
+month: venv
 	rm -rf build/month
 	unshare --user --map-root-user --mount $(BIN)/python -m tests.month build/month
 
@@ -106,29 +107,32 @@ kubeflow-image:
 
 # Runs the compiled pipeline in these containers with KFP's local runner. Requires root, the Debian
 # package postgresql, and an engine with Docker's API (DOCKER_HOST).
-kubeflow-e2e: .venv kubeflow-image
+kubeflow-e2e: venv kubeflow-image
 	$(BIN)/python -m tests.kubeflow_e2e $(IMAGE)
 
-.venv: .venv/complete
+venv: $(VENV)/complete
 
 # The stamp is written last, so that an interrupted installation is repeated.
-.venv/complete: requirements.lock setup.py
-	@command -v $(PYTHON) >/dev/null || { echo "iadb-tfx needs Python 3.11: no $(PYTHON) found (set PYTHON=/path/to/python3.11)" >&2; exit 1; }
+$(VENV)/complete: requirements.lock setup.py
+	@command -v $(PYTHON) >/dev/null || { echo "iadb-tfx needs Python 3.11, 3.12 or 3.13: no $(PYTHON) found (make PYTHON=/path/to/python3.13)" >&2; exit 1; }
 	@$(PYTHON) .ci/check_platform.py
-	$(PYTHON) -m venv --clear .venv
+	$(PYTHON) -m venv --clear $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
-	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock || { command -v c++ >/dev/null || echo "iadb-tfx: pyfarmhash is compiled where it is installed: install g++" >&2; exit 1; }
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --require-hashes -r requirements.lock
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
 	-@$(BIN)/python -c "import pipeline.graph, pipeline.runners.local, trainer.run_fn" >/dev/null 2>&1
 	@touch $@
 
-# Run this only after changing the dependencies in setup.py. The GPU image adds the CUDA libraries to
-# the packages of every other installation, and the site adds its generator. checkov is alone.
-lock: .venv
-	$(BIN)/uv pip compile --quiet --generate-hashes --no-header --extra dashboard --extra kubeflow --extra onnx --extra s3 --extra serve --extra svg --extra test --python-version 3.11 setup.py --output-file requirements.lock
-	echo 'tensorflow[and-cuda]' | $(BIN)/uv pip compile --quiet --generate-hashes --no-header --constraint requirements.lock --python-version 3.11 --output-file kubeflow/requirements-gpu.lock -
-	echo checkov | $(BIN)/uv pip compile --quiet --generate-hashes --no-header --python-version 3.11 --output-file .ci/checkov.lock -
-	printf '%s\n' mkdocs mkdocs-click mkdocs-gen-files mkdocs-material 'mkdocstrings[python]' | $(BIN)/uv pip compile --quiet --generate-hashes --no-header --constraint requirements.lock --python-version 3.11 --output-file docs/requirements.lock -
+# Run this only after changing the dependencies in setup.py. One lock serves Python 3.11 to 3.13. The
+# GPU image adds the CUDA libraries to the packages of every other installation, and the site adds its
+# generator. checkov is alone. TFDV asks for a pyfarmhash below 0.4, whose releases have to be compiled:
+# a later one, which has wheels, does for what is used of TFDV.
+COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header
+lock: venv
+	echo 'pyfarmhash>=0.5.1,<0.6' | $(COMPILE) --overrides - --extra dashboard --extra kubeflow --extra onnx --extra s3 --extra serve --extra svg --extra test setup.py --output-file requirements.lock
+	echo 'tensorflow[and-cuda]' | $(COMPILE) --constraint requirements.lock --output-file kubeflow/requirements-gpu.lock -
+	echo checkov | $(COMPILE) --output-file .ci/checkov.lock -
+	printf '%s\n' mkdocs mkdocs-click mkdocs-gen-files mkdocs-material 'mkdocstrings[python]' | $(COMPILE) --constraint requirements.lock --output-file docs/requirements.lock -
 
 clean:
-	rm -rf .venv .venv-checkov .venv-mlserver .venv-parity build *.egg-info
+	rm -rf $(VENV) .venv-checkov .venv-mlserver .venv-parity build *.egg-info
