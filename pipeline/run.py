@@ -91,7 +91,7 @@ def run_pipeline(
     """
     config, schema, warning = _prepare(config, workspace, console)
     with workspace.locked():
-        if lineage.follow_move(lineage.connect(workspace.metadata), workspace.artifacts):
+        if lineage.follow_move(lineage.connect(workspace.metadata), workspace):
             console.print(f"  {MOVED}", soft_wrap=True)
         log = workspace.logs / f"{time.strftime('%Y%m%d-%H%M%S')}.log"
         print_log(console, log)

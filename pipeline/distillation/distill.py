@@ -75,7 +75,7 @@ def distill_model(
     with workspace.locked():
         log = workspace.logs / f"{time.strftime('%Y%m%d-%H%M%S')}.log"
         store = lineage.connect(workspace.metadata)
-        lineage.follow_move(store, workspace.artifacts)
+        lineage.follow_move(store, workspace)
         teacher = find_teacher(store, load_models(store, workspace.serving), number)
         config = configure(teacher, options, batch_size)
         refuse_cluster("iadb distill")

@@ -10,6 +10,7 @@ from ml_metadata import MetadataStore
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 
 from components.atomic_pusher.versions import MODEL_NOTE, ROLLBACK_NOTE, TEACHER_NOTE, publish
+from components.image_trainer import names as trainer_names
 from components.resolvers.withdrawal import (
     WITHDRAWN_AT_PROPERTY,
     WITHDRAWN_PROPERTY,
@@ -59,7 +60,7 @@ def rollback(workspace: Workspace, number: int | None, reason: str) -> tuple[Any
     """
     store = _connect(workspace)
     with workspace.locked():
-        lineage.follow_move(store, workspace.artifacts)
+        lineage.follow_move(store, workspace)
         models = load_models(store, workspace.serving)
         if number is None:
             target = _before_live(models)
@@ -108,7 +109,7 @@ def promote(workspace: Workspace, number: int, reason: str) -> AnyPath:
     """
     store = _connect(workspace)
     with workspace.locked():
-        lineage.follow_move(store, workspace.artifacts)
+        lineage.follow_move(store, workspace)
         models = load_models(store, workspace.serving)
         model = _find(models, number)
         _check_may_go_live(model, models)
@@ -123,19 +124,21 @@ def promote(workspace: Workspace, number: int, reason: str) -> AnyPath:
             if model.teacher is not None:
                 command += f" or `iadb distill {model.teacher}`, as it was begun,"
             raise LiveModelError(f"model {model.number}: {state}; {command} completes it")
-        if not model.folder.exists():
+        (artifact,) = store.get_artifacts_by_id([model.number])
+        folder = lineage.place_of(artifact, workspace.artifacts) / trainer_names.SERVING
+        if not folder.exists():
             raise LiveModelError(
                 f"model {model.number}: its files were removed according to retention.runs; train "
                 "it again with `iadb run`"
             )
-        result = serving.check(model.folder)
+        result = serving.check(folder)
         if result.returncode:
             raise LiveModelError(f"model {model.number}: {serving.describe_failure(result)}")
-        _bless(store, model, workspace.artifacts, reason)
+        _bless(store, artifact, workspace.artifacts, reason)
         notes = {MODEL_NOTE: model.number}
         if model.teacher is not None:
             notes[TEACHER_NOTE] = model.teacher
-        return publish(model.folder, workspace.serving, notes)
+        return publish(folder, workspace.serving, notes)
 
 
 def _connect(workspace: Workspace) -> MetadataStore:
@@ -217,20 +220,20 @@ def _withdraw(store: MetadataStore, numbers: Sequence[int], reason: str) -> None
     store.put_artifacts(artifacts)
 
 
-def _bless(store: MetadataStore, model: RegisteredModel, artifacts: AnyPath, reason: str) -> None:
+def _bless(store: MetadataStore, artifact: mlmd.Artifact, artifacts: AnyPath, reason: str) -> None:
     """Records a blessing where the resolvers of later runs find it: in the model's pipeline."""
-    (artifact,) = store.get_artifacts_by_id([model.number])
     contexts = [c for c in store.get_contexts_by_artifact(artifact.id) if c.type == "pipeline"]
     execution = mlmd.Execution(last_known_state=mlmd.Execution.COMPLETE)
     execution.type_id = store.put_execution_type(mlmd.ExecutionType(name=PROMOTION_TYPE))
     blessing = mlmd.Artifact(state=mlmd.Artifact.LIVE)
     blessing.type_id = store.get_artifact_type(evaluator_names.BLESSING_TYPE).id
-    folder = artifacts / PROMOTION_TYPE / evaluator_names.BLESSING / f"{model.number}"
+    recorded = artifact.uri.rsplit("/", 3)[0]  # the artifacts as the runs reach them
+    blessing.uri = f"{recorded}/{PROMOTION_TYPE}/{evaluator_names.BLESSING}/{artifact.id}"
+    folder = lineage.place_of(blessing, artifacts)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / evaluator_names.BLESSED_FILE).touch()  # as TFX marks it
-    blessing.uri = str(folder)
     blessing.custom_properties[evaluator_names.BLESSED].int_value = 1
-    blessing.custom_properties[evaluator_names.MODEL_ID].int_value = model.number
+    blessing.custom_properties[evaluator_names.MODEL_ID].int_value = artifact.id
     blessing.custom_properties["current_model"].string_value = artifact.uri
     blessing.custom_properties[evaluator_names.REASON].string_value = reason
     blessing.custom_properties[PROMOTER_PROPERTY].string_value = _user()

@@ -58,22 +58,23 @@ def _is_not_raised(record: logging.LogRecord) -> bool:
     return not str(record.msg).startswith("mlmd client %s: ")
 
 
-def follow_move(store: MetadataStore, artifacts: AnyPath) -> bool:
+def follow_move(store: MetadataStore, workspace: Workspace) -> bool:
     """Records where artifacts are, if the workspace was moved or copied or has another path here.
 
     Otherwise models would be compared with no earlier ones, since these would not be found; those
-    of a copy would be read in the original.
+    of a copy would be read in the original. The records of a cluster stay: its nodes may mount the
+    volume at another path than this machine does.
 
     Args:
         store: of a workspace that this process holds.
-        artifacts: folder of the artifacts in it.
+        workspace: the workspace.
 
     Returns:
         Whether artifacts were elsewhere.
     """
-    if not isinstance(artifacts, Path):
+    if not isinstance(workspace.metadata, Path):  # a server holds it, and others use it
         return False
-    moved = []
+    artifacts, moved = workspace.artifacts, []
     for artifact in store.get_artifacts():
         recorded, place = Path(artifact.uri), place_of(artifact, artifacts)
         if recorded != place and place.exists() and not _is_same(recorded, place):

@@ -273,17 +273,17 @@ def test_a_copy_of_a_workspace_reads_nothing_in_its_original(served, tmp_path):
     copy = Workspace(tmp_path / "copy")
     shutil.copytree(place.workspace.folder, copy.folder)
     store = lineage.connect(copy.metadata)
-    assert lineage.follow_move(store, copy.artifacts)
+    assert lineage.follow_move(store, copy)
     [model] = load_models(store, copy.serving)
     assert model.folder.is_relative_to(copy.folder) and model.folder.exists()
-    assert not lineage.follow_move(store, copy.artifacts)
+    assert not lineage.follow_move(store, copy)
 
 
 def test_a_link_to_a_workspace_leaves_the_records_as_they_are(served, tmp_path):
     place = served(1)
     link = Workspace(tmp_path / "link")
     link.folder.symlink_to(place.workspace.folder)
-    assert not lineage.follow_move(lineage.connect(link.metadata), link.artifacts)
+    assert not lineage.follow_move(lineage.connect(link.metadata), link)
     [folder] = [model.folder for model in place.models().values()]
     assert folder.is_relative_to(place.workspace.folder)
 

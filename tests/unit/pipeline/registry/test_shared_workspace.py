@@ -14,14 +14,15 @@ import pytest
 from click.testing import CliRunner
 
 from components.atomic_pusher.versions import complete_versions
+from components.sample_evaluator import names as evaluator_names
 from pipeline.cli import main
 from pipeline.metadata.database import KEYS, Database, MetadataDatabaseError, variable
-from pipeline.registry import lineage
+from pipeline.registry import lineage, serving
 from pipeline.registry.kept_artifacts import kept_artifacts
 from pipeline.registry.models import load_models
 from pipeline.registry.shared_workspace import SharedWorkspace
 from tests.postgres import DATABASE, Postgres
-from tests.recorded import Recorded
+from tests.recorded import Recorded, write_model
 from trainer.common import exit_codes
 from trainer.common.remote_path import to_path
 
@@ -151,6 +152,32 @@ def test_a_model_that_cannot_be_promoted_is_rejected_in_one_line(cluster):
     assert result.output.startswith(f"iadb: model {rejected}: its files were removed")
     assert len(result.output.splitlines()) == 1
     assert cluster.live() == a
+
+
+def test_from_another_mount_point_models_change_and_the_records_of_the_cluster_stay(
+    volume, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(serving, "check", lambda model: subprocess.CompletedProcess([], 0))
+    a, b, c = volume.run(), volume.run(), volume.run(blessed=False)
+    write_model(volume.models()[c].folder)
+    before = {artifact.id: artifact.uri for artifact in volume.store.get_artifacts()}
+    volume.folder = volume.folder.rename(tmp_path / "elsewhere")  # as this machine reaches it
+    result = volume.iadb("rollback", "--reason", "six fingers")
+    assert result.exit_code == 0, result.output
+    result = volume.iadb("promote", c, "--reason", "looks better")
+    assert result.exit_code == 0, result.output
+    listed = {each["number"]: each for each in json.loads(volume.iadb("models", "--json").output)}
+    assert [listed[a]["live"], listed[b]["withdrawn"], listed[c]["live"]] == [
+        False,
+        "six fingers",
+        True,
+    ]
+    after = {artifact.id: artifact.uri for artifact in volume.store.get_artifacts()}
+    assert before.items() <= after.items()
+    assert all(uri.startswith(f"{volume.workspace.artifacts}/") for uri in after.values())
+    [promotion] = after.keys() - before.keys()
+    written = volume.folder / os.path.relpath(after[promotion], volume.workspace.folder)
+    assert (written / evaluator_names.BLESSED_FILE).exists()
 
 
 @contextlib.contextmanager
