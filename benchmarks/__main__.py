@@ -23,7 +23,6 @@ NAMES = (  # quality_against_nfe and evaluation need the weights from time_to_qu
     "metrics",
     "drift",
     "serving",
-    "mark_in_noise",
     "training_step",
     "ingredients",
     "time_to_quality",

@@ -19,8 +19,6 @@ from pipeline.registry import serving
 from pipeline.translation.files import ROW
 from pipeline.translation.model import LoadedModel, find_source
 from pipeline.workspace import Workspace
-from trainer.common import exit_codes
-from trainer.light.mark import read_mark
 from trainer.light.noise import noise_from_seeds
 from trainer.light.sampler import to_uint8
 from trainer.limit_options import LimitOptions
@@ -28,13 +26,6 @@ from trainer.names import FIXED_STEPS, TEACHER
 from trainer.serving.model_error import reason
 
 FLOAT_BATCH = 64  # images that are transported or inverted at a time
-INVERSION_STEPS = 32  # at least, to find a mark: a student's few lead back to another x0
-
-
-class NoMarkError(ValueError):
-    """A model that sets no mark in the pixels."""
-
-    exit_code = exit_codes.USAGE
 
 
 def load(folder: str | os.PathLike[str]) -> "Model":
@@ -92,7 +83,6 @@ class Model:
         self.labels: list[str] = self.metadata.get("labels", [])
         self.nb_step: int = self.metadata["nb_step"]
         self._source = find_source(self._stored)
-        self._mark = read_mark(self.metadata)
         self._limits = LimitOptions.model_validate(self.metadata.get("limits", {}))
 
     def __repr__(self) -> str:
@@ -152,7 +142,7 @@ class Model:
         """
         check_number("count", count)
         seeds = np.array(seeds_from(seed, count), np.int64)
-        return noise_from_seeds(seeds, self.shape, self._mark)
+        return noise_from_seeds(seeds, self.shape)
 
     def transport(
         self, x0: np.ndarray, *, nb_step: int | None = None, label: Labels = ""
@@ -194,50 +184,11 @@ class Model:
             teacher = f"model {number} (`iadb models`)" if number is not None else path
             raise ValueError(
                 f"{self!r} is a student that knows its own steps alone: invert with its teacher, "
-                f"{teacher}, or distill with distill.method=reflow"
+                f"{teacher}"
             )
         if images.dtype != np.uint8:
             raise ValueError(f"expected images of type uint8, got {images.dtype}")
         return self._solve("invert", "image", images, nb_step, label)
-
-    def find_mark(
-        self, images: np.ndarray, *, nb_step: int | None = None, label: Labels = ""
-    ) -> np.ndarray:
-        """Looks for the mark that this model sets in the pixels (`sample.mark`).
-
-        Args:
-            images: uint8 [N, H, W, C].
-            nb_step: solver steps back to x0; by default the model's, but not fewer than 32.
-            label: with which the images were drawn, of a conditional model; empty for none.
-
-        Returns:
-            float64 [N], for each image the chance that another key agrees with it at least as
-            well. Of images without the mark, one in a hundred has at most 0.01.
-
-        Raises:
-            ValueError: as of `invert`, or the model sets no mark (NoMarkError).
-        """
-        self.check_mark()
-        least = min(INVERSION_STEPS, self._limits.nb_step, self._limits.states)
-        nb_step = max(self.nb_step, least) if nb_step is None else nb_step
-        x0 = self.invert(images, nb_step=nb_step, label=label)
-        return self._mark.p_values(x0)
-
-    def check_mark(self, label: str = "") -> None:
-        """Checks that `find_mark` can look for the mark in images of a label.
-
-        Raises:
-            NoMarkError: the model sets no mark.
-            UnknownLabelError: it does not know the label.
-        """
-        if self._source:
-            raise NoMarkError(f"{self.folder} translates images, and sets no mark in their pixels")
-        known_label(self._stored, label)
-        if not self._mark:
-            raise NoMarkError(
-                f"{self.folder} sets no mark in the pixels; `iadb run --set sample.mark=NUMBER` "
-                "makes a model that does"
-            )
 
     def interpolate(
         self,

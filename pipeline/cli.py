@@ -25,7 +25,7 @@ from pipeline.commands.kubeflow import kubeflow
 from pipeline.commands.models import models, promote, rollback
 from pipeline.commands.run import run
 from pipeline.commands.runs import history, runs, tensorboard
-from pipeline.commands.sample import find_mark, sample, serve_check
+from pipeline.commands.sample import sample, serve_check
 from pipeline.commands.schedule import notify_test, schedule
 from pipeline.commands.serve import serve
 from pipeline.commands.spans import spans
@@ -153,7 +153,6 @@ COMMANDS = (  # the most needed first, as in the help
     sample,
     serve,
     translate,
-    find_mark,
     export,
     data,
     config,

@@ -9,7 +9,6 @@ from collections.abc import Iterator
 import click
 
 from components.image_trainer import names as trainer_names
-from components.pair_gen import names as pair_names
 from components.real_features import names as feature_names
 from components.sample_evaluator import names as evaluator_names
 from trainer.common import exit_codes
@@ -47,7 +46,6 @@ BATCH_SIZES = {  # which decide how much memory a node takes
     trainer_names.NODE: "train.batch_size",
     feature_names.NODE: "evaluate.batch_size",
     evaluator_names.NODE: "evaluate.batch_size",
-    pair_names.NODE: "evaluate.batch_size",
     trainer_names.STUDENT: "train.batch_size",
     evaluator_names.STUDENT_NODE: "evaluate.batch_size",
 }

@@ -27,7 +27,6 @@ def make_sampler(
     network=None,
     shape=SHAPE,
     labels=(),
-    mark=None,
     fixed_steps=False,
     **sample,
 ):
@@ -40,14 +39,14 @@ def make_sampler(
     solver = solvers.get(options.solver, options.grid, rtol=options.rtol, atol=options.atol)
     how = (options.nb_step, labels, options.guidance, options.limits)
     guide = _guide(network, options)
-    about = {"mark": mark, "guide": guide, "fixed_steps": fixed_steps}
+    about = {"guide": guide, "fixed_steps": fixed_steps}
     return Sampler(network, shape, solver, *how, **about)
 
 
 def write_sampler(folder, network=None, shape=SHAPE, **arguments):
     """Writes what `make_sampler` makes with the metadata that run_fn writes; returns it."""
     sampler = make_sampler(network, shape, **arguments)
-    of_model = {"labels", "mark", "fixed_steps"}
+    of_model = {"labels", "fixed_steps"}
     sample = {name: value for name, value in arguments.items() if name not in of_model}
     about = metadata(_sample_options(sample))
     sampler.save(str(folder), {**about, "shape": shape})

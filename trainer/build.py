@@ -20,7 +20,6 @@ def build_model(
     shape: tuple[int, int, int],
     nb_class: int = 0,
     source: Source | None = None,
-    pairs: bool = False,
 ) -> IADBModel:
     """Builds and compiles the model that the options describe, with weights drawn from the seed.
 
@@ -31,7 +30,6 @@ def build_model(
         shape: (H, W, C) of an image.
         nb_class: number of classes of a conditional model.
         source: how sources are used; None for images without.
-        pairs: the images are a teacher's, and those drawn without a label have none already.
     """
     keras.utils.set_random_seed(train.seed)
     source_channels = source.seen_channels(shape[-1]) if source else 0
@@ -47,12 +45,11 @@ def build_model(
         coupling=train.coupling,
         paired=source is None or source.paired,
         nb_class=nb_class,
-        label_dropout=0.0 if pairs else train.label_dropout,
+        label_dropout=train.label_dropout,
         guidance=sample.guidance,
         source_channels=source_channels,
         pair_noise=source.noise if source else 0.0,
-        # Guidance is part of the images that a student learns from.
-        guide=None if pairs else GuidingNetwork(ema.network, train.guide_step),
+        guide=GuidingNetwork(ema.network, train.guide_step),
         autoguidance=sample.autoguidance,
         autoguidance_interval=sample.autoguidance_interval,
     )

@@ -15,13 +15,11 @@ from trainer import examples
 from trainer.class_balance import ClassBalance
 from trainer.common.progress import phase
 from trainer.labels import NO_LABEL, LabelEncoder, TooFewClassesError
-from trainer.light.mark import Mark
 from trainer.preprocessing import VOCABULARY
 from trainer.records import Preprocess, count_records, read_records
 from trainer.source.options import Source
 from trainer.step import augmenting
 from trainer.step.tuning import without_tuning
-from trainer.student.pairs import Pairs, draw_segments, read_pairs
 
 WHOLE = tf.distribute.InputContext()  # one worker with one replica
 
@@ -39,11 +37,8 @@ class TrainingData:
         split: the configuration keys that determine which images are held out. A warm start
             requires a base model with the same ones, so that it has seen no image held out now.
         source: where the images have sources, how these are used.
-        pairs: where each image is what a teacher drew from the noise of its `seed`, what the
-            network learns from that; None for other images.
         sources: files of the sources of images that are not paired with theirs (Source.paired).
         held_out_sources: the same beside `held_out`.
-        mark: that the model sets in the noise of seeds, and that of the pairs has.
     """
 
     files: Sequence[str]
@@ -53,10 +48,8 @@ class TrainingData:
     labels: Sequence[str] = ()
     split: Mapping[str, Any] | None = None
     source: Source | None = None
-    pairs: Pairs | None = None
     sources: Sequence[str] = ()
     held_out_sources: Sequence[str] = ()
-    mark: Mark | None = None
 
 
 def load_labels(transform_graph: str) -> list[str]:
@@ -93,18 +86,15 @@ def train_dataset(
     labels: Sequence[str] = (),
     class_balance: float = 0.0,
     source: Source | None = None,
-    pairs: Pairs | None = None,
     sources: Sequence[str] = (),
-    mark: Mark | None = None,
     part: tf.distribute.InputContext = WHOLE,
 ) -> tf.data.Dataset:
     """Returns endless shuffled batches of x1, float32 [N, H, W, C] in [-1, 1].
 
-    With labels, sources, pairs or augmentation, batches are dictionaries of `x1`, `label`,
+    With labels, sources or augmentation, batches are dictionaries of `x1`, `label`,
     int64 [N] (class ids as in trainer/labels.py), `augmentation`, int64 [N] (codes as in
     trainer/networks/augmentations.py), and `source`, float32 [N, H, W, S], or in its place `x0`,
-    float32 [N, H, W, C], where sources are mapped to images or a pair has the noise of a seed.
-    Those of pairs with segments also have `alpha`, float32 [N] (trainer/student/pairs.py).
+    float32 [N, H, W, C], where sources are mapped to images.
 
     Each epoch has its own order; batches cross epoch boundaries, so no image is dropped.
 
@@ -127,9 +117,7 @@ def train_dataset(
         class_balance: how often images of small classes are repeated in an epoch (TrainOptions);
             without labels, none is.
         source: how sources are used; None for images without.
-        pairs: as in TrainingData; excludes `flip` and `augment`, which noise cannot follow.
         sources: as in TrainingData; they have an order of their own.
-        mark: as in TrainingData.
         part: index and number of workers, and number of replicas; by default one worker reads all.
 
     Raises:
@@ -145,20 +133,18 @@ def train_dataset(
     first = part.input_pipeline_id * nb_local
     nb_replica_rows = part.get_per_replica_batch_size(batch_size)
     encode = LabelEncoder(labels) if labels else None
-    read_example = _reader(preprocess, encode, source, pairs, mark)
+    read_example = _reader(preprocess, encode, source)
 
     def split(rows: tf.Tensor) -> tf.Tensor:
         return tf.reshape(rows[first : first + nb_local], [-1, nb_replica_rows])
 
     def draw(step: tf.Tensor) -> tf.Tensor:
         seeds = tf.stack([tf.constant(seed, tf.int64), step])
-        if pairs:
-            return draw_segments(seeds, batch_size, pairs.segments)
         return augmenting.draw_augmentations(seeds, batch_size, flip, augment)
 
     def add_drawn(*batch: tf.Tensor) -> tuple[tf.Tensor, ...]:
         *records, step = batch
-        drawn = [draw(step)] if flip or augment or pairs else []
+        drawn = [draw(step)] if flip or augment else []
         return tuple(split(each) for each in (*drawn, *records))
 
     def read(*rows: tf.Tensor) -> tf.Tensor | dict[str, tf.Tensor]:
@@ -209,9 +195,7 @@ def held_out_dataset(
     count: int,
     labels: Sequence[str] = (),
     source: Source | None = None,
-    pairs: Pairs | None = None,
     sources: Sequence[str] = (),
-    mark: Mark | None = None,
 ) -> tf.data.Dataset:
     """Returns the first images of a split, in batches as those of `train_dataset`.
 
@@ -225,15 +209,13 @@ def held_out_dataset(
         labels: names of the classes of a conditional model. An image of another class, which only
             held-out images may have, has no label.
         source: how sources are used; None for images without.
-        pairs: as in TrainingData.
         sources: as in TrainingData; the first ones, again and again if they are fewer.
-        mark: as in TrainingData.
     """
     records = read_records(files).take(count)
     if sources:
         records = tf.data.Dataset.zip(records, read_records(sources).repeat())
     encode = LabelEncoder(labels).encode_known if labels else None
-    read = _reader(preprocess, encode, source, pairs, mark)
+    read = _reader(preprocess, encode, source)
     return records.batch(batch_size).map(read).with_options(without_tuning())
 
 
@@ -242,7 +224,7 @@ def first_images(
 ) -> tf.data.Dataset:
     """Returns the first `count` images of files of the data, as `held_out_dataset` does."""
     sources = data.sources if files is data.files else data.held_out_sources
-    how = (data.labels, data.source, data.pairs, sources, data.mark)
+    how = (data.labels, data.source, sources)
     return held_out_dataset(files, data.preprocess, batch_size, count, *how)
 
 
@@ -253,7 +235,7 @@ def to_batch(
     sources: tf.Tensor | None,
     augmentation: tf.Tensor | None = None,
 ) -> tf.Tensor | dict[str, tf.Tensor]:
-    """Makes a batch of other images than pairs, as `train_dataset` describes it.
+    """Makes a batch as `train_dataset` describes it.
 
     Args:
         x1: float32 [N, H, W, C].
@@ -277,14 +259,12 @@ def _reader(
     preprocess: Preprocess,
     encode: Callable[[tf.Tensor], tf.Tensor] | None,
     source: Source | None,
-    pairs: Pairs | None,
-    mark: Mark | None,
 ) -> Callable[..., tf.Tensor | dict[str, tf.Tensor]]:
     """A function from serialized examples to a batch.
 
-    It also takes those of sources that are not paired with them, and how to augment both, or the
-    segments of pairs. Sources are augmented as their images are, or a network would be asked for
-    images from more than the sources that are there.
+    It also takes those of sources that are not paired with them, and how to augment both. Sources
+    are augmented as their images are, or a network would be asked for images from more than the
+    sources that are there.
     """
 
     def read(
@@ -297,9 +277,6 @@ def _reader(
 
         features = preprocess(serialized)
         label = encode(features[examples.LABEL]) if encode else None
-        if pairs:
-            batch = read_pairs(serialized, features[examples.IMAGE], pairs, mark, drawn)
-            return batch if label is None else batch | {"label": label}
         x1 = augmented(features[examples.IMAGE])
         sources = None
         if others is not None:

@@ -19,9 +19,6 @@ MEAN = "mean"  # float: mean of the stored pixels, 0 to 255
 STDDEV = "stddev"  # float: standard deviation of the stored pixels, 0 to 127.5
 SOURCE_MEAN = "source_mean"  # with data.source: mean and standard deviation of SOURCE
 SOURCE_STDDEV = "source_stddev"
-# Only in pairs of a teacher:
-SEED = "seed"  # int64: the image was drawn from the noise of this seed
-STATES = "states"  # bytes: float16 [S - 1, H, W, C], between the S segments of its path, if S > 1
 
 TRAIN = "train"  # names of the splits
 EVAL = "eval"

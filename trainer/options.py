@@ -318,13 +318,6 @@ class SampleOptions(Options):
         gt=0,
         description="absolute error tolerance per step of bosh3 and dopri5, for pixels in [-1, 1]",
     )
-    mark: int | None = Field(
-        None,
-        ge=0,
-        lt=2**53,  # JSON has no larger whole numbers
-        description="key of a mark in the pixels, a whole number drawn at random, by which "
-        "`iadb find-mark` recognizes the images of the model, at a cost in quality; unset: no mark",
-    )
     limits: LimitOptions = Field(
         LimitOptions(), description="what one request may ask of the exported sampler"
     )

@@ -18,15 +18,13 @@ from trainer.fit.precision import resolve_precision
 from trainer.fit.stored_weights import by_conversion, save_weights
 from trainer.fit.workers import choose_strategy, is_chief
 from trainer.iadb import IADBModel
-from trainer.light.mark import Mark
 from trainer.light.network_file import belongs_beside
-from trainer.names import DISTILLED_BY, METADATA, TEACHER
+from trainer.names import METADATA, STUDENT_KEY, TEACHER
 from trainer.options import ModelOptions, SampleOptions, TrainOptions
 from trainer.serving import onnx_network
 from trainer.serving.export import exported_guide, exported_model
 from trainer.serving.exported import ExportedModel
 from trainer.source.options import Source
-from trainer.student.pairs import Pairs
 from trainer.train import Trained, train
 
 if TYPE_CHECKING:
@@ -34,7 +32,6 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-MEAN_FLOW = "mean_flow"  # the method without pairs
 WITHOUT_EFFECT = {"checkpoint", "log_every", "grid_every"}  # keys of `train`, on the weights
 TRAINS = "trains the same model on the same images"
 
@@ -52,9 +49,8 @@ def run_fn(fn_args: "FnArgs") -> None:
             the images if one is stated, `checkpoints` (a folder that survives a failed run, whose
             outputs TFX deletes), `latest_samples` (a PNG, rewritten as the training goes on) and
             `source_hash`.
-            With `student`, the method of its distillation, `base_model` is the sampler of the
-            teacher, and the examples are pairs that it drew, except for MEAN_FLOW; otherwise it is
-            that of the model that a warm start begins from.
+            With `student`, `base_model` is the sampler of the teacher; otherwise it is that of the
+            model that a warm start begins from.
 
     Raises:
         ValueError: as `choose_strategy` and `train` do.
@@ -72,8 +68,8 @@ def run_fn(fn_args: "FnArgs") -> None:
     config = _with_precision(fn_args.custom_config, train_options.precision)
     model_options = ModelOptions.model_validate(config["model"])
     sample = SampleOptions.model_validate(config["sample"])
-    method = config.get("student")
-    data = _training_data(fn_args, config, model_options.conditional, sample)
+    is_student = config.get(STUDENT_KEY, False)
+    data = _training_data(fn_args, config, model_options.conditional)
     files = [*data.files, *data.sources]
     with phase("reading the examples"):
         read = records.fingerprint(files)
@@ -86,7 +82,7 @@ def run_fn(fn_args: "FnArgs") -> None:
         folder_locked(state, TRAINS) if is_chief(strategy) else nullcontext(),
         records.naming_damaged(
             [*files, *data.held_out, *data.held_out_sources],
-            made_by="the same command" if data.pairs else "`iadb run`",
+            made_by="`iadb run`",
         ),
     ):
         trained = train(
@@ -99,14 +95,14 @@ def run_fn(fn_args: "FnArgs") -> None:
             log_folder=f"{state}/logs",
             latest_samples=config["latest_samples"],
             base_model=base,
-            mean_flow=method == MEAN_FLOW,
+            is_student=is_student,
         )
     if not is_chief(strategy):
         return
     metadata = _metadata(trained, config, sample, data, read)
-    if method:
-        metadata |= {TEACHER: base, DISTILLED_BY: method}
-    _export(trained.model, data, sample, method, metadata, fn_args.serving_model_dir)
+    if is_student:
+        metadata[TEACHER] = base
+    _export(trained.model, data, sample, metadata, fn_args.serving_model_dir, is_student)
     _copy(f"{state}/logs", fn_args.model_run_dir)
 
 
@@ -123,8 +119,8 @@ def state_key(config: dict[str, Any], examples: str, base_model: str) -> str:
     """
     train_options = {k: v for k, v in config["train"].items() if k not in WITHOUT_EFFECT}
     parts = [config[key] for key in ("model", "resolution", "channels", "source_hash")]
-    parts += [config[key] for key in ("source", "student") if config.get(key)]
-    if base_model and not config.get("student"):  # which was chosen for how the images are split
+    parts += [config[key] for key in ("source", STUDENT_KEY) if config.get(key)]
+    if base_model and not config.get(STUDENT_KEY):  # which was chosen for how the images are split
         parts += [config["split"], config.get("conversion", {})]
     text = json.dumps([train_options, parts, examples, base_model], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
@@ -136,7 +132,7 @@ def _with_precision(config: dict[str, Any], precision: str) -> dict[str, Any]:
 
 
 def _training_data(
-    fn_args: "FnArgs", config: dict[str, Any], conditional: bool, sample: SampleOptions
+    fn_args: "FnArgs", config: dict[str, Any], conditional: bool
 ) -> dataset.TrainingData:
     graph = fn_args.transform_graph_path
     source = Source.model_validate(config["source"]) if config.get("source") else None
@@ -153,8 +149,6 @@ def _training_data(
         labels=dataset.load_labels(graph) if conditional else [],
         split=config["split"] | by_conversion(config.get("conversion", {})),
         source=source,
-        pairs=_pairs(config.get("student"), sample),
-        mark=Mark(key=sample.mark) if sample.mark is not None else None,
     )
 
 
@@ -189,9 +183,9 @@ def _export(
     model: IADBModel,
     data: dataset.TrainingData,
     sample: SampleOptions,
-    method: str | None,
     metadata: dict[str, Any],
     folder: str,
+    is_student: bool,
 ) -> None:
     """Writes the sampler, the weights and, if it is small, the network as ONNX."""
     guide = exported_guide(model)
@@ -204,9 +198,8 @@ def _export(
         data.labels,
         sample.guidance,
         sample.limits,
-        mark=data.mark,
         guide=guide,
-        fixed_steps=method == MEAN_FLOW or (data.pairs is not None and data.pairs.fixed_steps),
+        fixed_steps=is_student,
     )
     with phase("writing the sampler"):
         exported.save(folder, metadata)
@@ -214,12 +207,6 @@ def _export(
     weights = model.network.count_params() * (2 if guide else 1)
     if belongs_beside(weights, data.source is not None) and onnx_network.can_convert():
         _write_network(exported, folder)
-
-
-def _pairs(method: str | None, sample: SampleOptions) -> Pairs | None:
-    if method in (None, MEAN_FLOW):
-        return None
-    return Pairs.of_steps(sample.nb_step, sample.grid) if method == "steps" else Pairs()
 
 
 def _write_network(exported: ExportedModel, folder: str) -> None:

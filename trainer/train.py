@@ -14,11 +14,10 @@ from trainer.common.signals import stop_on_signals
 from trainer.dataset import TrainingData, first_images, train_dataset
 from trainer.fit.callbacks import RaiseLostStop, ReportProgress, TensorBoardLog
 from trainer.fit.checkpoint import Checkpoints, RaiseOnDivergence, SaveCheckpoints
-from trainer.fit.course import Course, by_mean_flow, on_images, on_pairs
+from trainer.fit.course import Course, by_mean_flow, on_images
 from trainer.fit.held_out_loss import HeldOutLoss, interval
 from trainer.fit.latest_samples import LatestSamples
 from trainer.fit.sample_grid import SampleGrid, make_grid
-from trainer.fit.stored_weights import load_weights
 from trainer.fit.warm_start import warm_start
 from trainer.fit.workers import WorkerLostError, check_same_start, is_chief
 from trainer.iadb import IADBModel
@@ -58,15 +57,14 @@ def train(
     log_folder: str,
     latest_samples: str,
     base_model: str | None = None,
-    mean_flow: bool = False,
+    is_student: bool = False,
 ) -> Trained:
     """Trains from the newest readable checkpoint in the folder, or else from the start.
 
     A new training starts from the weights beside `base_model`, a sampler SavedModel, if
     `train_options.warm_start` is set and they fit; otherwise from weights drawn from the seed. A
-    training on pairs starts from the average of `base_model`, the teacher that drew them. So does
-    one by `mean_flow`, without pairs (trainer/student/mean_flow.py). The precision of
-    `train_options` is resolved (trainer/fit/precision.py).
+    student starts from the average of `base_model`, its teacher (trainer/student/mean_flow.py). The
+    precision of `train_options` is resolved (trainer/fit/precision.py).
 
     `latest_samples` is the path or URI of a PNG, which shows samples as the training goes on.
 
@@ -89,11 +87,11 @@ def train(
             print(f"  {line}", flush=True)
 
     with strategy.scope(), phase("building the network"):
-        if mean_flow:
+        if is_student:
             course = by_mean_flow()
             model = build_student(data, model_options, train_options, sample_options, base_model)
         else:
-            course = on_pairs() if data.pairs else on_images(data.source)
+            course = on_images(data.source)
             model = build_model(
                 model_options,
                 train_options,
@@ -101,16 +99,22 @@ def train(
                 data.shape,
                 len(data.labels),
                 data.source,
-                pairs=data.pairs is not None,
             )
         checkpoints = Checkpoints(checkpoints_folder, model, train_options.checkpoint.keep)
         if checkpoints.restore(report):
             report(f"resuming from step {checkpoints.step:,}")
-        elif mean_flow:
+        elif is_student:
             checkpoints.warm_started_from = base_model
-        elif data.pairs or train_options.warm_start:
-            checkpoints.warm_started_from = _start_from(
-                base_model, model, data, model_options, report
+        elif train_options.warm_start:
+            checkpoints.warm_started_from = warm_start(
+                model,
+                base_model,
+                model_options,
+                data.shape,
+                data.labels,
+                data.split,
+                report,
+                data.source,
             )
     start_step = checkpoints.step
     check_same_start(strategy, start_step, model.network.get_weights())
@@ -143,30 +147,6 @@ def train(
         },
         checkpoints.warm_started_from,
     )
-
-
-def _start_from(
-    base_model: str | None,
-    model: IADBModel,
-    data: TrainingData,
-    model_options: ModelOptions,
-    report: Callable[[str], None],
-) -> str | None:
-    """Starts from the average of a teacher, or warm; returns the model whose weights it took."""
-    if not data.pairs:
-        return warm_start(
-            model,
-            base_model,
-            model_options,
-            data.shape,
-            data.labels,
-            data.split,
-            report,
-            data.source,
-        )
-    load_weights(model, base_model, model_options, data.shape, data.labels, data.split)
-    model.network.set_weights(model.ema_network.get_weights())
-    return base_model
 
 
 def _tensorboard(
@@ -265,9 +245,7 @@ def _batches(
             labels=data.labels,
             class_balance=options.class_balance,
             source=data.source,
-            pairs=data.pairs,
             sources=data.sources,
-            mark=data.mark,
             part=part,
         )
     )

@@ -191,7 +191,7 @@ def _train_on_files(
         log_folder=f"{folder}/logs",
         latest_samples=f"{folder}/latest.png",
         base_model=teacher,
-        mean_flow=teacher is not None,
+        is_student=teacher is not None,
     )
 
 

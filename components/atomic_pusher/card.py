@@ -55,7 +55,6 @@ class About(BaseModel):
     labels: list[str] = []
     source: dict[str, Any] | None = None
     weights: str | None = None
-    mark: dict[str, Any] | None = None
     license: str | None = None
 
 

@@ -15,7 +15,7 @@ from components.image_trainer.worker import write_call
 from components.parameters import complete
 from components.resolvers import withdrawal
 from trainer.common.remote_path import to_path
-from trainer.names import METADATA
+from trainer.names import METADATA, STUDENT_KEY
 from trainer.options import TrainOptions
 
 CALL_FILE = "call.json"
@@ -46,7 +46,7 @@ class Executor(executor.GenericExecutor):
         config = json.loads(exec_properties[names.CUSTOM_CONFIG])
         (model,) = output_dict[names.MODEL]
         base = next(iter(input_dict.get(names.BASE_MODEL, [])), None)
-        if config.get(names.STUDENT_KEY):
+        if config.get(STUDENT_KEY):
             model.set_int_custom_property(names.TEACHER, base.id)
         fn_args = self._GetFnArgs(input_dict, output_dict, exec_properties)
         if job_options is None:

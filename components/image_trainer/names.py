@@ -12,9 +12,6 @@ MODEL_RUN = "model_run"
 MODEL_TYPE = "Model"  # of the artifact
 SERVING = "Format-Serving"  # in the root of a Model: the sampler SavedModel
 CUSTOM_CONFIG = "custom_config"  # execution property: options as JSON
-# Of these options: the method of the student (trainer/run_fn.py). The base model is its teacher
-# then, and the examples may be pairs.
-STUDENT_KEY = "student"
 TEACHER = "teacher"  # custom property of a student's Model: the id of its teacher's
 STARTED_FROM = "started_from"  # custom property of a Model: the id of that which it started from
 STEPS = "steps"  # execution property: batches trained on

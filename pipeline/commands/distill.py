@@ -36,16 +36,6 @@ def _by_metric(
 @WORKSPACE_TO_RUN_IN
 @click.option("--nfe", type=click.IntRange(1), help="Network evaluations for an image.")
 @click.option(
-    "--method",
-    type=click.Choice(["auto", "mean_flow", "steps", "reflow"]),
-    help="How the student learns; see distill.method.",
-)
-@click.option(
-    "--pairs",
-    type=click.IntRange(1),
-    help="Images that the model draws for students by steps or reflow.",
-)
-@click.option(
     "--steps",
     type=click.IntRange(2),
     help="Batches to train the student on; see distill.steps.",

@@ -1,4 +1,4 @@
-"""The commands `iadb sample`, `iadb find-mark` and `iadb serve-check`."""
+"""The commands `iadb sample` and `iadb serve-check`."""
 
 import os
 from pathlib import Path
@@ -6,10 +6,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pipeline import failures
 from pipeline.commands.shared_options import SEED, WORKSPACE, OutputFile, UserPath
 from pipeline.workspace import Workspace
-from trainer.common.text import list_some, printable, quantity
+from trainer.common.text import list_some, quantity
 
 if TYPE_CHECKING:
     from pipeline.registry.serving import StoredModel
@@ -146,57 +145,6 @@ def _show_translations(
     start = "" if seed is None else f", from seed {seed}"
     sources = quantity(len(rows), "held-out source")
     click.echo(f"{sources} translated by {model}{start}: {output}")
-
-
-@click.command("find-mark")
-@click.argument("files", nargs=-1, required=True, type=UserPath(exists=True, dir_okay=False))
-@WORKSPACE
-@MODEL
-@click.option(
-    "--label",
-    default="",
-    metavar="NAME",
-    help="Class with which the images were drawn, if the model is conditional.",
-)
-def find_mark(
-    files: tuple[Path, ...], workspace: Workspace, model: Path | None, label: str
-) -> None:
-    """Say which image files a model has drawn.
-
-    By the mark in the pixels, which models set that were made with sample.mark. p is the chance
-    that another key agrees with an image at least as well: the mark is found if it is at most 0.01,
-    as with one in a hundred images without it.
-    """
-    import iadb
-    from pipeline.console.progress import showing
-    from pipeline.console.tables import make_console
-    from pipeline.logs import logging_to
-    from pipeline.marks.find import FALSE_POSITIVES, UnreadableFilesError, find_marks
-    from pipeline.registry import serving
-    from trainer.common import xmp
-
-    model = serving.find_model(workspace.serving, model)
-    loaded = iadb.Model(model)
-    notes: list[str] = []
-    with (
-        logging_to(Path(os.devnull), verbose=False),  # TensorFlow logs when it starts
-        showing(make_console(), f"looking for the mark of {model}"),
-    ):
-        values = find_marks(loaded, files, label, notes.append)
-    for file, p in values.items():
-        found = "mark found" if p <= FALSE_POSITIVES else "no mark found"
-        advice = ""
-        if p > FALSE_POSITIVES and xmp.names_several_seeds(file):
-            advice = "; if it is a grid, look at an image of its own"
-        click.echo(f"{printable(str(file))}: {found}, p = {p:.2g}{advice}")
-    if loaded.labels and not label:
-        click.echo("inverted as images of any class; if they were drawn as one: --label NAME")
-    for note in notes:
-        failures.say(note, error=True)
-    if notes:
-        raise UnreadableFilesError(
-            f"{quantity(len(notes), 'file')} of {len(notes) + len(values):,} could not be read"
-        )
 
 
 @click.command("serve-check")

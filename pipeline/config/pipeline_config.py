@@ -151,26 +151,7 @@ class PipelineConfig(Options):
                 "distill.enabled=true needs a model that draws images from noise alone; unset "
                 "data.degrade and data.source, or set it to false"
             )
-        distill, mark = self.distill, self.sample.mark
-        method = distill.method_for(mark)
-        if method != "reflow" and mark is not None:
-            raise ValueError(
-                f"distill.method={method}: its students cannot be inverted, which finding the mark "
-                "of sample.mark needs; use auto or reflow"
-            )
-        if distill.alpha_density != "uniform" and method != "reflow":
-            raise ValueError(
-                f"distill.alpha_density={distill.alpha_density}: a student by {method} has alphas "
-                "of its own; leave it out, or set distill.method=reflow"
-            )
-        # Not whether they were set: a configuration that is complete has all keys.
-        given = distill.pairs != DistillOptions.model_fields["pairs"].default
-        if given and not distill.pairs_for(mark):
-            raise ValueError(
-                f"distill.pairs={distill.pairs}: a student by {method} learns without pairs; leave "
-                "it out, or set distill.method=steps"
-            )
-        steps = distill.steps_for(mark, self.train.steps)
+        steps = self.distill.steps_for(self.train.steps)
         if steps < self.train.accumulate:
             raise ValueError(
                 f"distill.steps: {steps} after train.steps={self.train.steps} are fewer than "
@@ -189,15 +170,6 @@ class PipelineConfig(Options):
             raise ValueError(
                 f"distill.nfe={self.distill.nfe} would make a slower student: the model itself "
                 f"takes {evaluations} network evaluations; lower nfe"
-            )
-        return self
-
-    @model_validator(mode="after")
-    def _marks_are_in_noise(self) -> "PipelineConfig":
-        if self.sample.mark is not None and self.source is not None:
-            raise ValueError(
-                f"sample.mark={self.sample.mark} needs a model that draws images from noise alone; "
-                "unset data.degrade and data.source, or unset sample.mark"
             )
         return self
 
@@ -271,14 +243,8 @@ def require_runnable(config: PipelineConfig) -> None:
 
     Raises:
         ConfigError: a metric of results has limits, but images of the run have no sources of their
-            own; or a mark could not be found again.
+            own.
     """
-    sample = config.sample
-    if sample.mark is not None and sample.autoguidance != 1.0:
-        raise ConfigError(
-            f"sample.mark={sample.mark} is hardly found in images that are drawn with "
-            f"sample.autoguidance={sample.autoguidance:g}; set that to 1, or unset sample.mark"
-        )
     paired = config.source is not None and config.source.paired
     if not paired and config.evaluate.without_pairs() != config.evaluate:
         raise ConfigError(

@@ -10,7 +10,6 @@ from components.drift_gate import names as drift_names
 from components.image_example_gen import names as example_names
 from components.image_example_gen.options import ImageOptions, WindowOptions
 from components.image_example_gen.pattern import MAX_DIGITS, has_spans, is_dated
-from components.pair_gen import names as pair_names
 from components.real_features import names as feature_names
 from components.sample_evaluator import names as evaluator_names
 from components.sample_evaluator.options import MAX_DIMENSION, EvaluateOptions, images_needed
@@ -164,7 +163,6 @@ class BeamConfig(Options):
             tfx_names.TRANSFORM,
             feature_names.NODE,
             evaluator_names.NODE,
-            pair_names.NODE,
             evaluator_names.STUDENT_NODE,
         ],
         tuple[str, ...],

@@ -10,7 +10,6 @@ from components import names as tfx_names
 from components.atomic_pusher import names as pusher_names
 from components.drift_gate import names as drift_names
 from components.image_example_gen import names as example_names
-from components.pair_gen import names as pair_names
 from components.real_features import names as feature_names
 from components.sample_evaluator import names as evaluator_names
 from pipeline.console.progress import showing
@@ -24,7 +23,6 @@ WORK = {  # what a node does, for those that can take a while
     feature_names.NODE: "computing features of the real images",
     evaluator_names.NODE: "judging the model",
     pusher_names.NODE: "copying the model",
-    pair_names.NODE: "drawing images for a student to learn from",
     evaluator_names.STUDENT_NODE: "judging the student",
     pusher_names.STUDENT_NODE: "copying the student",
 }

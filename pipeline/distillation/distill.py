@@ -12,7 +12,6 @@ from rich.console import Console
 
 from components.features import check_available
 from components.garbage import without_garbage_collection
-from components.pair_gen import names as pair_names
 from pipeline.config.pipeline_config import PipelineConfig
 from pipeline.config.sections import BeamConfig
 from pipeline.console.node_lines import NodeLines
@@ -54,7 +53,7 @@ def distill_model(
     Args:
         workspace: that no run uses.
         number: of the model, or of a version of it.
-        options: method, steps, network evaluations.
+        options: steps, network evaluations.
         console: to print on.
         batch_size: images that are drawn, trained on and judged at a time; None: as by the run
             that made the model.
@@ -107,22 +106,13 @@ def distill_model(
 def _check_space(teacher: RecordedTeacher, config: PipelineConfig, workspace: Workspace) -> None:
     stored = sum(path.stat().st_size for path in teacher.examples.rglob("*") if path.is_file())
     example = stored / teacher.images if teacher.images else None
-    pairs = config.distill.pairs_for(config.sample.mark)
-    # Pairs that are newer than the teacher may be its own, drawn by a run that was stopped.
-    there = sum(
-        path.stat().st_size
-        for path in workspace.checkpoints.glob(f"{pair_names.PAIRS}-*/*")
-        if pairs and path.stat().st_mtime > teacher.trained
-    )
-    needed = student_need(config, teacher.images, example)
-    need = needed.peak - min(there, needed.pairs)
+    need = student_need(config, teacher.images, example).peak
     free = free_bytes(workspace)
     if SURE * need > free:
-        takes, advice = ("pairs, ", " or lower --pairs") if pairs else ("", "")
         raise WorkspaceError(
             f"workspace {workspace.folder}: {size(free)} are free on its disk, and a student of "
-            f"model {teacher.number} needs about {size(need)} ({takes}checkpoints, the model and "
-            f"features): free some space{advice}"
+            f"model {teacher.number} needs about {size(need)} (checkpoints, the model and "
+            "features): free some space"
         )
 
 

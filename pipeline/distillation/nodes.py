@@ -12,18 +12,15 @@ from components.atomic_pusher import names as pusher_names
 from components.atomic_pusher.component import AtomicPusher
 from components.image_trainer import names as trainer_names
 from components.image_trainer.component import ImageTrainer
-from components.pair_gen import names as pair_names
-from components.pair_gen.component import PairGen
-from components.pair_gen.options import PairOptions
 from components.sample_evaluator import names as evaluator_names
 from components.sample_evaluator.component import SampleEvaluator
 from components.sample_evaluator.options import EvaluateOptions
 from components.source_hash import source_hash
 from pipeline.distillation.options import DistillOptions
 from pipeline.workspace import Locations
+from trainer.names import STUDENT_KEY
 from trainer.ode.guidance import evaluations_per_slope
 
-SHUFFLED = 1024
 TRAINING = "trainer.run_fn"  # the module that trains students as well as teachers
 
 
@@ -58,22 +55,21 @@ def student_nodes(
     locations: Locations,
     features_warning: str = "",
 ) -> list[BaseNode]:
-    """Returns PairGen, if there are pairs, the student's Trainer, SampleEvaluator and Pusher.
+    """Returns the student's Trainer, SampleEvaluator and Pusher.
 
     Args:
         teacher: what the student is distilled from and compared with.
-        distill: method, pairs, steps, network evaluations.
+        distill: steps, network evaluations.
         evaluate: how the teacher was judged.
         samples: as many as the teacher was judged by.
         locations: where everything is.
         features_warning: about the feature space, for the report.
     """
-    pairs = _pair_nodes(teacher, distill, evaluate, locations)
     trainer = ImageTrainer(
-        examples=pairs[0].outputs[pair_names.PAIRS] if pairs else teacher.examples,
+        examples=teacher.examples,
         transform_graph=teacher.transform_graph,
         run_fn=f"{TRAINING}.run_fn",
-        steps=distill.steps_for(teacher.config["sample"].get("mark"), teacher.steps),
+        steps=distill.steps_for(teacher.steps),
         base_model=teacher.model,
         custom_config=_training_config(teacher.config, distill),
     ).with_id(trainer_names.STUDENT)
@@ -101,62 +97,33 @@ def student_nodes(
         custom_config={"push": locations.push},
         teacher=teacher.model,
     ).with_id(pusher_names.STUDENT_NODE)
-    return [*pairs, trainer, evaluator, pusher]
-
-
-def _pair_nodes(
-    teacher: Teacher, distill: DistillOptions, evaluate: EvaluateOptions, locations: Locations
-) -> list[PairGen]:
-    """PairGen, or nothing for a student that learns without pairs."""
-    mark = teacher.config["sample"].get("mark")
-    if not distill.pairs_for(mark):
-        return []
-    pair_gen = PairGen(
-        model=teacher.model,
-        examples=teacher.examples,
-        options=PairOptions(
-            pairs=distill.pairs,
-            segments=distill.segments_for(mark),
-            unlabeled=teacher.config["train"]["label_dropout"],
-            batch_size=evaluate.batch_size,
-            folder=locations.checkpoints,
-        ),
-        source_hash=source_hash("components.pair_gen.executor"),
-    )
-    return [pair_gen]
+    return [trainer, evaluator, pusher]
 
 
 def _training_config(config: dict[str, Any], distill: DistillOptions) -> dict[str, Any]:
     """The `custom_config` of a student's training, from that of its teacher's."""
     training, sample = config["train"], config["sample"]
-    mark, grid = sample.get("mark"), sample.get("grid", "uniform")  # earlier versions had no grid
-    weights = (sample.get(kind, 1.0) for kind in ("guidance", "autoguidance"))
-    guided = evaluations_per_slope(*weights) > 1
-    train = {
-        **training,
-        "learning_rate": distill.learning_rate,
-        "warmup_steps": None,
-        "alpha_density": distill.alpha_density,
-        # Noise cannot follow what is done to the image of a pair, and samples are not augmented.
-        "flip": False,
-        "augment": 0.0,
-        "warm_start": False,
-    }
-    if distill.pairs_for(mark):
-        train["coupling"] = "independent"
-        train["class_balance"] = 0.0  # drawn by class, in proportion
-        # Pairs are drawn at random, and those with states are large.
-        train["shuffle_buffer"] = min(training["shuffle_buffer"], SHUFFLED)
+    guided = evaluations_per_slope(sample["guidance"], sample["autoguidance"]) > 1
     return {
         **config,
-        trainer_names.STUDENT_KEY: distill.method_for(mark),
-        "train": train,
+        STUDENT_KEY: True,
+        "train": {
+            **training,
+            "learning_rate": distill.learning_rate,
+            "warmup_steps": None,
+            "alpha_density": "uniform",
+            # Samples are not augmented.
+            "flip": False,
+            "augment": 0.0,
+            "warm_start": False,
+        },
         # Guidance is part of what the student learns.
         "sample": {
             **sample,
-            # One slope is all that a student learns of a step, or of a straight path.
+            # One slope is all that a student learns of a step.
             "solver": "euler",
-            "grid": distill.grid_for(mark, grid, guided=guided),
+            # Without guidance, equal steps are best for mean slopes (docs/decisions.md).
+            "grid": "late" if guided else "uniform",
             "nb_step": distill.nfe,
             "guidance": 1.0,
             "autoguidance": 1.0,

@@ -42,7 +42,6 @@ class RecordedTeacher(NamedTuple):
         evaluation: properties of the execution that judged it.
         images: how many it was trained and judged on.
         examples: the folder that holds them.
-        trained: when it was, in seconds since the epoch.
     """
 
     number: int
@@ -53,7 +52,6 @@ class RecordedTeacher(NamedTuple):
     evaluation: dict[str, Any]
     images: int
     examples: Path
-    trained: float
 
 
 def find_teacher(
@@ -117,7 +115,6 @@ def find_teacher(
         evaluation=properties[evaluation.id],
         images=lineage.properties(examples).get(example_names.ACCEPTED, 0),
         examples=Path(examples.uri),
-        trained=artifacts[ids["model"]].create_time_since_epoch / 1000,
     )
 
 
@@ -134,11 +131,6 @@ def configure(
     """
     config, evaluation = teacher.config, teacher.evaluation
     batch = {} if batch_size is None else {"batch_size": batch_size}
-    if "pairs" in options.model_fields_set and not options.pairs_for(config["sample"].get("mark")):
-        raise DistillError(
-            f"model {teacher.number}: a student by mean_flow learns without pairs; leave --pairs "
-            "out, or add --method steps"
-        )
     split = {key.removeprefix("data."): value for key, value in config.get("split", {}).items()}
     try:
         return PipelineConfig.model_validate(

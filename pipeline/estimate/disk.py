@@ -47,8 +47,7 @@ class DiskNeed:
         features: of images, and of samples while they are compared.
         training: checkpoints.
         models: the new model and its served copy.
-        student: its pairs, if any, its checkpoints, its model and the served copy.
-        pairs: those of the student alone.
+        student: its checkpoints, its model and the served copy.
     """
 
     examples: int
@@ -57,7 +56,6 @@ class DiskNeed:
     training: int
     models: int
     student: int
-    pairs: int = 0
 
     @property
     def peak(self) -> int:
@@ -119,9 +117,6 @@ def disk_need(
 
     # A new checkpoint is complete before an old one is removed.
     training = (config.train.checkpoint.keep + 1) * checkpoint
-    between = config.distill.segments_for(config.sample.mark) - 1
-    pair_bytes = example_bytes + STATE_BYTES * math.prod(shape) * between
-    pairs = round(config.distill.pairs_for(config.sample.mark) * pair_bytes)
     return DiskNeed(
         examples=examples,
         converted=examples,
@@ -130,8 +125,7 @@ def disk_need(
         training=training,
         models=model_bytes(networks),
         # It has no guide.
-        student=pairs + training + model_bytes(1) if config.distill.enabled else 0,
-        pairs=pairs if config.distill.enabled else 0,
+        student=training + model_bytes(1) if config.distill.enabled else 0,
     )
 
 

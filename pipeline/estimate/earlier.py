@@ -22,10 +22,8 @@ from components.image_example_gen import names as example_names
 from components.image_example_gen.files import fingerprint
 from components.image_example_gen.windows import window_text
 from components.image_trainer import names as trainer_names
-from components.pair_gen import names as pair_names
 from components.sample_evaluator import names as evaluator_names
 from pipeline.estimate.images import Listed
-from pipeline.registry import lineage
 from pipeline.registry.lineage import Node, Run
 from trainer.common.remote_path import to_path
 from trainer.names import METADATA
@@ -56,7 +54,6 @@ AMOUNTS = {
 # Nodes that draw with a model, or learn how it does, by the node that trains it.
 SAMPLED_FROM = {
     trainer_names.STUDENT: trainer_names.NODE,
-    pair_names.NODE: trainer_names.NODE,
     evaluator_names.NODE: trainer_names.NODE,
     evaluator_names.STUDENT_NODE: trainer_names.STUDENT,
 }
@@ -216,9 +213,6 @@ def _without_amounts(properties: Any) -> Any:
 
 def _is_whole(node: str, run: Run) -> bool:
     """Whether what a node of a run made began and ended in it; False if its files were removed."""
-    if node == pair_names.NODE:
-        pairs = lineage.properties(run.artifacts.get((node, pair_names.PAIRS)))
-        return pairs.get(pair_names.DRAWN, 0) > pairs.get(pair_names.PAIRS, 0)
     if node not in (trainer_names.NODE, trainer_names.STUDENT):
         return True
     trained = run.student if node == trainer_names.STUDENT else run

@@ -10,9 +10,6 @@ from components import names as tfx_names
 from components.drift_gate import names as drift_names
 from components.image_example_gen import names as example_names
 from components.image_trainer import names as trainer_names
-from components.pair_gen import names as pair_names
-from components.pair_gen.options import steps_per_pair
-from components.pair_gen.pairs import HELD_OUT
 from components.real_features import names as feature_names
 from components.real_features.artifact import TRAINING_IMAGES
 from components.sample_evaluator import names as evaluator_names
@@ -47,12 +44,11 @@ PER_NODE = {
     feature_names.NODE: 1.0,
     trainer_names.NODE: 2.0,
     evaluator_names.NODE: 12.0,
-    pair_names.NODE: 1.0,
     trainer_names.STUDENT: 2.0,
     evaluator_names.STUDENT_NODE: 12.0,
     OTHERS: 1.0,
 }
-STUDENTS = {pair_names.NODE, trainer_names.STUDENT, evaluator_names.STUDENT_NODE}
+STUDENTS = {trainer_names.STUDENT, evaluator_names.STUDENT_NODE}
 WRITING, STATISTICS, READING, LABELS = 0.0001, 0.00015, 0.0002, 0.00005
 
 
@@ -191,13 +187,8 @@ def _time(
             memory[evaluator_names.NODE] = model.sampling_memory + held
             work = _evaluation(config, features, model, amounts)
             seconds[evaluator_names.NODE] = (PER_NODE[evaluator_names.NODE] + work, TIMED)
-        if pair_names.NODE in needed:
-            segments = config.distill.segments_for(config.sample.mark)
-            nb_step = steps_per_pair(config.sample.nb_step, segments)
-            work = (config.distill.pairs + HELD_OUT) * nb_step * model.solver_step
-            seconds[pair_names.NODE] = (PER_NODE[pair_names.NODE] + work, TIMED)
         if trainer_names.STUDENT in needed:
-            steps = config.distill.steps_for(config.sample.mark, config.train.steps)
+            steps = config.distill.steps_for(config.train.steps)
             train = config.train.model_copy(update={"steps": steps})
             of_student = replace(model, step=model.step * student_step_cost(config))
             work = training_seconds(config.model_copy(update={"train": train}), of_student)
@@ -257,10 +248,8 @@ def _scaled(
     if node == trainer_names.NODE:
         ratio = config.train.steps / recorded[trainer_names.STEPS]
     elif node == trainer_names.STUDENT:
-        steps = config.distill.steps_for(config.sample.mark, config.train.steps)
+        steps = config.distill.steps_for(config.train.steps)
         ratio = steps / recorded[trainer_names.STEPS]
-    elif node == pair_names.NODE:
-        ratio = 1.0
     elif node in (evaluator_names.NODE, evaluator_names.STUDENT_NODE):
         held_out = expected(files, found.sources, config.data.eval_percent)
         teacher = node == evaluator_names.NODE  # a student is always compared with one model

@@ -9,8 +9,6 @@ STEP_COST = 3  # of a training step, in evaluations of the network on as many im
 def student_step_cost(config: PipelineConfig) -> float:
     """The time of a training step of a student, in those of its teacher."""
     sample = config.sample
-    if config.distill.pairs_for(sample.mark):
-        return 1.0
     evaluations = evaluations_per_slope(sample.guidance, sample.autoguidance)
     # The teacher takes a midpoint step, and the student evaluates its network once more.
     return 1.0 + (2 * evaluations + 1) / STEP_COST

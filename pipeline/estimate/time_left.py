@@ -11,8 +11,6 @@ from typing import NamedTuple
 
 from components.image_example_gen import names as example_names
 from components.image_trainer import names as trainer_names
-from components.pair_gen import names as pair_names
-from components.pair_gen.options import steps_per_pair
 from components.real_features import names as feature_names
 from components.sample_evaluator import names as evaluator_names
 from pipeline.config.pipeline_config import PipelineConfig
@@ -97,13 +95,8 @@ class TimeLeft:
         following = {evaluator_names.NODE: judging.seconds(evaluation)}
         distill = self._config.distill
         if distill.enabled:  # of a blessed model, which this one may become
-            sample = self._config.sample
-            if pairs := distill.pairs_for(sample.mark):
-                longer = steps_per_pair(sample.nb_step, distill.segments_for(sample.mark))
-                drawing = judging.evaluations * longer / sample.nb_step * evaluation
-                following[pair_names.NODE] = pairs * drawing
             of_student = step * student_step_cost(self._config)
-            steps = distill.steps_for(sample.mark, self._config.train.steps)
+            steps = distill.steps_for(self._config.train.steps)
             following[trainer_names.STUDENT] = steps * of_student
             # With its teacher; the few evaluations of a student are the lesser part.
             both = judging._replace(models=2)

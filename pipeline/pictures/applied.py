@@ -91,7 +91,7 @@ def autoguidance_for(config: PipelineConfig, overrides: Sequence[str] = ()) -> d
     """
     if AUTOGUIDANCE[7:] in read_values(None, None, overrides).get("sample", {}):
         return {INTERVAL: [0.0, 1.0]}
-    plain = config.source is None and config.sample.mark is None and config.sample.guidance == 1.0
+    plain = config.source is None and config.sample.guidance == 1.0
     return choose_autoguidance(config.model.prediction, config.train.steps, plain)
 
 

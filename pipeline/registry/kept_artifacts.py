@@ -6,7 +6,6 @@ from ml_metadata import MetadataStore
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 
 from components.drift_gate import names as drift_names
-from components.pair_gen import names as pair_names
 from components.resolvers.choice import Blessing, choosable, order_blessed
 from components.sample_evaluator import names as evaluator_names
 from pipeline.registry.lineage import properties, run_contexts
@@ -18,7 +17,6 @@ def kept_artifacts(
     models: Sequence[RegisteredModel],
     served: Collection[int],
     last: int | None,
-    last_pairs: int | None,
 ) -> set[int]:
     """The ids of the artifacts to keep.
 
@@ -30,13 +28,11 @@ def kept_artifacts(
         models: all that it knows.
         served: numbers of the models that are live or can be again.
         last: number of newest runs whose artifacts are kept; None for all.
-        last_pairs: number of artifacts with the pairs of a student, of which only its training
-            reads; None for all.
 
     Returns:
-        Everything these runs read or made, but for older pairs, and each model that is served or
-        that a resolver may choose, with its blessings and its latest evaluation. Also what later
-        images may be compared with.
+        Everything these runs read or made, and each model that is served or that a resolver may
+        choose, with its blessings and its latest evaluation. Also what later images may be compared
+        with.
     """
     blessings = by_model(store.get_artifacts_by_type(evaluator_names.BLESSING_TYPE))
     evaluations = by_model(store.get_artifacts_by_type(evaluator_names.EVALUATION_TYPE))
@@ -48,18 +44,7 @@ def kept_artifacts(
     kept = used | kept_models | _drift_references(store)
     for number in kept_models:
         kept |= {artifact.id for artifact in (*blessings[number], *evaluations[number][-1:])}
-    return kept - _older_pairs(store, last_pairs)
-
-
-def _older_pairs(store: MetadataStore, keep: int | None) -> set[int]:
-    """All artifacts of pairs but the few that were used last."""
-    examples = store.get_artifacts_by_type(pair_names.PAIRS_TYPE)
-    pairs = {each.id for each in examples if pair_names.PAIRS in each.custom_properties}
-    if keep is None or len(pairs) <= keep:
-        return set()
-    events = store.get_events_by_artifact_ids(list(pairs))
-    last_first = sorted(events, key=lambda event: event.execution_id, reverse=True)
-    return pairs.difference([*dict.fromkeys(event.artifact_id for event in last_first)][:keep])
+    return kept
 
 
 def _used(store: MetadataStore, verdicts: Collection[int], last: int | None) -> set[int]:

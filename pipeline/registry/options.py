@@ -16,8 +16,6 @@ class RetentionOptions(Options):
         5, description="pushed models that are live or that `iadb rollback` can go back to"
     )
     runs: Kept = Field(20, description="runs whose artifacts are kept, with all they depend on")
-    checkpoints: Kept = Field(
-        3, description="trainings whose checkpoints are kept, and students whose pairs are"
-    )
+    checkpoints: Kept = Field(3, description="trainings whose checkpoints are kept")
     reports: Kept = Field(100, description="reports of evaluations")
     logs: Kept = Field(100, description="logs and results of runs, access logs of `iadb serve`")

@@ -20,7 +20,6 @@ from ml_metadata import MetadataStore
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 
 from components.atomic_pusher import versions
-from components.pair_gen import names as pair_names
 from pipeline.registry import lineage
 from pipeline.registry.kept_artifacts import kept_artifacts
 from pipeline.registry.models import RegisteredModel, load_models, withdrawn_teacher
@@ -30,8 +29,7 @@ from trainer.common.files import PARTS
 from trainer.common.remote_path import AnyPath, RemotePath, list_files, remove_tree
 
 _SYSTEM = ".system"  # below the folder of a node: TFX's own files, unused after the run
-# Folders of checkpoints: of trainings (trainer/run_fn.py), and of pairs (components/pair_gen).
-_TRAINING, _PAIRS = re.compile("[0-9a-f]{16}"), re.compile(f"{pair_names.PAIRS}-[0-9a-f]{{16}}")
+_TRAINING = re.compile("[0-9a-f]{16}")  # a folder of checkpoints (trainer/run_fn.py)
 
 
 class RemovalKind(StrEnum):
@@ -88,15 +86,13 @@ def clean(
         models = load_models(store, workspace.serving)
         surplus = _surplus_versions(models, options.versions)
         served = [model.number for model in models if set(model.versions) - surplus]
-        kept = kept_artifacts(store, models, served, options.runs, options.checkpoints)
+        kept = kept_artifacts(store, models, served, options.runs)
         found = {
             RemovalKind.VERSION: [workspace.serving / str(each) for each in sorted(surplus)],
             RemovalKind.REMNANT: _remnants(workspace),
-            RemovalKind.CHECKPOINT: [
-                folder
-                for name in (_TRAINING, _PAIRS)
-                for folder in _older(_named(workspace.checkpoints, name), options.checkpoints)
-            ],
+            RemovalKind.CHECKPOINT: _older(
+                _named(workspace.checkpoints, _TRAINING), options.checkpoints
+            ),
             RemovalKind.REPORT: _lower(workspace.reports.glob("[0-9]*.html"), options.reports),
             RemovalKind.LOG: [
                 *_lower(workspace.logs.glob("[0-9]*.log"), options.logs),
@@ -222,7 +218,7 @@ def _stat_files(path: AnyPath) -> Iterator[Any]:
 
 
 def _removal(kind: RemovalKind, path: AnyPath) -> Removal:
-    # Pairs have two names; removing one of them frees nothing.
+    # Shards that examples of several runs share have several names; removing one frees nothing.
     return Removal(kind, path, sum(s.st_size for s in _stat_files(path) if s.st_nlink < 2))
 
 

@@ -23,7 +23,6 @@ from google.protobuf import message
 
 from components.garbage import without_garbage_collection
 from components.image_trainer import names as trainer_names
-from components.pair_gen import names as pair_names
 from components.real_features import names as feature_names
 from components.sample_evaluator import names as evaluator_names
 from pipeline import failures
@@ -37,7 +36,6 @@ GPU_NODES = {
     feature_names.NODE,
     trainer_names.NODE,
     evaluator_names.NODE,
-    pair_names.NODE,
     trainer_names.STUDENT,
     evaluator_names.STUDENT_NODE,
 }

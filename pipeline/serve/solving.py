@@ -15,7 +15,6 @@ from pipeline.serve.errors import RequestError
 from pipeline.serve.tensors import BYTES, Signature, TensorSpec
 from trainer.common.text import printable, shorten
 from trainer.labels import NO_LABEL
-from trainer.light.mark import Mark
 from trainer.light.noise import noise_from_seeds
 from trainer.light.sampler import to_float, to_uint8
 from trainer.ode import solvers
@@ -69,7 +68,6 @@ class Solving:
         network: Signature,
         evaluate: Callable[..., Mapping[str, tf.Tensor]],
         source: Source | None,
-        mark: Mark | None,
     ) -> None:
         self.own = Choice(sample.solver, sample.guidance)
         self.inputs = {SOLVER.name: SOLVER}
@@ -79,7 +77,6 @@ class Solving:
         self._network = network
         self._evaluate = evaluate
         self._source = source
-        self._mark = mark
 
     def choice(self, inputs: Mapping[str, np.ndarray]) -> Choice:
         """What a request chooses.
@@ -132,7 +129,7 @@ class Solving:
         shape = self._network.outputs["difference"].shape[1:]
         noise = None
         if "seed" in inputs:
-            noise = tf.constant(noise_from_seeds(inputs["seed"], shape, self._mark))
+            noise = tf.constant(noise_from_seeds(inputs["seed"], shape))
         if not self._source or self._source.use == "condition":
             return noise
         colors = inputs["source"][..., : shape[-1]]  # without a mask

@@ -14,7 +14,6 @@ from pipeline.registry.serving import read_metadata
 from pipeline.serve.errors import RequestError
 from pipeline.serve.tensors import BYTES, Signature, TensorSpec
 from trainer.common.text import shorten
-from trainer.light.mark import read_mark
 from trainer.limit_options import LimitOptions
 from trainer.names import FIXED_STEPS, WARM_UP
 from trainer.options import SampleOptions
@@ -71,7 +70,6 @@ class Version:
         self.limits = LimitOptions.model_validate(self.metadata["limits"])
         source = self.metadata.get("source")
         self.source = source and Source.model_validate(source)
-        self.mark = read_mark(self.metadata)
         self._model = tf.saved_model.load(str(folder))
         stored = saved_model_pb2.SavedModel.FromString((folder / "saved_model.pb").read_bytes())
         self.definitions: dict[str, Message] = {
@@ -162,7 +160,7 @@ class Version:
         if self.metadata.get(FIXED_STEPS):
             return None
         name = SLOPE if SLOPE in self.signatures else NETWORK
-        return Solving(sample, self.signatures[name], self._functions[name], self.source, self.mark)
+        return Solving(sample, self.signatures[name], self._functions[name], self.source)
 
     def _add_read_source(self, source: Source) -> None:
         import tensorflow as tf

@@ -1,4 +1,4 @@
-"""Runs that distill each blessed model: pairs, student, the gate between the two, the push."""
+"""Runs that distill each blessed model: the student, the gate between the two, the push."""
 
 import json
 
@@ -7,8 +7,6 @@ from click.testing import CliRunner
 
 from components.atomic_pusher import names as pusher_names
 from components.image_trainer import names as trainer_names
-from components.pair_gen import executor as pair_executor
-from components.pair_gen import names as pair_names
 from components.sample_evaluator import names as evaluator_names
 from pipeline.cli import main
 from pipeline.registry import lineage, serving
@@ -22,16 +20,8 @@ from trainer.names import MODEL_CARD
 
 pytestmark = pytest.mark.slow
 
-TINY = (
-    "distill.enabled=true",
-    "distill.method=reflow",
-    "distill.alpha_density=u_shaped",
-    "distill.pairs=64",
-    "distill.steps=4",
-    "distill.nfe=1",
-)
+TINY = ("distill.enabled=true", "distill.steps=4", "distill.nfe=1")
 STUDENTS = (
-    pair_names.NODE,
     trainer_names.STUDENT,
     evaluator_names.STUDENT_NODE,
     pusher_names.STUDENT_NODE,
@@ -47,7 +37,7 @@ def models(runs):
 
 
 def distill(runs, teacher):
-    """Distills a model by `iadb distill`, without pairs and always with the same options."""
+    """Distills a model by `iadb distill`, always with the same options."""
     options = ["--nfe", "2"]
     folder = str(runs.workspace.folder)
     with quick_network():
@@ -66,7 +56,7 @@ def distilled(trained, tmp_path_factory):
 
 
 def test_a_blessed_student_is_live_with_its_own_steps_and_names_its_teacher(distilled):
-    assert student_states(distilled.first) == ["done"] * 4
+    assert student_states(distilled.first) == ["done"] * 3
     *_, teacher, student = models(distilled)
     assert student.teacher == teacher.number
     assert (teacher.live, student.live) == (False, True)
@@ -75,7 +65,6 @@ def test_a_blessed_student_is_live_with_its_own_steps_and_names_its_teacher(dist
     assert metadata["teacher_model"] == teacher.number
     assert metadata["teacher"] == str(teacher.folder)
     assert (metadata["solver"], metadata["nb_step"], metadata["nfe"]) == ("euler", 1, 1)
-    assert metadata["config"]["train"]["alpha_density"] == "u_shaped"
 
 
 def test_teacher_and_student_have_cards_of_their_own(distilled):
@@ -124,7 +113,6 @@ def test_distill_makes_another_student_that_later_runs_leave_live(distilled):
     assert "2 steps, blessed" in result.output
     newest = models(distilled)[-1]
     assert (newest.teacher, newest.live, newest.parent) == (teacher.number, True, teacher.number)
-    assert "fixed_steps" not in serving.read_metadata(before[-1].folder)  # by reflow
     metadata = serving.read_metadata(newest.folder)
     assert metadata["fixed_steps"]
     assert metadata["config"]["train"]["steps"] == 2  # a fifth of those of its teacher
@@ -184,7 +172,7 @@ def test_a_student_that_is_worse_is_not_pushed_and_the_teacher_stays(distilled):
 def test_no_student_follows_a_model_that_is_not_blessed(distilled):
     with quick_evaluation(distilled.first.evaluation):
         run = distilled.run(*TINY, "evaluate.thresholds.kid.maximum=0.0001")
-    assert student_states(run) == [None] * 4
+    assert student_states(run) == [None] * 3
     assert "StudentPusher      skipped" in distilled.output
     assert (run.student, run.pushed) == (None, None)
 
@@ -195,7 +183,7 @@ def test_a_student_that_fails_leaves_its_teacher_judged_and_live(distilled, monk
 
     quick = quick_evaluation(distilled.first.student.evaluation)
     with quick, monkeypatch.context() as patch, pytest.raises(MemoryError):
-        patch.setattr(pair_executor, "draw_pairs", fail)
+        patch.setattr("trainer.train.build_student", fail)
         distilled.run(*TINY, "train.log_every=9")
     run = distilled.last()
     assert parse_result(run.result).exit_code == exit_codes.UNEXPECTED
@@ -204,15 +192,14 @@ def test_a_student_that_fails_leaves_its_teacher_judged_and_live(distilled, monk
     assert report == (run.evaluation / evaluator_names.REPORT_HTML).read_bytes()
     with quick_evaluation(distilled.first.student.evaluation):
         again = distilled.run(*TINY, "train.log_every=9")
-    assert (states(again)[trainer_names.NODE], student_states(again)) == ("cached", ["done"] * 4)
+    assert (states(again)[trainer_names.NODE], student_states(again)) == ("cached", ["done"] * 3)
 
 
-def test_another_verdict_on_the_teacher_draws_no_pair_and_trains_nothing(distilled, monkeypatch):
-    monkeypatch.setattr("components.pair_gen.pairs._pair", None)  # which a pair that is drawn calls
+def test_another_verdict_on_the_teacher_trains_nothing(distilled):
     limit = "evaluate.thresholds.kid.maximum=50.0"
     with quick_evaluation(distilled.first.student.evaluation):
         run = distilled.run(*TINY, "train.log_every=9", limit)
-    assert (states(run)[trainer_names.NODE], student_states(run)) == ("cached", ["done"] * 4)
+    assert (states(run)[trainer_names.NODE], student_states(run)) == ("cached", ["done"] * 3)
     assert serving.read_metadata(run.student.model)["metrics"]["resumed_from_step"] == 4
 
 

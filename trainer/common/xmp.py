@@ -5,7 +5,6 @@ digital source type (https://cv.iptc.org/newscodes/digitalsourcetype/), which im
 """
 
 import importlib.metadata
-import re
 import zlib
 from pathlib import Path
 from xml.sax.saxutils import quoteattr
@@ -15,7 +14,6 @@ SOURCE_TYPE = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmic
 NAMESPACE = "urn:iadb-tfx:1.0/"
 HEAD_BYTES = 1 << 16  # of a file, which has its metadata before its pixels
 WRITTEN_BY = "iadb:writtenBy"
-SEVERAL = re.compile(rb'iadb:seed="[^"]* to ')  # the seeds, as `packet` writes them
 TRAINING, EVALUATION = "training", "evaluation"  # its values
 
 
@@ -45,16 +43,6 @@ def why_kept(path: Path) -> str:
     if f"{WRITTEN_BY}=".encode() in head:
         return "was written by a training or an evaluation"
     return ""
-
-
-def names_several_seeds(path: Path) -> bool:
-    """Whether a file says that several seeds were drawn for it, as a grid does, or a part of one.
-
-    Raises:
-        OSError: it cannot be read.
-    """
-    with path.open("rb") as file:
-        return SEVERAL.search(file.read(HEAD_BYTES)) is not None
 
 
 def template(attributes: str) -> str:

@@ -1,4 +1,4 @@
-"""What a training says, and what it measures: on images, on a teacher's pairs, by mean flow."""
+"""What a training says, and what it measures: on images, and of a student by mean flow."""
 
 import math
 from dataclasses import dataclass
@@ -32,17 +32,6 @@ def on_images(source: Source | None) -> Course:
         "the network begins to repeat its training images; train fewer steps, on more images, or "
         "with a larger train.augment",
         4.0 if _maps(source) else 2.0,
-    )
-
-
-def on_pairs() -> Course:
-    """The course of a student on pairs that its teacher drew."""
-    return Course(
-        "loss: of what the teacher drew; small from the start, as the network begins with its "
-        "teacher's weights, and it falls little while samples go on improving",
-        "the network begins to repeat its pairs; train fewer distill.steps, or on more "
-        "distill.pairs",
-        math.inf,  # it begins near the least
     )
 
 

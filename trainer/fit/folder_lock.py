@@ -1,4 +1,4 @@
-"""Keeps two processes from writing to one folder of checkpoints, or of pairs."""
+"""Keeps two processes from writing to one folder of checkpoints."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager

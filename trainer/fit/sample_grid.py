@@ -66,7 +66,7 @@ def make_grid(data: TrainingData, at_once: int = GRID_SIDE**2) -> SampleGrid:
     if data.source is None:
         images = tf.range(GRID_SIDE**2, dtype=tf.int64)
         label = images % len(data.labels) if data.labels else None
-        x0 = noise_from_seeds(images, data.shape, data.mark)
+        x0 = noise_from_seeds(images, data.shape)
         return SampleGrid(x0, label, classes=len(data.labels), at_once=at_once)
     batch = next(iter(first_images(data, data.held_out or data.files, GRID_SIDE, GRID_SIDE)))
     noise = noise_from_seeds(tf.range(len(batch["x1"]), dtype=tf.int64), data.shape)

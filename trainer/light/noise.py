@@ -5,12 +5,7 @@ TensorFlow's tf.random.stateless_normal(shape, [seed, 0], alg="philox"), up to r
 the counter of a seed, then for the numbers, and the transform of Box and Muller.
 """
 
-from typing import TYPE_CHECKING
-
 import numpy as np
-
-if TYPE_CHECKING:
-    from trainer.light.mark import Mark
 
 MULTIPLIERS = np.array([0xD2511F53, 0xCD9E8D57], np.uint64)
 WEYL = np.array([0x9E3779B9, 0xBB67AE85], np.uint32)  # added to the key in each round
@@ -19,16 +14,8 @@ SEED_KEY = np.array([0x3EC8F720, 0x02461E29], np.uint32)  # TensorFlow's, to scr
 TINY = np.float32(1e-7)  # least value that a logarithm is taken of
 
 
-def noise_from_seeds(
-    seeds: np.ndarray, shape: tuple[int, ...], mark: "Mark | None" = None
-) -> np.ndarray:
-    """Draws Gaussian noise, float32 [N, *shape], from int64 [N] seeds.
-
-    Args:
-        seeds: of the images.
-        shape: of an image; (H, W, C) for noise with a mark.
-        mark: that is set in the noise.
-    """
+def noise_from_seeds(seeds: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """Draws Gaussian noise, float32 [N, *shape], from int64 [N] seeds."""
     size = int(np.prod(shape))
     halves = np.ascontiguousarray(seeds, "<i8").view("<u4").reshape(-1, 2)  # lower, upper
     scrambled = _philox(np.pad(halves, [(0, 0), (0, 2)]), SEED_KEY)
@@ -37,8 +24,7 @@ def noise_from_seeds(
     blocks[..., 2:] = scrambled[:, np.newaxis, 2:]
     numbers = _philox(blocks, scrambled[:, np.newaxis, :2])
     noise = _normal(numbers).reshape(len(seeds), 4 * blocks.shape[1])
-    noise = noise[:, :size].reshape(-1, *shape)
-    return mark.set_in(noise) if mark else noise
+    return noise[:, :size].reshape(-1, *shape)
 
 
 def _philox(counter: np.ndarray, key: np.ndarray) -> np.ndarray:

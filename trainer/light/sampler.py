@@ -10,12 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from pydantic import ValidationError
 
 from trainer.common.text import first_line, list_some, shorten
-from trainer.common.validation import explain
 from trainer.light import network_file
-from trainer.light.mark import read_mark
 from trainer.light.network_file import NetworkFileError
 from trainer.light.noise import noise_from_seeds
 from trainer.light.solve import Method, VectorField, solve, trajectory
@@ -47,9 +44,6 @@ class LightSampler:
         NetworkFileError: the network is damaged, of another version, or was exported from another
             model; the model has no fingerprint to know it by; or onnxruntime is installed but does
             not start.
-
-    Attributes:
-        mark: that is set in the noise of seeds; None for none.
     """
 
     def __init__(self, model: Path) -> None:
@@ -63,11 +57,6 @@ class LightSampler:
         self._guidance = about["guidance"]
         # Files of earlier versions do not say it; none of theirs has fixed steps.
         self._fixed = about["nb_step"] if about.get(FIXED_STEPS) else None
-        try:
-            self.mark = read_mark(about)
-        except ValidationError as error:
-            reason = explain(error.errors()[0])
-            raise NetworkFileError(f"{file} is of another version: mark: {reason}") from error
         self._method = Method(**{key: about[key] for key in ("solver", "grid", "rtol", "atol")})
 
     def generate(self, seeds: np.ndarray, nb_step: int, labels: Sequence[str]) -> np.ndarray:
@@ -78,13 +67,13 @@ class LightSampler:
             nb_step: solver steps; a model with fixed steps takes its own.
             labels: N names of classes; empty for none. Models without classes ignore them.
         """
-        x0 = noise_from_seeds(seeds, self._shape, self.mark)
+        x0 = noise_from_seeds(seeds, self._shape)
         steps = self._fixed or nb_step
         return to_uint8(solve(self._method, self._field(labels), x0, steps))
 
     def trajectory(self, seeds: np.ndarray, nb_step: int, labels: Sequence[str]) -> np.ndarray:
         """Draws the states from noise to image, uint8 [N, steps + 1, H, W, C]; see `generate`."""
-        x0 = noise_from_seeds(seeds, self._shape, self.mark)
+        x0 = noise_from_seeds(seeds, self._shape)
         steps = self._fixed or nb_step
         states = trajectory(self._method, self._field(labels), x0, steps)
         return to_uint8(states.swapaxes(0, 1))

@@ -8,7 +8,6 @@ from typing import Any
 
 import keras
 
-from trainer.light.mark import Mark
 from trainer.ode.sampling import SamplingModel
 from trainer.serving.exported import ExportedGuide, ExportedModel
 from trainer.serving.sampler import Sampler
@@ -20,7 +19,6 @@ def exported_model(
     source: Source | None,
     network: keras.Model,
     *args: Any,
-    mark: Mark | None = None,
     fixed_steps: bool = False,
     **kwargs: Any,
 ) -> ExportedModel:
@@ -30,12 +28,11 @@ def exported_model(
         source: what the sources are, and how they are used; None for a model without.
         network: whose weights are exported.
         args, kwargs: the other arguments of ExportedModel.
-        mark: that is set in the noise of seeds, of a model without sources; None for none.
         fixed_steps: as in Sampler, of a model without sources.
     """
     if source:
         return Translator(source, in_float32(network), *args, **kwargs)
-    return Sampler(in_float32(network), *args, mark=mark, fixed_steps=fixed_steps, **kwargs)
+    return Sampler(in_float32(network), *args, fixed_steps=fixed_steps, **kwargs)
 
 
 def exported_guide(model: SamplingModel) -> ExportedGuide | None:

@@ -7,7 +7,6 @@ from pydantic import BaseModel, Field, ValidationError
 
 from trainer.common.text import first_line
 from trainer.common.validation import explain
-from trainer.light.mark import Mark
 from trainer.limit_options import LimitOptions
 from trainer.source.options import Source
 
@@ -29,7 +28,6 @@ class ModelMetadata(BaseModel):
     labels: list[str] = []
     fixed_steps: bool = Field(False, strict=True)
     limits: LimitOptions = LimitOptions()
-    mark: Mark | None = None
     source: Source | None = None
     weights: str | None = None
     teacher: str | None = None

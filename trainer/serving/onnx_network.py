@@ -144,10 +144,9 @@ def _describe(folder: str) -> dict[str, Any]:
     except tf.errors.NotFoundError as error:
         raise ExportError(f"{folder}/{FINGERPRINT} is missing; export another version") from error
     return {
-        **sample.model_dump(exclude={"limits", "mark", "autoguidance", "autoguidance_interval"}),
+        **sample.model_dump(exclude={"limits", "autoguidance", "autoguidance_interval"}),
         "noise": network_file.NOISE,
         "fixed_steps": metadata.get(FIXED_STEPS, False),
-        **({"mark": metadata["mark"]} if "mark" in metadata else {}),
         "labels": metadata.get("labels", []),
         "fingerprint": fingerprint,
     }

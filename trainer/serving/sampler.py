@@ -9,7 +9,6 @@ import numpy as np
 import tensorflow as tf
 
 from trainer import preprocessing
-from trainer.light.mark import Mark
 from trainer.names import FIXED_STEPS
 from trainer.ode import solvers
 from trainer.ode.noise import noise_from_seeds
@@ -28,23 +27,18 @@ class Sampler(ExportedModel):
 
     Args:
         args, kwargs: those of ExportedModel.
-        mark: that is set in the noise of seeds; None for none.
         fixed_steps: whether the network knows no alphas but those at which its own steps begin.
             Then it takes these whatever `nb_step` a request has, and there is no `invert`.
     """
 
-    def __init__(
-        self, *args: Any, mark: Mark | None = None, fixed_steps: bool = False, **kwargs: Any
-    ) -> None:
+    def __init__(self, *args: Any, fixed_steps: bool = False, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._mark = mark
         self._fixed_steps = fixed_steps
 
     def save(self, folder: str, metadata: dict[str, Any]) -> None:
-        """Writes the SavedModel as ExportedModel does, with `mark` and `fixed_steps`, if any."""
-        mark = {"mark": self._mark.model_dump()} if self._mark else {}
+        """Writes the SavedModel as ExportedModel does, with `fixed_steps`, if so."""
         fixed = {FIXED_STEPS: True} if self._fixed_steps else {}
-        super().save(folder, {**metadata, **mark, **fixed})
+        super().save(folder, {**metadata, **fixed})
 
     def generate(
         self, seed: tf.Tensor, nb_step: tf.Tensor, label: tf.Tensor | None = None
@@ -78,7 +72,7 @@ class Sampler(ExportedModel):
     ) -> dict[str, tf.Tensor]:
         """Draws the states from noise to image, uint8 [N, nb_step + 1, H, W, C]; seed int64 [N]."""
         seed, nb_step = request_checks.within_steps(self._limits, seed, self._taken(nb_step))
-        x0 = noise_from_seeds(seed, self._shape, self._mark)
+        x0 = noise_from_seeds(seed, self._shape)
         return self._trajectory(self._field(x0, label), x0, nb_step)
 
     def deblend(
@@ -104,7 +98,7 @@ class Sampler(ExportedModel):
         return tf.constant(self._nb_step) if self._fixed_steps else nb_step
 
     def _draw(self, seed: tf.Tensor, nb_step: tf.Tensor, label: tf.Tensor | None) -> tf.Tensor:
-        x0 = noise_from_seeds(seed, self._shape, self._mark)
+        x0 = noise_from_seeds(seed, self._shape)
         x1 = solvers.solve(self._solver, self._field(x0, label), x0, nb_step).x
         return preprocessing.to_uint8(x1)
 

@@ -36,7 +36,7 @@ class KubeflowConfig(KubeflowOptions):
         1,
         ge=0,
         description="GPUs of each node that uses them (Trainer, RealFeatures and SampleEvaluator; "
-        "for students Student, StudentEvaluator and, with pairs, PairGen), unless set in `nodes`",
+        "for students Student and StudentEvaluator), unless set in `nodes`",
     )
     train_workers: int = Field(
         1, ge=1, description="pods that share the training; more than 1 run as a TFJob"

@@ -70,9 +70,7 @@ class Playground:
     async def _noise(self, request: Request) -> Response:
         """The noise of seeds, float32 [N, H, W, C], as little-endian bytes."""
         version = self._live.version()
-        x0 = await run_in_threadpool(
-            noise_from_seeds, _seeds(request), version.image_shape, version.mark
-        )
+        x0 = await run_in_threadpool(noise_from_seeds, _seeds(request), version.image_shape)
         return Response(x0.astype("<f4").tobytes(), media_type="application/octet-stream")
 
     async def _report(self, request: Request) -> Response:

@@ -209,65 +209,28 @@ def test_only_the_pusher_of_a_student_sees_its_teacher():
     assert pusher_names.TEACHER not in own
 
 
-BY_PAIRS = ("distill.enabled=true", "distill.method=steps")
-STUDENT_NODES = ("PairGen", "Student", "StudentEvaluator", "StudentPusher")
+STUDENT_NODES = ("Student", "StudentEvaluator", "StudentPusher")
 
 
 def test_a_student_is_made_only_of_a_blessed_model_and_after_its_push():
     nodes = {n.pipeline_node.node_info.id: n.pipeline_node for n in compile_ir().nodes}
     assert not nodes.keys() & set(STUDENT_NODES)
-    ir = compile_ir(*BY_PAIRS)
+    ir = compile_ir("distill.enabled=true")
     nodes = {node.pipeline_node.node_info.id: node.pipeline_node for node in ir.nodes}
     for name in STUDENT_NODES:
         (condition,) = nodes[name].inputs.conditionals.values()
         assert "blessed" in str(condition.placeholder_expression)
     assert not nodes["Pusher"].inputs.conditionals
-    assert "Pusher" in nodes["PairGen"].upstream_nodes
-    assert list(nodes)[-4:] == list(STUDENT_NODES)
+    assert "Pusher" in nodes["Student"].upstream_nodes
+    assert list(nodes)[-3:] == list(STUDENT_NODES)
 
 
-def test_a_student_is_trained_on_pairs_with_the_network_of_its_teacher_and_few_steps():
-    overrides = (*BY_PAIRS, "distill.nfe=3", "distill.steps=77", "train.flip=true")
-    overrides += ("train.augment=0.2", "train.coupling=optimal_transport")
-    overrides += ("train.class_balance=0.5",)
-    overrides += ("model.conditional=true", "sample.guidance=1.5", "sample.autoguidance=2")
-    config = load("digits", overrides=["data.folder=/images", *overrides])
-    nodes = {node.id: node for node in create_pipeline(config, LOCATIONS, schema="").components}
-    teacher, student = (
-        json.loads(nodes[name].exec_properties["custom_config"]) for name in ("Trainer", "Student")
-    )
-    assert (teacher.get("student"), student["student"]) == (None, "steps")
-    assert json.loads(nodes["PairGen"].exec_properties["options"])["segments"] == 3
-    for same in ("model", "conversion", "split", "resolution", "source_hash", "checkpoints"):
-        assert teacher[same] == student[same]
-    assert teacher["conversion"] == {"fit": "crop", "background": "#000000"}
-    assert (teacher["train"]["flip"], student["train"]["flip"]) == (True, False)
-    assert (teacher["train"]["augment"], student["train"]["augment"]) == (0.2, 0)
-    assert (student["sample"]["solver"], student["sample"]["nb_step"]) == ("euler", 3)
-    weights = [
-        (each["sample"]["guidance"], each["sample"]["autoguidance"]) for each in (teacher, student)
-    ]
-    assert weights == [(1.5, 2.0), (1.0, 1.0)]
-    assert nodes["Student"].exec_properties["steps"] == 77
-    assert student["train"]["coupling"] == "independent"
-    assert (teacher["train"]["class_balance"], student["train"]["class_balance"]) == (0.5, 0)
-
-
-def test_a_student_without_pairs_is_trained_on_small_classes_as_often_as_its_teacher():
+def test_a_student_is_trained_on_small_classes_as_often_as_its_teacher():
     overrides = ("distill.enabled=true", "model.conditional=true", "train.class_balance=0.5")
     config = load("digits", overrides=["data.folder=/images", *overrides])
     nodes = {node.id: node for node in create_pipeline(config, LOCATIONS, schema="").components}
     student = json.loads(nodes["Student"].exec_properties["custom_config"])
     assert student["train"]["class_balance"] == 0.5
-
-
-@pytest.mark.parametrize("distilled", [(), ("distill.enabled=true",)], ids=["none", "no pairs"])
-def test_beam_options_of_a_node_that_is_not_there_are_an_error(distilled):
-    options = ("beam.components.PairGen=[--runner=FlinkRunner]", *distilled)
-    config = load("digits", overrides=["data.folder=/images", *options])
-    message = r"^beam\.components\.PairGen: this pipeline has no such node; those on Beam are Image"
-    with pytest.raises(ConfigError, match=message):
-        create_pipeline(config, LOCATIONS, schema="")
 
 
 @pytest.mark.parametrize(
@@ -280,13 +243,12 @@ def test_options_that_beam_refuses_are_an_error_before_anything_runs(option, key
         create_pipeline(config, LOCATIONS, schema="")
 
 
-def test_a_student_without_pairs_learns_from_the_images_of_its_teacher():
+def test_a_student_learns_from_the_images_of_its_teacher():
     overrides = ("distill.enabled=true", "train.flip=true", "train.augment=0.2")
     overrides += ("train.coupling=optimal_transport",)
     ir = compile_ir(*overrides)
     nodes = {node.pipeline_node.node_info.id: node.pipeline_node for node in ir.nodes}
-    assert list(nodes)[-3:] == list(STUDENT_NODES[1:])
-    assert "PairGen" not in nodes
+    assert list(nodes)[-3:] == list(STUDENT_NODES)
     student = nodes["Student"]
     (channel,) = student.inputs.inputs["examples"].channels
     assert channel.producer_node_query.id == "ImageExampleGen"
@@ -295,25 +257,11 @@ def test_a_student_without_pairs_learns_from_the_images_of_its_teacher():
     config = load("digits", overrides=["data.folder=/images", *overrides])
     made = {node.id: node for node in create_pipeline(config, LOCATIONS, schema="").components}
     given = json.loads(made["Student"].exec_properties["custom_config"])
-    assert given["student"] == "mean_flow"
+    assert given["student"] is True
     assert made["Student"].exec_properties["steps"] == config.train.steps // 5
     assert (given["train"]["flip"], given["train"]["augment"]) == (False, 0)
     for kept in ("shuffle_buffer", "coupling"):
         assert given["train"][kept] == getattr(config.train, kept)
-
-
-@pytest.mark.parametrize("mark", [None, 0, 7])
-def test_teacher_and_student_set_the_same_mark_and_without_one_nothing_changes(mark):
-    overrides = ["data.folder=/images", "distill.enabled=true"]
-    overrides += [] if mark is None else [f"sample.mark={mark}"]
-    pipeline = create_pipeline(load("digits", overrides=overrides), LOCATIONS, schema="")
-    nodes = {node.id: node for node in pipeline.components}
-    for name in ("Trainer", "Student"):
-        sample = json.loads(nodes[name].exec_properties["custom_config"])["sample"]
-        assert sample.get("mark", "none") == ("none" if mark is None else mark)
-    student = json.loads(nodes["Student"].exec_properties["custom_config"])
-    # Whose mark can be found.
-    assert student["student"] == ("mean_flow" if mark is None else "reflow")
 
 
 @pytest.mark.parametrize(
@@ -330,16 +278,3 @@ def test_a_student_of_a_guided_teacher_takes_shorter_steps_towards_the_image(gui
     nodes = {node.id: node for node in pipeline.components}
     student = json.loads(nodes["Student"].exec_properties["custom_config"])
     assert student["sample"]["grid"] == grid
-
-
-def test_only_a_student_by_steps_takes_the_grid_of_its_teacher_whose_paths_are_cut_there():
-    overrides = ["data.folder=/images", "distill.enabled=true", "sample.grid=cosine"]
-    segments = {"steps": 4, "reflow": 1, "mean_flow": None}
-    for method, grid in (("steps", "cosine"), ("reflow", "uniform"), ("mean_flow", "uniform")):
-        config = load("digits", overrides=[*overrides, f"distill.method={method}"])
-        nodes = {node.id: node for node in create_pipeline(config, LOCATIONS, "").components}
-        student = json.loads(nodes["Student"].exec_properties["custom_config"])
-        assert student["sample"]["grid"] == grid
-        pair_gen = nodes.get("PairGen")
-        pairs = json.loads(pair_gen.exec_properties["options"]) if pair_gen else {}
-        assert pairs.get("segments") == segments[method]

@@ -4,11 +4,8 @@ import tensorflow as tf
 
 from trainer import dataset
 from trainer.labels import TooFewClassesError
-from trainer.light.mark import Mark
-from trainer.ode.noise import noise_from_seeds
 from trainer.source.options import Source
 from trainer.step.augmenting import augment
-from trainer.student.pairs import Pairs
 
 COUNT, BATCH = 10, 4
 
@@ -261,72 +258,3 @@ def test_held_out_images_have_the_first_unpaired_sources(files, others):
     ]
     (batch,) = dataset.held_out_dataset(others, preprocess, 8, 6, (), UNPAIRED, sources=files[1:])
     assert numbers(batch["x0"].numpy()[None]) == [6, 7, 8, 9, 6, 7]
-
-
-@pytest.fixture
-def pairs(tmp_path):
-    """Eight pairs whose image, 1x2x1, is the seed in its left pixel."""
-    path = str(tmp_path / "pairs.gz")
-    with tf.io.TFRecordWriter(path, "GZIP") as writer:
-        for seed in range(8):
-            feature = tf.train.Feature(int64_list=tf.train.Int64List(value=[seed]))
-            features = tf.train.Features(feature={"seed": feature})
-            writer.write(tf.train.Example(features=features).SerializeToString())
-    return [path]
-
-
-def pair_image(serialized):
-    spec = {"seed": tf.io.FixedLenFeature([], tf.int64)}
-    seed = tf.cast(tf.io.parse_example(serialized, spec)["seed"], tf.float32)
-    image = tf.ensure_shape(tf.stack([seed, 0 * seed], 1)[:, None, :, None], [None, 1, 2, 1])
-    return {"image": image, "label": tf.fill(tf.shape(seed), "even")}
-
-
-@pytest.mark.parametrize("labels", [(), ("even", "odd")])
-def test_each_image_of_a_pair_has_the_noise_of_its_seed(pairs, labels):
-    ds = dataset.train_dataset(pairs, pair_image, BATCH, seed=0, labels=labels, pairs=Pairs())
-    batch = next(iter(ds))
-    seeds = tf.cast(batch["x1"][:, 0, 0, 0], tf.int64)
-    np.testing.assert_array_equal(batch["x0"], noise_from_seeds(seeds, (1, 2, 1)))
-    assert ("label" in batch) == bool(labels)
-    held_out = dataset.held_out_dataset(pairs, pair_image, BATCH, 3, labels, None, Pairs())
-    (batch,) = held_out
-    noise = noise_from_seeds(tf.range(3, dtype=tf.int64), (1, 2, 1))
-    np.testing.assert_array_equal(batch["x0"], noise)
-
-
-def test_the_segments_of_pairs_are_drawn_anew_for_each_step_and_go_on_where_a_training_stopped(
-    tmp_path,
-):
-    path = str(tmp_path / "pairs.gz")
-    with tf.io.TFRecordWriter(path, "GZIP") as writer:
-        for seed in range(8):
-            features = tf.train.Features()
-            features.feature["seed"].int64_list.value.append(seed)
-            states = np.zeros(3 * 2, "<f2").tobytes()
-            features.feature["states"].bytes_list.value.append(states)
-            writer.write(tf.train.Example(features=features).SerializeToString())
-
-    def alphas(start, count):
-        how = {"pairs": Pairs.of_steps(4, "uniform"), "labels": ("even", "odd")}
-        ds = dataset.train_dataset([path], pair_image, BATCH, seed=0, start_step=start, **how)
-        batches = list(ds.take(count))
-        assert all(np.all(batch["label"] == 0) for batch in batches)
-        return [batch["alpha"].numpy().tolist() for batch in batches]
-
-    whole = alphas(0, 12)
-    assert {alpha for batch in whole for alpha in batch} == {0.0, 0.25, 0.5, 0.75}
-    assert whole[0] != whole[1]
-    assert alphas(4, 8) == whole[4:]
-
-
-def test_the_noise_of_pairs_has_the_mark_that_the_teacher_has_set(pairs):
-    mark = Mark(key=7, highest=0)
-    how = {"pairs": Pairs(), "mark": mark}
-    data = dataset.TrainingData(pairs, pair_image, (1, 2, 1), held_out=pairs, **how)
-    ds = dataset.train_dataset(pairs, pair_image, BATCH, seed=0, **how)
-    for batch in (next(iter(ds)), next(iter(dataset.first_images(data, pairs, BATCH, 3)))):
-        seeds = tf.cast(batch["x1"][:, 0, 0, 0], tf.int64)
-        expected = noise_from_seeds(seeds, (1, 2, 1), mark)
-        np.testing.assert_allclose(batch["x0"], expected, atol=1e-6)
-        assert np.abs(batch["x0"] - noise_from_seeds(seeds, (1, 2, 1))).max() > 0.01

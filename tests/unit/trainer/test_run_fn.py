@@ -13,7 +13,6 @@ from pipeline.registry import serving
 from tests.small_network import build_unet
 from trainer.fit.folder_lock import FolderInUseError
 from trainer.fit.stored_weights import MisfitError
-from trainer.light.mark import read_mark
 from trainer.light.sampler import LightSampler, has_network
 from trainer.names import NETWORK
 from trainer.options import ModelOptions, SampleOptions, TrainOptions
@@ -21,7 +20,6 @@ from trainer.records import DamagedExamplesError, fingerprint
 from trainer.run_fn import run_fn, state_key
 from trainer.serving import onnx_network
 
-METHODS = ("mean_flow", "steps", "reflow")
 CONFIG = {
     "model": {"channels": [8]},
     "train": {"steps": 10, "warm_start": True, "log_every": 5},
@@ -42,9 +40,9 @@ def test_a_base_model_is_chosen_anew_where_other_images_are_held_out():
     assert state_key(other, "5a", "") == state_key(CONFIG, "5a", "")  # the images are the same
 
 
-def test_students_by_different_methods_have_separate_checkpoints():
-    configs = [CONFIG, *(CONFIG | {"student": method} for method in METHODS)]
-    assert len({state_key(config, "5a", "c1") for config in configs}) == 4
+def test_a_student_has_checkpoints_of_its_own():
+    keys = {state_key(config, "5a", "c1") for config in (CONFIG, CONFIG | {"student": True})}
+    assert len(keys) == 2
 
 
 def test_logging_options_do_not_separate_checkpoints():
@@ -161,37 +159,18 @@ def test_sources_that_are_not_paired_are_read_from_splits_of_their_own(fn_args, 
     assert found[1].held_out_sources == [f"{folder.parent}/1/Split-source_eval/1.gz"]
 
 
-@pytest.mark.parametrize(
-    ("method", "alphas"),
-    [(None, None), ("mean_flow", None), ("steps", (0.0, 0.5, 1.0)), ("reflow", ())],
-)
-def test_a_student_learns_by_the_method_of_its_distillation(fn_args, monkeypatch, method, alphas):
-    found = []
-
-    def train(data, *_, mean_flow, **__):
-        found.append((mean_flow, data.pairs and data.pairs.alphas))
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr("trainer.run_fn.train", train)
-    if method:
-        fn_args.custom_config["student"] = method
-    with pytest.raises(KeyboardInterrupt):
-        run_fn(fn_args)
-    assert found == [(method == "mean_flow", alphas)]
-
-
 @pytest.fixture
 def student(trained, tmp_path, transform_graph):
-    """Arguments of a student without pairs, of the model that is there."""
+    """Arguments of a student of the model that is there."""
     made = make_arguments(tmp_path, transform_graph)
     made.base_model = trained.serving_model_dir
     sample = SampleOptions(solver="euler", nb_step=4)
-    made.custom_config |= {"student": "mean_flow", "sample": sample.model_dump(mode="json")}
+    made.custom_config |= {"student": True, "sample": sample.model_dump(mode="json")}
     return made
 
 
 @pytest.mark.slow
-def test_a_student_without_pairs_is_exported_with_its_own_steps_and_its_teacher(student):
+def test_a_student_is_exported_with_its_own_steps_and_its_teacher(student):
     run_fn(student)
     model = Path(student.serving_model_dir)
     metadata = serving.read_metadata(model)
@@ -206,7 +185,7 @@ def test_a_student_without_pairs_is_exported_with_its_own_steps_and_its_teacher(
 
 
 @pytest.mark.slow
-def test_a_student_without_pairs_that_takes_other_steps_is_not_trained_again(student, tmp_path):
+def test_a_student_that_takes_other_steps_is_not_trained_again(student, tmp_path):
     run_fn(student)
     student.custom_config["sample"]["nb_step"] = 1
     student.serving_model_dir = str(tmp_path / "other" / "Format-Serving")
@@ -300,26 +279,6 @@ def test_where_bfloat16_is_not_supported_the_training_is_in_float32(chosen, monk
         run_fn(chosen)
     assert "  train.precision=auto: float32, " in capfd.readouterr().out
     assert found == ["float32"]
-
-
-def assert_marked(model, key):
-    metadata = serving.read_metadata(model)
-    expected = None if key is None else {"key": key, "lowest": 0.0, "highest": 2.0}
-    assert metadata.get("mark") == expected
-    assert metadata["conversion"] == {"fit": "pad", "background": "#000000"}
-    assert metadata["config"]["sample"].get("mark") == key
-    assert LightSampler(model).mark == read_mark(metadata)
-
-
-def test_the_mark_of_the_configuration_is_in_the_model_and_its_metadata(resumed):
-    sample = SampleOptions(nb_step=2, mark=0)
-    resumed.custom_config["sample"] = sample.model_dump(mode="json", exclude_none=True)
-    run_fn(resumed)
-    assert_marked(Path(resumed.serving_model_dir), 0)
-
-
-def test_without_a_mark_in_the_configuration_there_is_none_in_the_model(trained):
-    assert_marked(Path(trained.serving_model_dir), None)
 
 
 @pytest.mark.slow

@@ -65,7 +65,7 @@ def train(folder, steps, devices, precision, network, teacher, options):
         log_folder=f"{folder}/logs",
         latest_samples=f"{folder}/latest.png",
         base_model=teacher and f"{teacher}/model/Format-Serving",
-        mean_flow=teacher is not None,
+        is_student=teacher is not None,
     )
     sampler = f"{folder}/model/Format-Serving"
     save_weights(trained.model, sampler)

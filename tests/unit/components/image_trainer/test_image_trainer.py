@@ -9,7 +9,7 @@ from components.image_trainer import names
 from components.parameters import ParameterError
 from components.resolvers import withdrawal
 from components.resolvers.withdrawal import WITHDRAWN_AT_PROPERTY, WITHDRAWN_PROPERTY
-from trainer.names import METADATA
+from trainer.names import METADATA, STUDENT_KEY
 from trainer.options import TrainOptions
 
 TRAIN = TrainOptions(warmup_steps=2).model_dump(mode="json", exclude={"steps"})
@@ -38,7 +38,7 @@ def test_the_steps_of_the_run_reach_the_training_function(tmp_path):
 def test_a_model_records_that_which_it_started_from(tmp_path, student, start, recorded, teacher):
     model, base = standard_artifacts.Model(), standard_artifacts.Model()
     base.id = 5
-    config = {"train": TRAIN, names.STUDENT_KEY: student, "start": start}
+    config = {"train": TRAIN, STUDENT_KEY: student, "start": start}
     train(tmp_path, f"{__name__}.run_fn", config, 7, model=model, base_model=base)
     assert model.get_int_custom_property(names.STARTED_FROM) == recorded
     assert model.get_int_custom_property(names.TEACHER) == teacher

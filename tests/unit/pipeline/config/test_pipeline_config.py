@@ -220,9 +220,6 @@ def test_a_folder_may_have_any_name(name):
         ("train.learning_rate=.inf", "train.learning_rate: got inf; input should be a finite"),
         ("data.folder=''", "data.folder: got ''; string should have at least 1 character"),
         ("train.weight_decay=0.1", "train: weight_decay=0.1 requires optimizer=adamw, got muon"),
-        ("sample.mark=true", "sample: mark: got True; a boolean is not allowed here"),
-        ("sample.mark=-1", "sample.mark: got -1; input should be greater than or equal to 0"),
-        ("sample.mark=9007199254740992", "sample.mark: got 9007199254740992; input should be less"),
         ("sample.guidance=2", "sample.guidance=2 needs model.conditional=true"),
         ("train.label_dropout=0", "train.label_dropout: got 0; input should be greater than 0"),
         ("train.label_dropout=1", "train.label_dropout: got 1; input should be less than 1"),
@@ -464,11 +461,6 @@ def test_a_configuration_with_sources_says_how_they_are_used():
         ),
         (["data.degrade=gray"], "data.degrade=gray needs data.channels=3"),
         (["model.source=map"], "model.source=map needs sources: set data.source or data.degrade"),
-        (["data.degrade=blur 1", "sample.mark=7"], "sample.mark=7 needs a model that draws images"),
-        (
-            ["data.source=x", "model.source=map", "sample.mark=0"],
-            "sample.mark=0 needs a model that draws images from noise alone; unset data.degrade",
-        ),
         (["data.source=x", "data.degrade=gray"], "data: source=/"),
         (
             ["data.degrade=blur 1", "model.source=map", "model.prediction=gaussian"],
@@ -565,13 +557,6 @@ def test_limits_on_results_need_sources_before_a_run_and_not_before_an_evaluatio
     require_runnable(load("digits"))
 
 
-def test_a_mark_that_autoguidance_hides_is_an_error_of_a_run():
-    marked = load("emoji32", overrides=["sample.mark=7"])
-    with pytest.raises(ConfigError, match=r"^sample\.mark=7 is hardly found .*autoguidance=2; set"):
-        require_runnable(marked)
-    require_runnable(load("emoji32", overrides=["sample.mark=7", "sample.autoguidance=1"]))
-
-
 @pytest.mark.parametrize(
     ("overrides", "problem"),
     [
@@ -581,7 +566,6 @@ def test_a_mark_that_autoguidance_hides_is_an_error_of_a_run():
             ["distill.nfe=9", "sample.solver=midpoint", "sample.nb_step=4"],
             "distill.nfe=9 would make a slower student: the model itself takes 8 network",
         ),
-        (["distill.pairs=0"], "distill.pairs"),
         (["distill.steps=1"], "distill.steps"),
     ],
 )

@@ -77,66 +77,18 @@ def test_other_metrics_and_numbers_are_refused(given):
 
 
 @pytest.mark.parametrize(
-    ("given", "mark", "method"),
-    [("auto", None, "mean_flow"), ("auto", 0, "reflow"), ("reflow", None, "reflow")],
-)
-def test_students_can_be_inverted_where_that_finds_a_mark(given, mark, method):
-    assert DistillOptions(method=given).method_for(mark) == method
-
-
-@pytest.mark.parametrize(
     ("given", "of_teacher", "steps"), [(None, 1000, 200), (None, 6, 2), (7, 9, 7)]
 )
 def test_a_student_takes_a_fifth_of_the_steps_of_its_teacher_or_those_that_are_set(
     given, of_teacher, steps
 ):
-    assert DistillOptions(steps=given).steps_for(None, of_teacher) == steps
-
-
-def test_the_steps_of_students_by_pairs_do_not_follow_from_those_of_their_teachers():
-    assert DistillOptions(method="steps").steps_for(None, 50_000) == 2000
-    assert DistillOptions().steps_for(7, 50_000) == 2000
-
-
-def test_an_unknown_method_is_refused_in_one_line_with_those_there_are():
-    with pytest.raises(ConfigError) as refused:
-        load("digits", overrides=["distill.method=mean"])
-    assert str(refused.value).splitlines() == [
-        "distill.method: got 'mean'; input should be 'auto', 'mean_flow', 'steps' or 'reflow'"
-    ]
-
-
-@pytest.mark.parametrize("method", ["mean_flow", "steps"])
-def test_a_mark_that_could_not_be_found_is_a_configuration_error(method):
-    overrides = ["distill.enabled=true", f"distill.method={method}", "sample.mark=3"]
-    with pytest.raises(ConfigError, match=rf"distill\.method={method}: its students"):
-        load("digits", overrides=overrides)
+    assert DistillOptions(steps=given).steps_for(of_teacher) == steps
 
 
 def test_fewer_steps_than_an_update_takes_are_a_configuration_error():
     overrides = ["distill.enabled=true", "train.accumulate=16", "distill.steps=8"]
     with pytest.raises(ConfigError, match=r"distill\.steps: 8 after .* than train\.accumulate=16"):
         load("digits", overrides=overrides)
-
-
-def test_pairs_for_a_student_that_learns_without_are_a_configuration_error():
-    overrides = ["distill.enabled=true", "distill.pairs=500"]
-    with pytest.raises(ConfigError, match=r"distill\.pairs=500: a student by mean_flow learns"):
-        load("digits", overrides=overrides)
-    load("digits", overrides=[*overrides, "distill.method=steps"])
-    load("digits", overrides=[*overrides, "sample.mark=3"])
-    load(
-        "digits", overrides=["distill.enabled=true", "distill.pairs=20000"]
-    )  # as in a complete one
-
-
-@pytest.mark.parametrize("method", ["mean_flow", "steps"])
-def test_a_density_of_alphas_that_a_student_does_not_draw_is_a_configuration_error(method):
-    overrides = ["distill.enabled=true", "distill.alpha_density=u_shaped"]
-    message = rf"distill\.alpha_density=u_shaped: a student by {method}"
-    with pytest.raises(ConfigError, match=message):
-        load("digits", overrides=[*overrides, f"distill.method={method}"])
-    load("digits", overrides=[*overrides, "distill.method=reflow"])
 
 
 def test_a_metric_of_held_out_images_needs_their_folder():

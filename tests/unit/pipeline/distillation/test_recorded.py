@@ -1,6 +1,4 @@
 import json
-import os
-import time
 from pathlib import Path
 
 import pytest
@@ -11,7 +9,6 @@ from pipeline.config.pipeline_config import ConfigError, PipelineConfig, load
 from pipeline.distillation.distill import _check_space, distill_model
 from pipeline.distillation.options import DistillOptions
 from pipeline.distillation.recorded import DistillError, RecordedTeacher, configure
-from pipeline.estimate.disk import student_need
 from pipeline.pictures.machine import Machine
 from pipeline.workspace import Workspace, WorkspaceError
 from tests.recorded import Recorded
@@ -40,7 +37,6 @@ def record(config: PipelineConfig, examples=Path("examples")) -> RecordedTeacher
         },
         images=1000,
         examples=examples,
-        trained=time.time(),
     )
 
 
@@ -69,12 +65,8 @@ def test_a_teacher_with_a_warm_up_longer_than_the_default_training_can_be_distil
             "--nfe=2000 exceeds sample.limits.nb_step=1000 or sample.limits.states=16384; "
             "raise them or lower nfe",
         ),
-        (
-            DistillOptions(pairs=20_000),
-            "a student by mean_flow learns without pairs; leave --pairs out, or add --method steps",
-        ),
     ],
-    ids=["evaluations beyond the limits of the model", "pairs that it would not learn from"],
+    ids=["evaluations beyond the limits of the model"],
 )
 def test_options_that_do_not_fit_are_refused_in_one_line(options, reason):
     with pytest.raises(DistillError) as refused:
@@ -86,36 +78,12 @@ def test_a_disk_that_is_too_small_for_a_student_is_refused_in_one_line(tmp_path,
     (tmp_path / "examples").mkdir()
     (tmp_path / "examples" / "data.gz").write_bytes(b"0" * 400_000)
     teacher = record(load("digits"), tmp_path / "examples")
-    config = configure(teacher, DistillOptions(method="steps", pairs=10_000_000))
+    config = configure(teacher, DistillOptions())
+    monkeypatch.setattr("pipeline.distillation.distill.free_bytes", lambda workspace: 10**5)
+    with pytest.raises(WorkspaceError, match=r"a student of model 7 needs about .* free some"):
+        _check_space(teacher, config, Workspace(tmp_path))
     monkeypatch.setattr("pipeline.distillation.distill.free_bytes", lambda workspace: 10**9)
-    with pytest.raises(
-        WorkspaceError, match=r"a student of model 7 needs about 7.9 GB \(.* --pairs"
-    ):
-        _check_space(teacher, config, Workspace(tmp_path))
-    _check_space(
-        teacher, configure(teacher, DistillOptions(method="steps", pairs=1000)), Workspace(tmp_path)
-    )
-
-
-def test_what_a_stopped_run_has_drawn_is_not_asked_for_again(tmp_path, monkeypatch):
-    teacher = record(load("digits"))
-    config = configure(teacher, DistillOptions(method="steps", pairs=200_000))
-    need = student_need(config, teacher.images)
-    free = need.peak - need.pairs
-    monkeypatch.setattr("pipeline.distillation.distill.free_bytes", lambda workspace: free)
-    chunk = tmp_path / "checkpoints" / "pairs-0123456789abcdef" / "train-0-1000.gz"
-    chunk.parent.mkdir(parents=True)
-    chunk.touch()
-    os.truncate(chunk, 3 * need.pairs)  # those of another model among them
-    os.utime(chunk, (teacher.trained + 1, teacher.trained + 1))  # clocks of file systems are coarse
     _check_space(teacher, config, Workspace(tmp_path))
-    monkeypatch.setattr("pipeline.distillation.distill.free_bytes", lambda workspace: free // 2)
-    with pytest.raises(WorkspaceError):  # pairs leave no room for checkpoints
-        _check_space(teacher, config, Workspace(tmp_path))
-    monkeypatch.setattr("pipeline.distillation.distill.free_bytes", lambda workspace: free)
-    os.utime(chunk, (teacher.trained - 1, teacher.trained - 1))  # of an earlier teacher
-    with pytest.raises(WorkspaceError):
-        _check_space(teacher, config, Workspace(tmp_path))
 
 
 def test_gpus_that_cannot_share_the_batches_of_the_teacher_are_refused(tmp_path, monkeypatch):

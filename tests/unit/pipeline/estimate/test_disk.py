@@ -56,27 +56,20 @@ def test_the_most_that_images_can_take_is_more_than_what_they_take():
     assert most.models == measured.models
 
 
-def test_a_student_takes_as_much_as_its_teacher_and_its_pairs():
+def test_a_student_takes_as_much_as_its_teacher():
     alone = disk_need(load("digits"), 1000, example_bytes=400)
-    overrides = ["distill.enabled=true", "distill.method=steps", "distill.pairs=5000"]
-    both = disk_need(load("digits", overrides=overrides), 1000, example_bytes=400)
-    states = 3 * 8 * 8 * 2  # in half precision, between four segments
-    assert both.student == alone.training + alone.models + 5000 * (400 + states)
-    assert both.pairs == 5000 * (400 + states)
-    assert replace(both, student=0, pairs=0) == alone
-    reflow = disk_need(load("digits", overrides=[*overrides, "distill.method=reflow"]), 1000, 400)
-    assert reflow.student == alone.training + alone.models + 5000 * 400
-    without_pairs = disk_need(load("digits", overrides=["distill.enabled=true"]), 1000, 400)
-    assert without_pairs.student == alone.training + alone.models
+    both = disk_need(load("digits", overrides=["distill.enabled=true"]), 1000, example_bytes=400)
+    assert both.student == alone.training + alone.models
+    assert replace(both, student=0) == alone
 
 
 def test_a_student_of_a_model_that_is_there_takes_no_examples_and_no_second_teacher():
-    overrides = ["distill.enabled=true", "distill.method=steps", "distill.pairs=5000"]
+    overrides = ["distill.enabled=true"]
     alone = disk_need(load("digits"), 1000, example_bytes=400)
     need = student_need(load("digits", overrides=overrides), 1000, example_bytes=400)
     assert (need.examples, need.converted, need.training, need.models) == (0, 0, 0, 0)
     assert need.features == alone.features
-    assert need.student == alone.training + alone.models + 5000 * (400 + 3 * 8 * 8 * 2)
+    assert need.student == alone.training + alone.models
 
 
 @pytest.mark.parametrize(("optimizer", "share"), [("adam", 1.0), ("adamw", 1.0), ("muon", 0.8)])

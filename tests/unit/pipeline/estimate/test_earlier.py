@@ -42,7 +42,7 @@ def planned(images, *overrides):
     return plan(pipeline, list_files(config.data))
 
 
-def recorded(plan, tmp_path, resumed_from=0, drawn=20_256):
+def recorded(plan, tmp_path, resumed_from=0):
     """The run that was planned, as TFX would have recorded it."""
     run = Run("run-1")
     for number, (node, properties) in enumerate(plan.properties.items(), 1):
@@ -51,7 +51,7 @@ def recorded(plan, tmp_path, resumed_from=0, drawn=20_256):
             for name, value in properties.items()
         }
         run.nodes.append(Node(node, "done", STARTED, 10.0, texts))
-        key = {"Trainer": "model", "Student": "model", "PairGen": "pairs"}.get(node, "output")
+        key = {"Trainer": "model", "Student": "model"}.get(node, "output")
         (tmp_path / node).mkdir(exist_ok=True)
         run.artifacts[node, key] = mlmd.Artifact(
             id=number, uri=str(tmp_path / node), state=mlmd.Artifact.LIVE
@@ -60,10 +60,6 @@ def recorded(plan, tmp_path, resumed_from=0, drawn=20_256):
         metadata = tmp_path / node / "Format-Serving" / METADATA
         metadata.parent.mkdir(parents=True, exist_ok=True)
         metadata.write_text(json.dumps({"metrics": {"resumed_from_step": resumed_from}}))
-    if ("PairGen", "pairs") in run.artifacts:
-        about = {"pairs": 20_000, "drawn": drawn}
-        for name, value in about.items():
-            run.artifacts["PairGen", "pairs"].custom_properties[name].int_value = value
     return run
 
 
@@ -132,24 +128,3 @@ def test_a_resumed_training_tells_nothing(images, tmp_path):
     plan = planned(images)
     run = recorded(plan, tmp_path, resumed_from=100)
     assert "Trainer" not in find_earlier(plan, [run])
-
-
-BY_PAIRS = ("distill.enabled=true", "distill.method=steps")
-
-
-def test_pairs_and_students_of_other_models_are_other_work(images, tmp_path):
-    run = recorded(planned(images, *BY_PAIRS), tmp_path)
-    same = find_earlier(planned(images, *BY_PAIRS), [run])
-    assert {"PairGen", "Student", "StudentEvaluator"} <= same.keys()
-    slower = find_earlier(planned(images, *BY_PAIRS, "sample.nb_step=64"), [run])
-    assert "PairGen" not in slower
-    other = find_earlier(planned(images, *BY_PAIRS, "model.blocks=1"), [run])
-    assert not other.keys() & {"PairGen", "Student", "StudentEvaluator"}
-
-
-def test_what_a_stopped_run_left_of_a_student_tells_nothing(images, tmp_path):
-    plan = planned(images, *BY_PAIRS)
-    run = recorded(plan, tmp_path, resumed_from=100, drawn=1024)
-    known = find_earlier(plan, [run])
-    assert not known.keys() & {"PairGen", "Student"}
-    assert "StudentEvaluator" in known

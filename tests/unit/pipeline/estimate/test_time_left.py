@@ -123,18 +123,14 @@ def test_a_student_follows_a_model_that_is_distilled(tmp_path, clock):
     steps = ("sample.nb_step=32", "train.batch_size=64")
     alone = judging(clock, recorded(tmp_path / "a", *steps), 6.0)
     overrides = ("distill.enabled=true", "distill.steps=30")
-    by_pairs = ("distill.method=steps", "distill.pairs=640")
-    left = recorded(tmp_path / "b", *steps, *overrides, *by_pairs)
-    # 640 x 32 evaluations of a third of a 64th of 6 seconds, 30 steps of 6 seconds, and the
+    left = recorded(tmp_path / "b", *steps, *overrides)
+    # 30 steps of 6 seconds, in which it asks the teacher twice more and the student once, and the
     # teacher judged again with it.
-    pairs, student = 640 * 32 * 6 / 64 / 3 / MINUTE, 30 * 6 / MINUTE
-    assert judging(clock, left, 6.0) - pairs - student == pytest.approx(3 * alone, abs=3)
+    student = 30 * 6 / MINUTE
+    assert judging(clock, left, 6.0) - 2 * student == pytest.approx(3 * alone, abs=3)
     first, last = left.of_node("SampleEvaluator"), left.of_node("StudentEvaluator")
     assert first(Phases("SampleEvaluator")).startswith("about ")
     assert last(Phases("StudentEvaluator")) == f"about {2 * alone} min left of the run"
-    # Without pairs, each step asks the teacher twice more and the student once.
-    without = judging(clock, recorded(tmp_path / "c", *steps, *overrides), 6.0)
-    assert without - 2 * student == pytest.approx(3 * alone, abs=3)
     # By default for a fifth of the 1,000 steps of its teacher.
     default = judging(clock, recorded(tmp_path / "d", *steps, "distill.enabled=true"), 6.0)
     assert default - 2 * 200 * 6 / MINUTE == pytest.approx(3 * alone, abs=3)

@@ -561,7 +561,6 @@ def test_a_source_that_is_mapped_gets_a_network_that_needs_no_noise(tmp_path):
         ("model.prediction=difference", 1),
         ("data.degrade=gray", 1),
         ("model.conditional=true sample.guidance=2", 1),
-        ("sample.mark=5", 1),
         ("sample.autoguidance=4", 4),
     ],
 )

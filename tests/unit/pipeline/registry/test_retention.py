@@ -11,7 +11,6 @@ from click.testing import CliRunner
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 
 from components.drift_gate import names as drift_names
-from components.pair_gen import names as pair_names
 from pipeline.cli import main
 from pipeline.registry import lineage, live_model
 from pipeline.registry.models import load_models
@@ -66,14 +65,6 @@ class RecordedWithFiles(Recorded):
                 folder.mkdir(parents=True)
                 (folder / "file").write_bytes(bytes(SIZE))
         return model
-
-    def mark_as_pairs(self, model):
-        """Makes the examples of a Model the pairs of a student; returns their id."""
-        found = {each.number: each.examples for each in load_models(self.store, Path("none"))}
-        (examples,) = self.store.get_artifacts_by_id([found[model]])
-        examples.custom_properties[pair_names.PAIRS].int_value = 20
-        self.store.put_artifacts([examples])
-        return examples.id
 
 
 def live_artifacts(workspace):
@@ -234,23 +225,6 @@ def test_the_newest_drift_reference_of_each_space_is_kept(recorded, workspace):
 
 def drift_references(workspace):
     return sorted(path.name for path in (workspace.artifacts / "DriftGate" / "verdict").iterdir())
-
-
-def test_pairs_of_the_newest_students_are_kept_and_older_ones_removed(recorded, workspace):
-    workspace.checkpoints.mkdir()
-    drawn = []
-    for i in range(4):
-        model = recorded.run()
-        drawn.append(recorded.mark_as_pairs(model))
-        folder = workspace.checkpoints / f"pairs-{i:016x}"
-        folder.mkdir()
-        (folder / "chunk").touch()
-        os.utime(folder / "chunk", (1000 * i, 1000 * i))
-    clean(workspace, RetentionOptions(checkpoints=2))
-    assert live_artifacts(workspace).keys() & set(drawn) == set(drawn[2:])
-    assert_that_files_and_metadata_agree(workspace)
-    kept = {path.name for path in workspace.checkpoints.iterdir()}
-    assert kept == {f"pairs-{i:016x}" for i in (2, 3)}
 
 
 def share_examples(recorded, model, other):

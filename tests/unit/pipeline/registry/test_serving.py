@@ -91,7 +91,6 @@ def test_missing_metadata_are_reported_with_their_file(tmp_path):
         ('{"nb_step": 4, "labels": "abc"}', "labels: got 'abc'; input should be a valid list"),
         ('{"nb_step": 4, "limits": [1]}', "limits: got [1]; expected keys below it"),
         ('{"nb_step": 4, "source": "x"}', "source: got 'x'; expected keys below it"),
-        ('{"nb_step": 4, "mark": [1]}', "mark: got [1]; expected keys below it"),
     ],
 )
 def test_the_command_names_the_field_that_is_damaged(tmp_path, content, reason):

@@ -106,7 +106,7 @@ def volume(empty_database, tmp_path):
 def next_choices(cluster):
     """The models that the next run may compare with or start from."""
     models = list(cluster.models().values())
-    return kept_artifacts(cluster.store, models, [], 1, 1) & set(cluster.models())
+    return kept_artifacts(cluster.store, models, [], 1) & set(cluster.models())
 
 
 def test_models_and_runs_are_listed_from_the_database_and_the_folder(cluster):

@@ -19,7 +19,6 @@ from tests.exported_models import (
     write_sampler,
     write_translator,
 )
-from trainer.light.mark import Mark
 from trainer.names import METADATA
 from trainer.source.options import Source
 
@@ -77,13 +76,13 @@ def translating(tmp_path_factory):
     return make
 
 
-OF_MODEL = {"autoguidance": 2.0, "mark": Mark(key=7)}
+OF_MODEL = {"autoguidance": 2.0}
 
 
 @pytest.fixture(scope="module")
-def marked(tmp_path_factory):
-    """A model with Euler's method, autoguidance and a mark."""
-    folder = tmp_path_factory.mktemp("marked") / "1"
+def autoguided(tmp_path_factory):
+    """A model with Euler's method and autoguidance."""
+    folder = tmp_path_factory.mktemp("autoguided") / "1"
     write_sampler(folder, solver="euler", **OF_MODEL)
     return Version(folder, 1)
 
@@ -143,15 +142,13 @@ def test_a_choice_leads_back_to_sources_of_full_contrast(translating):
 
 
 @pytest.mark.slow
-def test_a_choice_keeps_the_autoguidance_and_the_mark_of_the_model(marked):
+def test_a_choice_keeps_the_autoguidance_of_the_model(autoguided):
     inputs = {"seed": SEED, "nb_step": STEPS}
-    chosen = marked.call("generate", {**inputs, "solver": HEUN["solver"]})
+    chosen = autoguided.call("generate", {**inputs, "solver": HEUN["solver"]})
     both = make_sampler(solver="heun", **OF_MODEL)
     assert_close(chosen, outputs(both, "generate", inputs))
-    for name in OF_MODEL:
-        others = {other: value for other, value in OF_MODEL.items() if other != name}
-        without = outputs(make_sampler(solver="heun", **others), "generate", inputs)
-        assert np.any(chosen["image"] != without["image"]), name
+    without = outputs(make_sampler(solver="heun"), "generate", inputs)
+    assert np.any(chosen["image"] != without["image"])
 
 
 def test_the_models_own_choice_is_called_in_its_graph(version, monkeypatch):

@@ -26,12 +26,5 @@ def test_what_is_unknown_is_left_out():
     assert described(xmp.packet("", "")).keys() == {"about", "DigitalSourceType", "CreatorTool"}
 
 
-def test_a_file_says_whether_several_seeds_were_drawn_for_it(tmp_path):
-    for seeds, several in (("0 to 63", True), ("0", False), ("", False)):
-        picture = encode_png(np.zeros([2, 2, 3], np.uint8), xmp.packet("0123", seeds))
-        (tmp_path / "picture.png").write_bytes(picture)
-        assert xmp.names_several_seeds(tmp_path / "picture.png") == several
-
-
 def test_text_becomes_no_markup():
     assert described(xmp.packet('"/><script a="', "<&>"))["weights"] == '"/><script a="'

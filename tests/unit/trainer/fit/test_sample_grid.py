@@ -6,7 +6,6 @@ import tensorflow as tf
 
 from trainer.dataset import TrainingData
 from trainer.fit.sample_grid import SampleGrid, make_grid
-from trainer.light.mark import Mark
 from trainer.source.options import Source
 
 SHAPE = (4, 4, 1)
@@ -71,12 +70,6 @@ def test_as_many_samples_are_drawn_at_a_time_as_a_batch_has(files, at_once):
     np.testing.assert_array_equal(grid.draw(Counted(), 1), make_grid(data).draw(Drawn(), 1))
     assert max(drawn) == (at_once, at_once)
     assert sum(count for count, _ in drawn) == 64
-
-
-def test_samples_have_the_mark_of_those_that_the_model_will_draw(files):
-    mark = Mark(key=7)
-    grid = make_grid(TrainingData(files, preprocess, SHAPE, mark=mark))
-    assert np.all(mark.p_values(grid.x0.numpy()) < 1e-6)
 
 
 @pytest.mark.parametrize("use", ["condition", "map"])

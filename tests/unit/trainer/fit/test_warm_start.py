@@ -24,7 +24,6 @@ from trainer.names import METADATA
 from trainer.options import ModelOptions, SampleOptions, TrainOptions
 from trainer.serving.sampler import Sampler
 from trainer.source.options import Source
-from trainer.student.pairs import Pairs
 from trainer.train import train
 
 pytestmark = pytest.mark.usefixtures("small_network")
@@ -380,45 +379,35 @@ def test_a_model_of_pairs_is_no_base_for_sources_without_pairs(base):
 
 
 def train_student(folder, base):
-    """Takes one step that is too small to see, on pairs."""
-    path = str(folder / "pairs.gz")
+    """Takes one step."""
+    path = str(folder / "images.gz")
     with tf.io.TFRecordWriter(path, "GZIP") as writer:
-        for seed in range(8):
-            value = tf.train.Feature(int64_list=tf.train.Int64List(value=[seed]))
-            features = tf.train.Features(feature={"seed": value})
-            writer.write(tf.train.Example(features=features).SerializeToString())
+        for _ in range(8):
+            writer.write(tf.train.Example().SerializeToString())
 
     def white(serialized):
         return {"image": tf.ones([tf.shape(serialized)[0], *SHAPE])}
 
     return train(
-        TrainingData([path], white, SHAPE, split=SPLIT, pairs=Pairs()),
+        TrainingData([path], white, SHAPE, split=SPLIT),
         tf.distribute.get_strategy(),
         model_options=options(),
-        train_options=TrainOptions(
-            steps=1, warmup_steps=0, batch_size=8, learning_rate=1e-12, alpha_density="u_shaped"
-        ),
+        train_options=TrainOptions(steps=1, warmup_steps=0, batch_size=8),
         sample_options=SAMPLE,
         checkpoints_folder=str(folder / "state"),
         log_folder=str(folder / "logs"),
         latest_samples=str(folder / "latest.png"),
         base_model=base,
+        is_student=True,
     )
-
-
-def test_a_student_starts_from_the_average_of_its_teacher(base, tmp_path):
-    sampler, teacher = base
-    student = train_student(tmp_path, sampler)
-    assert student.warm_started_from == sampler
-    average = teacher.ema_network.get_weights()
-    for part in (student.model.network, student.model.ema_network):
-        for weight, expected in zip(part.get_weights(), average, strict=True):
-            np.testing.assert_allclose(weight, expected, atol=1e-6)
-    assert student.model.label_dropout == 0
 
 
 def test_a_student_without_the_weights_of_its_teacher_is_an_error(base, tmp_path):
     sampler, folder = copy_of(base, tmp_path)
+    path = Path(sampler, METADATA)
+    metadata = json.loads(path.read_text())
+    metadata["config"]["sample"] = SAMPLE.model_dump(mode="json")
+    path.write_text(json.dumps(metadata))
     (folder / AVERAGE).unlink()
     with pytest.raises(MisfitError, match=AVERAGE):
         train_student(tmp_path, sampler)

@@ -9,7 +9,6 @@ import pytest
 import tensorflow as tf
 
 from tests.exported_models import write_with_network
-from trainer.light.mark import Mark
 from trainer.light.network_file import NetworkFileError, seal
 from trainer.light.sampler import LightSampler, has_network
 from trainer.names import FINGERPRINT, NETWORK
@@ -24,7 +23,7 @@ MODELS = {
     "guided": {"labels": LABELS, "guidance": 2.5},
     "autoguided in the middle": {"autoguidance": 3.0, "autoguidance_interval": (0.2, 0.8)},
     "guided twice": {"labels": LABELS, "guidance": 1.5, "autoguidance": 2.0},
-    "marked rectangle": {"shape": (6, 10, 3), "mark": Mark(key=7)},
+    "rectangle": {"shape": (6, 10, 3)},
 }
 QUICK = ("euler", "conditional")  # to write all others takes 20 seconds
 
@@ -100,19 +99,6 @@ def test_the_network_sees_few_images_at_once_whatever_the_batch(write, monkeypat
     assert sum(map(max, seen)) == 3 * rows  # in each of the steps
 
 
-@pytest.mark.slow
-def test_a_mark_is_set_in_the_noise(write, tmp_path):
-    marked = write("marked rectangle")
-    mark = read_about(marked)["mark"]
-    folders = [marked]
-    for name, other in (("8", {**mark, "key": 8}), ("none", None)):
-        folders.append(shutil.copytree(marked, tmp_path / name))
-        change(folders[-1], mark=other)
-    unlabeled = [""] * len(SEEDS)
-    images = [LightSampler(folder).generate(SEEDS, 3, unlabeled).tobytes() for folder in folders]
-    assert len(set(images)) == 3
-
-
 def read_about(folder):
     """What the network says about its model."""
     return json.loads(onnx.load(folder / NETWORK).metadata_props[0].value)
@@ -184,7 +170,6 @@ def test_a_network_of_another_kind_or_version_is_an_error_of_one_line(plain, tmp
         ({"solver": "rk8"}, "the solver 'rk8' is unknown"),
         ({"grid": "early"}, "the grid 'early' is unknown"),
         ({"grid": ["late"]}, r"the grid \['late'\] is unknown"),
-        ({"mark": {"key": 7, "depth": 2}}, "mark: depth: got 2; extra inputs are not permitted"),
     ],
 )
 def test_a_network_that_is_sampled_in_a_later_way_is_an_error_of_one_line(

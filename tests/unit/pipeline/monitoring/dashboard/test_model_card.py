@@ -95,14 +95,6 @@ def test_the_mark_is_named_only_where_the_model_writes_it(story, version):
     assert "trainedAlgorithmicMedia" not in card_of(story, version)
 
 
-@pytest.mark.parametrize("mark", [None, {"key": 1906240278593151, "lowest": 0, "highest": 2}])
-def test_a_mark_in_the_pixels_is_named_without_its_key(story, version, mark):
-    write_about(version, mark=mark)
-    card = card_of(story, version)
-    assert ("a mark in the pixels" in card) == bool(mark)
-    assert "1906240278593151" not in card
-
-
 def test_a_license_without_an_identifier_is_named(story, version):
     write_about(version, license="Ask the photographer: <mail>")
     head = head_of(card_of(story, version))

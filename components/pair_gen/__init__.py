@@ -1,1 +1,0 @@
-"""Draws the pairs (seed, image) that a student learns from, with its teacher."""

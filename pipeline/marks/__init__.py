@@ -1,1 +1,0 @@
-"""The mark in the pixels of images that a model has drawn."""
