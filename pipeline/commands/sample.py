@@ -103,7 +103,7 @@ def sample(
             images = trajectories[:, -1]
         else:
             images = draw_samples(model, seeds, steps, **how)
-        mark = mark_of(model, seeds)
+        mark = mark_of(model)
         write_grid(images, output, mark, columns)
         if gif:
             write_gif(trajectories, gif, mark, columns)
@@ -138,8 +138,7 @@ def _show_translations(
         showing(make_console(), f"translations by {model}"),
     ):
         rows = draw_rows(workspace, model.folder, count, seed or 0, steps, label)
-        seeds = None if seed is None else range(seed, seed + len(rows))
-        mark = mark_of(model, seeds)
+        mark = mark_of(model)
         columns = rows.shape[1] * (1 + (len(rows) - 1) // ROWS)
         write_grid(rows.reshape(-1, *rows.shape[2:]), output, mark, columns)
     start = "" if seed is None else f", from seed {seed}"

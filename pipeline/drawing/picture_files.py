@@ -17,12 +17,9 @@ FRAME_MS = 80
 LAST_FRAME_MS = 2000  # time to look at the result
 
 
-def mark_of(model: StoredModel, seeds: range | None) -> str:
-    """The XMP packet for images that a model draws, from seeds or none (trainer/common/xmp.py)."""
-    weights = model.metadata.get("weights", "")  # which older models do not have
-    if not seeds:
-        return xmp.packet(weights, "")
-    return xmp.packet(weights, f"{seeds[0]} to {seeds[-1]}" if len(seeds) > 1 else f"{seeds[0]}")
+def mark_of(model: StoredModel) -> str:
+    """The XMP packet for images that a model draws (trainer/common/xmp.py)."""
+    return xmp.packet(model.metadata.get("weights", ""))
 
 
 def write_grid(images: np.ndarray, output: Path, mark: str, columns: int | None = None) -> None:

@@ -1,7 +1,7 @@
 """The mark in the files of generated images: XMP metadata that say that a model made them.
 
-Article 50(2) of the EU AI Act asks for a mark that machines can read. This one is the IPTC's
-digital source type (https://cv.iptc.org/newscodes/digitalsourcetype/), which image editors read.
+It is the IPTC's digital source type (https://cv.iptc.org/newscodes/digitalsourcetype/), which image
+editors read. It is not signed: whoever edits a file can remove it.
 """
 
 import importlib.metadata
@@ -17,17 +17,27 @@ WRITTEN_BY = "iadb:writtenBy"
 TRAINING, EVALUATION = "training", "evaluation"  # its values
 
 
-def packet(weights: str, seeds: str, written_by: str = "") -> str:
+def packet(weights: str, written_by: str = "") -> str:
     """Writes an XMP packet.
 
     Args:
         weights: what tells the model from others, the `weights` of its metadata; empty if unknown.
-        seeds: the seed, or the first and last one, for instance `0 to 63`; empty for none.
         written_by: TRAINING or EVALUATION, whose pictures belong to a workspace; empty for others.
     """
-    known = {"iadb:weights": weights, "iadb:seed": seeds, WRITTEN_BY: written_by}
-    return template(
-        " ".join(f"{name}={quoteattr(value)}" for name, value in known.items() if value)
+    known = {"iadb:weights": weights, WRITTEN_BY: written_by}
+    attributes = " ".join(f"{name}={quoteattr(value)}" for name, value in known.items() if value)
+    version = importlib.metadata.version("iadb-tfx")
+    return (
+        '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>'
+        '<x:xmpmeta xmlns:x="adobe:ns:meta/">'
+        '<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
+        '<rdf:Description rdf:about=""'
+        ' xmlns:Iptc4xmpExt="http://iptc.org/std/Iptc4xmpExt/2008-02-29/"'
+        ' xmlns:xmp="http://ns.adobe.com/xap/1.0/"'
+        f' xmlns:iadb="{NAMESPACE}"'
+        f' Iptc4xmpExt:DigitalSourceType="{SOURCE_TYPE}"'
+        f' xmp:CreatorTool="iadb-tfx {version}" {attributes}/>'
+        '</rdf:RDF></x:xmpmeta><?xpacket end="r"?>'
     )
 
 
@@ -43,23 +53,6 @@ def why_kept(path: Path) -> str:
     if f"{WRITTEN_BY}=".encode() in head:
         return "was written by a training or an evaluation"
     return ""
-
-
-def template(attributes: str) -> str:
-    """An XMP packet with attributes of the namespace iadb, which are XML already."""
-    version = importlib.metadata.version("iadb-tfx")
-    return (
-        '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>'
-        '<x:xmpmeta xmlns:x="adobe:ns:meta/">'
-        '<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
-        '<rdf:Description rdf:about=""'
-        ' xmlns:Iptc4xmpExt="http://iptc.org/std/Iptc4xmpExt/2008-02-29/"'
-        ' xmlns:xmp="http://ns.adobe.com/xap/1.0/"'
-        f' xmlns:iadb="{NAMESPACE}"'
-        f' Iptc4xmpExt:DigitalSourceType="{SOURCE_TYPE}"'
-        f' xmp:CreatorTool="iadb-tfx {version}" {attributes}/>'
-        '</rdf:RDF></x:xmpmeta><?xpacket end="r"?>'
-    )
 
 
 def png_chunk(packet: str) -> bytes:

@@ -68,7 +68,7 @@ class LatestSamples(keras.callbacks.Callback):
         return True
 
     def _write(self, picture: np.ndarray) -> None:
-        png = encode_png(picture, xmp.packet(weights="", seeds="", written_by=xmp.TRAINING))
+        png = encode_png(picture, xmp.packet(weights="", written_by=xmp.TRAINING))
         try:
             write_atomically(self._path, png)
         except (OSError, tf.errors.OpError) as error:

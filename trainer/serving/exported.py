@@ -21,7 +21,6 @@ from trainer.names import METADATA
 from trainer.ode import solvers
 from trainer.ode.guidance import WHOLE, Interval, evaluations_per_slope
 from trainer.serving import request_checks, warm_up
-from trainer.serving.png import PngEncoder
 from trainer.vector_field import Network, autoguided, vector_field
 
 # By signature, its function and the specifications of its arguments without the label.
@@ -118,7 +117,6 @@ class ExportedModel(tf.Module):
         self._nb_step = nb_step
         self._limits = limits or LimitOptions()
         self._weights = digest(*networks)
-        self._to_png = PngEncoder(self._weights)
 
     def signatures(self) -> Signatures:
         """The signatures that are saved, which a subclass has."""

@@ -12,7 +12,7 @@ from trainer import preprocessing
 from trainer.names import FIXED_STEPS
 from trainer.ode import solvers
 from trainer.ode.noise import noise_from_seeds
-from trainer.serving import request_checks
+from trainer.serving import png, request_checks
 from trainer.serving.exported import (
     ALPHA,
     NB_STEP,
@@ -51,7 +51,7 @@ class Sampler(ExportedModel):
         """Draws marked PNG files, string [N], from seeds, int64 [N]; REST sends base64."""
         seed = request_checks.within(self._limits, seed)
         images = self._draw(seed, tf.constant(self._nb_step), label)
-        return {"image_bytes": self._to_png(images, seed)}
+        return {"image_bytes": png.encode(images, self._weights)}
 
     def transport(
         self, x0: tf.Tensor, nb_step: tf.Tensor, label: tf.Tensor | None = None

@@ -13,7 +13,7 @@ from trainer import preprocessing
 from trainer.limit_options import LimitOptions
 from trainer.ode import solvers
 from trainer.ode.noise import noise_from_seeds
-from trainer.serving import request_checks
+from trainer.serving import png, request_checks
 from trainer.serving.exported import (
     ALPHA,
     NB_STEP,
@@ -68,7 +68,7 @@ class Translator(ExportedModel):
         image_bytes = request_checks.within(self._limits, image_bytes)
         sources = read_sources(image_bytes, self._shape, self._source)
         x1 = self._solve(sources, tf.constant(self._nb_step), seed, label)
-        return {"image_bytes": self._to_png(preprocessing.to_uint8(x1), seed)}
+        return {"image_bytes": png.encode(preprocessing.to_uint8(x1), self._weights)}
 
     def translate(
         self,

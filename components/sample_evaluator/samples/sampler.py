@@ -125,7 +125,7 @@ class LoadedSampler:
     def mark(self) -> str:
         """The XMP packet of pictures of the images that it draws (trainer/common/xmp.py)."""
         weights = str(self.metadata.get("weights", ""))  # which older models do not have
-        return xmp.packet(weights, seeds="", written_by=xmp.EVALUATION)
+        return xmp.packet(weights, xmp.EVALUATION)
 
     @property
     def network(self) -> Any:

@@ -107,7 +107,7 @@ def describe(name: str, version: Version, workspace: Workspace | None) -> About:
         images=version.limits.images,
         most_steps=version.limits.nb_step,
         states=version.limits.states,
-        mark=base64.b64encode(xmp.png_chunk(xmp.packet(metadata.get("weights", ""), ""))).decode(),
+        mark=base64.b64encode(xmp.png_chunk(xmp.packet(metadata.get("weights", "")))).decode(),
     )
     trained = _record(workspace, version.number) if workspace else None
     if trained:

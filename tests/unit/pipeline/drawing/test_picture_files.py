@@ -12,7 +12,7 @@ from trainer.common.image_grid import image_grid
 @pytest.mark.parametrize("channels", [1, 3])
 def test_a_grid_is_written_as_png_whole_or_not_at_all(tmp_path, channels):
     images = np.random.default_rng(0).integers(0, 256, (5, 80, 80, channels), np.uint8)
-    mark = xmp.packet("0123", "0")
+    mark = xmp.packet("0123")
     write_grid(images, tmp_path / "grid.png", mark)
     with Image.open(tmp_path / "grid.png") as written:
         np.testing.assert_array_equal(np.array(written), image_grid(images).squeeze())

@@ -51,11 +51,11 @@ def test_a_picture_that_no_translation_has_made_is_not_replaced(tmp_path):
     with pytest.raises(TranslationError, match=r"/a\.png is there already and does not say"):
         plan_outputs([tmp_path / "a.jpg"], tmp_path, 1)
     content = (tmp_path / "a.png").read_bytes()
-    chunk = png_chunk(packet("", "", EVALUATION))
+    chunk = png_chunk(packet("", EVALUATION))
     (tmp_path / "a.png").write_bytes(content[:33] + chunk + content[33:])
     with pytest.raises(TranslationError, match="already and was written by a training or an"):
         plan_outputs([tmp_path / "a.jpg"], tmp_path, 1)
-    (tmp_path / "a.png").write_bytes(content[:33] + png_chunk(packet("", "0")) + content[33:])
+    (tmp_path / "a.png").write_bytes(content[:33] + png_chunk(packet("")) + content[33:])
     plan_outputs([tmp_path / "a.jpg"], tmp_path, 1)
 
 

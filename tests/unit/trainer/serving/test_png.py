@@ -10,15 +10,14 @@ from PIL import Image
 
 from tests.programs import find_program
 from trainer.common import xmp
-from trainer.serving.png import PngEncoder
+from trainer.serving import png
 
 WEIGHTS = "0123456789abcdef"
-SEEDS = [0, 42, -1, 2**63 - 1, -(2**63)]
 
 
 @pytest.fixture(scope="module")
 def encode():
-    return tf.function(PngEncoder(WEIGHTS))
+    return tf.function(lambda images: png.encode(images, WEIGHTS))
 
 
 def chunks(file):
@@ -37,36 +36,29 @@ def described(file):
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-def test_each_file_names_its_model_and_seed_and_keeps_its_pixels(encode, channels):
-    images = np.random.default_rng(0).integers(0, 256, (len(SEEDS), 5, 7, channels), np.uint8)
-    files = encode(tf.constant(images), tf.constant(SEEDS, tf.int64)).numpy()
-    for file, image, seed in zip(files, images, SEEDS, strict=True):
+def test_each_file_names_its_model_and_keeps_its_pixels(encode, channels):
+    images = np.random.default_rng(0).integers(0, 256, (5, 5, 7, channels), np.uint8)
+    files = encode(tf.constant(images)).numpy()
+    for file, image in zip(files, images, strict=True):
         found = described(file)
         assert found["DigitalSourceType"] == xmp.SOURCE_TYPE
-        assert (found["weights"], found["seed"]) == (WEIGHTS, str(seed))
+        assert found["weights"] == WEIGHTS
         np.testing.assert_array_equal(Image.open(io.BytesIO(file)), image.squeeze())
 
 
 def test_every_checksum_is_right(encode):
-    seeds = np.random.default_rng(0).integers(-(2**63), 2**63, 200)
-    for file in encode(tf.zeros([200, 1, 1, 3], tf.uint8), tf.constant(seeds)).numpy():
-        found = list(chunks(file))
-        assert [kind for kind, _, _ in found] == [b"IHDR", b"iTXt", b"IDAT", b"IEND"]
-        assert all(zlib.crc32(kind + content) == crc for kind, content, crc in found)
-
-
-def test_without_seeds_the_files_name_the_model_alone(encode):
-    (file,) = encode(tf.zeros([1, 2, 2, 1], tf.uint8)).numpy()
-    assert described(file)["weights"] == WEIGHTS
-    assert "seed" not in described(file)
+    (file,) = encode(tf.zeros([1, 1, 1, 3], tf.uint8)).numpy()
+    found = list(chunks(file))
+    assert [kind for kind, _, _ in found] == [b"IHDR", b"iTXt", b"IDAT", b"IEND"]
+    assert all(zlib.crc32(kind + content) == crc for kind, content, crc in found)
 
 
 def test_no_images_are_no_files(encode):
-    assert encode(tf.zeros([0, 2, 2, 1], tf.uint8), tf.zeros([0], tf.int64)).shape == (0,)
+    assert encode(tf.zeros([0, 2, 2, 1], tf.uint8)).shape == (0,)
 
 
 def test_exiftool_reads_the_mark_and_finds_no_fault(encode, tmp_path):
-    (file,) = encode(tf.zeros([1, 2, 2, 3], tf.uint8), tf.constant([7], tf.int64)).numpy()
+    (file,) = encode(tf.zeros([1, 2, 2, 3], tf.uint8)).numpy()
     (tmp_path / "image.png").write_bytes(file)
     exiftool = find_program("exiftool", "libimage-exiftool-perl")
     command = [exiftool, "-json", "-validate", "-warning", "-XMP:all", tmp_path / "image.png"]
@@ -74,4 +66,4 @@ def test_exiftool_reads_the_mark_and_finds_no_fault(encode, tmp_path):
     assert found["Validate"] == "OK"
     assert "Warning" not in found
     assert found["DigitalSourceType"] == xmp.SOURCE_TYPE
-    assert (found["Weights"], found["Seed"]) == (WEIGHTS, 7)
+    assert found["Weights"] == WEIGHTS

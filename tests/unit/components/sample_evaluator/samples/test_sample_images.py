@@ -124,7 +124,7 @@ def test_a_grid_shows_the_first_images_by_key_whatever_the_batches(digits, tmp_p
     np.testing.assert_array_equal(open_png(tmp_path / "g.png"), image_grid(digits[:100]).squeeze())
 
 
-@pytest.mark.parametrize("mark", [xmp.packet("0123", ""), ""])
+@pytest.mark.parametrize("mark", [xmp.packet("0123"), ""])
 def test_a_grid_carries_the_mark_of_its_images(digits, tmp_path, mark):
     batch = ImageBatch(CANDIDATE, [b"0"], [""], digits[:1])
     with beam.Pipeline(argv=BEAM_ARGS) as pipeline:
