@@ -39,17 +39,13 @@ test-all: venv
 	$(PYTEST) --ignore tests/pipeline
 	$(PYTEST) tests/pipeline
 
-<<<<<<< HEAD
-lint: venv
-=======
 # Compares examples, metrics, samples, signatures and outputs of five small workspaces with those in
 # tests/canonical/recorded, in six minutes: before a commit that is to change none of them.
 # NAMES="digits pairs" takes some of them, OPTIONS=--record records them anew.
-canonical: .venv
+canonical: venv
 	$(BIN)/python -m tests.canonical $(OPTIONS) $(NAMES)
 
-lint: .venv
->>>>>>> 14db958b (Record what five small workspaces hold, and compare with it)
+lint: venv
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
