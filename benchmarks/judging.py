@@ -9,8 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from components.features import check_available, load_extractor
-from components.features.errors import FeatureError
+from components.features import load_extractor
 from components.features.options import FeatureOptions
 from components.metrics.frechet_distance import ROWS_PER_DIMENSION, frechet_distance
 from components.metrics.kid import kid
@@ -21,16 +20,6 @@ SPACES = (TRAINED, FeatureOptions(name="pixels"))
 Extract = Callable[[np.ndarray], np.ndarray]  # uint8 [N, H, W, C] to float32 [N, d]
 # Of a Gaussian: a few hundred held-out images do not determine one in all 1,280 dimensions.
 COMPONENTS = 128
-
-
-def load_available(options: FeatureOptions) -> Extract | None:
-    """Loads a feature space; without its weights, says that it is skipped."""
-    try:
-        check_available(options)
-    except FeatureError as error:
-        print(f"  {options.name} skipped: {error}", flush=True)
-        return None
-    return load_extractor(options)
 
 
 @dataclass(frozen=True)
@@ -71,9 +60,7 @@ class Judge:
         self._spaces: dict[str, _Space] = {}
         self.floor: dict[str, float] = {}
         for options in SPACES:
-            extract = load_available(options)
-            if extract is None:
-                continue
+            extract = load_extractor(options)
             features, real = extract(train[rows]), extract(held_out)
             most = min(COMPONENTS, min(count, len(real)) // ROWS_PER_DIMENSION)
             space = _Space(extract, real, _principal_components(features, most))

@@ -25,7 +25,7 @@ import tensorflow as tf
 
 from benchmarks import datasets, settings, translators
 from benchmarks.datasets import Pairs
-from benchmarks.judging import TRAINED, load_available
+from benchmarks.judging import TRAINED
 from benchmarks.measure import RESULTS, Figure
 from benchmarks.rows import Rows, code_hash
 from benchmarks.translators import FEW, MANY, Translate
@@ -145,21 +145,19 @@ def _print(about: str, row: _Row) -> None:
 
 
 def _judge(held_out: np.ndarray) -> Callable[[np.ndarray], _Row]:
-    """Compares results with their images, in two feature spaces if the trained one is there."""
-    extract, trained = load_extractor(RANDOM), load_available(TRAINED)
-    real, trained_real = extract(held_out), trained and trained(held_out)
+    """Compares results with their images, in two feature spaces."""
+    extract, trained = load_extractor(RANDOM), load_extractor(TRAINED)
+    real, trained_real = extract(held_out), trained(held_out)
 
     def judge(results: np.ndarray) -> _Row:
         vectors = extract(results)
-        row = {
+        return {
             "psnr": float(psnr(held_out, results).mean()),
             "ssim": float(ssim(held_out, results).mean()),
             "kid": kid(real, vectors),
             "frechet_distance": frechet_distance(real, vectors),
+            f"kid, {TRAINED.name}": kid(trained_real, trained(results)),
         }
-        if trained:
-            row[f"kid, {TRAINED.name}"] = kid(trained_real, trained(results))
-        return row
 
     return judge
 

@@ -19,7 +19,6 @@ from pipeline.commands.data import data
 from pipeline.commands.distill import distill
 from pipeline.commands.evaluate import digest, evaluate
 from pipeline.commands.export import export
-from pipeline.commands.features import features
 from pipeline.commands.init import init
 from pipeline.commands.kubeflow import kubeflow
 from pipeline.commands.models import models, promote, rollback
@@ -170,7 +169,6 @@ COMMANDS = (  # the most needed first, as in the help
     clean,
     notify_test,
     serve_check,
-    features,
     digest,
     kubeflow,
 )

@@ -61,8 +61,6 @@ def create_pipeline(
     locations: Locations,
     schema: str,
     metadata: metadata_store_pb2.ConnectionConfig | None = None,
-    *,
-    features_warning: str = "",
 ) -> Pipeline:
     """Builds the pipeline.
 
@@ -72,7 +70,6 @@ def create_pipeline(
         locations: where everything is.
         schema: of the examples, as text of the protocol buffer.
         metadata: the store of ML Metadata; without it, the runner has to know.
-        features_warning: for the report, about the feature space, which is never `auto` here.
 
     Raises:
         ConfigError: Beam refuses its options, or those are for a node that this pipeline does not
@@ -81,7 +78,7 @@ def create_pipeline(
     data = _data_nodes(config, schema)
     trainer, *base_model = _training_nodes(config, locations, data)
     model = trainer.outputs[trainer_names.MODEL]
-    judging = _judging_nodes(config, locations, data, model, features_warning)
+    judging = _judging_nodes(config, locations, data, model)
     nodes = [*data.nodes, trainer, *base_model, *judging]
     on_beam = [node.id for node in nodes if isinstance(node, BaseBeamComponent)]
     if unused := sorted(config.beam.components.keys() - set(on_beam)):
@@ -254,7 +251,6 @@ def _judging_nodes(
     locations: Locations,
     data: _Data,
     model: BaseChannel,
-    features_warning: str,
 ) -> list[BaseNode]:
     """What compares the model with the images and with earlier models, and pushes it."""
     samples = RuntimeParameter("samples", int, config.evaluate.samples)
@@ -282,7 +278,6 @@ def _judging_nodes(
         history=baseline.outputs[evaluator_names.EVALUATION],
         options=config.evaluate,
         samples=samples,
-        features_warning=features_warning,
         source_hash=source_hash("components.sample_evaluator.executor"),
     )
     pusher = AtomicPusher(
@@ -308,9 +303,7 @@ def _judging_nodes(
         )
         blessing = evaluator.outputs[evaluator_names.BLESSING].future()[0]
         with Cond(blessing.custom_property(evaluator_names.BLESSED) == 1):
-            students = student_nodes(
-                teacher, config.distill, config.evaluate, samples, locations, features_warning
-            )
+            students = student_nodes(teacher, config.distill, config.evaluate, samples, locations)
         students[0].add_upstream_node(pusher)  # a teacher is live while its student trains
         nodes += students
     return nodes

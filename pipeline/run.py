@@ -1,6 +1,5 @@
 """One run of the pipeline, from the configuration to the summary: `iadb run`."""
 
-import functools
 import logging
 import os
 import sqlite3
@@ -89,7 +88,7 @@ def run_pipeline(
             run needs.
         Exception: what the first failing node raised.
     """
-    config, schema, warning = _prepare(config, workspace, console)
+    config, schema = _prepare(config, workspace, console)
     with workspace.locked():
         if lineage.follow_move(lineage.connect(workspace.metadata), workspace):
             console.print(f"  {MOVED}", soft_wrap=True)
@@ -112,9 +111,9 @@ def run_pipeline(
             os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
             gpus = gpu.hide()
             found = _snapshots(config)
-            check_space(config, workspace, schema, warning, _count_files(found, config.data))
+            check_space(config, workspace, schema, _count_files(found, config.data))
             try:
-                run = _run(config, workspace, runner, schema, gpus, lines, warning)
+                run = _run(config, workspace, runner, schema, gpus, lines)
             except Exception:
                 keep_if_decided(workspace, found, lines.run_ids, console)
                 raise
@@ -122,7 +121,7 @@ def run_pipeline(
             if run.pushable and live is None:
                 # TFX's cache holds the push, but the live version is another one, or missing.
                 console.print("  the model is blessed but not live: pushing it again")
-                again = _run(config, workspace, runner, schema, gpus, lines, warning, push=log.stem)
+                again = _run(config, workspace, runner, schema, gpus, lines, push=log.stem)
                 live = again.served.pushed
             keep_results(run, workspace, found, console)
         print_summary(console, run, live, workspace)
@@ -143,14 +142,14 @@ def estimate_run(config: PipelineConfig, workspace: Workspace, console: Console)
         Exception: as `run_pipeline`, before it starts.
         KeyboardInterrupt: on Ctrl-C.
     """
-    config, schema, warning = _prepare(config, workspace, console)
+    config, schema = _prepare(config, workspace, console)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
     try:
         with (
             logging_to(Path(os.devnull), verbose=False),
             showing(console, "timing a batch of each node"),
         ):
-            found = survey(config, workspace, schema, warning)
+            found = survey(config, workspace, schema)
             from pipeline.estimate.nodes import estimate_nodes
             from pipeline.estimate.table import print_estimate
 
@@ -163,11 +162,11 @@ def estimate_run(config: PipelineConfig, workspace: Workspace, console: Console)
 
 def _prepare(
     config: PipelineConfig, workspace: Workspace, console: Console
-) -> tuple[PipelineConfig, str, str]:
+) -> tuple[PipelineConfig, str]:
     """Checks all that can be checked before anything starts.
 
     Returns:
-        The configuration with a feature space by name, the schema, and a warning about that space.
+        The configuration with a feature space by name, and the schema.
     """
     require_folder(config.data, workspace.folder)
     require_runnable(config)
@@ -176,13 +175,11 @@ def _prepare(
     )
     refuse_cluster("iadb run")
     check_gpus(config.train)
-    config, warning = with_chosen_features(
-        config, functools.partial(console.print, markup=False, soft_wrap=True)
-    )
+    config = with_chosen_features(config)
     check_available(config.evaluate.features)
     config = _without_held(config, workspace, console)
     check_images(config.data)
-    return config, schema, warning
+    return config, schema
 
 
 def _without_held(config: PipelineConfig, workspace: Workspace, console: Console) -> PipelineConfig:
@@ -317,7 +314,6 @@ def _run(
     schema: str,
     gpus: str | None,
     lines: NodeLines,
-    features_warning: str,
     push: str = "",
 ) -> lineage.Run:
     with (
@@ -330,9 +326,7 @@ def _run(
 
         locations = Locations.of(workspace, push)
         metadata = sqlite_metadata_connection_config(str(workspace.metadata))
-        pipeline = create_pipeline(
-            config, locations, schema, metadata, features_warning=features_warning
-        )
+        pipeline = create_pipeline(config, locations, schema, metadata)
     return launch(pipeline, runner, lines, gpus, workspace)
 
 

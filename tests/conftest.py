@@ -5,16 +5,12 @@ import gc
 import os
 import shutil
 import signal
-import tempfile
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
 # Small products in several threads, of two tests on as many cores, take ten times as long.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
-# No test finds weights that were fetched before, or fetches any: pip has no index to ask.
-os.environ["IADB_CACHE"] = f"{tempfile.gettempdir()}/iadb-tests-{os.getpid()}/no-weights"
-os.environ |= {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": ""}
 
 import pytest
 

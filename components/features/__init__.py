@@ -12,9 +12,8 @@ import numpy as np
 
 from components.features.digest import pinned
 from components.features.errors import FeatureError
-from components.features.options import FeatureOptions
-from components.features.published import cache
-from components.features.published.spec import EFFICIENTNET_LITE0
+from components.features.lite0_weights import load_weights
+from components.features.options import LITE0, FeatureOptions
 
 # uint8 [N, H, W, 1 or 3] to float32 [N, d]
 Extractor = Callable[[np.ndarray], np.ndarray]
@@ -28,8 +27,8 @@ def check_available(options: FeatureOptions) -> None:
     """
     if options.kind == "onnx":
         _check_onnxruntime()
-    if options.kind == EFFICIENTNET_LITE0.space:
-        cache.load(EFFICIENTNET_LITE0)
+    if options.kind == LITE0:
+        load_weights()
     if options.uri:
         with pinned(options.uri, options.sha256):
             pass
@@ -52,12 +51,8 @@ def load_extractor(options: FeatureOptions) -> Extractor:
             from components.features.pixels import load
         case "random_conv":
             from components.features.random_conv import load
-        case EFFICIENTNET_LITE0.space:
+        case "efficientnet-lite0":
             from components.features.efficientnet_lite0 import load
-        case "keras":
-            from components.features.keras_network import load
-        case "saved_model":
-            from components.features.saved_model import load
         case "onnx":
             from components.features.onnx_network import load
     return load(options)

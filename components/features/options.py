@@ -1,6 +1,5 @@
 """The options of a feature space: `evaluate.features` in the configuration."""
 
-import difflib
 import json
 import math
 from collections.abc import Mapping
@@ -8,35 +7,11 @@ from typing import Annotated, Any, NamedTuple
 
 from pydantic import AfterValidator, BeforeValidator, Field, PositiveFloat, model_validator
 
-from components.features.published.spec import EFFICIENTNET_LITE0
 from trainer.common.options import Options
 
-# Networks of keras.applications, with the side in pixels of the images that each was trained on.
-# EfficientNetB0 to B7 are excluded: keras.applications builds them without their normalization
-# unless it downloads the weights itself.
-KERAS_NETWORKS = {
-    "EfficientNetV2B1": 240,
-    "EfficientNetV2B2": 260,
-    "EfficientNetV2B3": 300,
-    "EfficientNetV2L": 480,
-    "EfficientNetV2M": 480,
-    "EfficientNetV2S": 384,
-    "InceptionResNetV2": 299,
-    "InceptionV3": 299,
-    "NASNetLarge": 331,
-    "Xception": 299,
-    **dict.fromkeys(
-        [
-            *(f"ConvNeXt{size}" for size in ("Tiny", "Small", "Base", "Large", "XLarge")),
-            *(f"DenseNet{layers}" for layers in (121, 169, 201)),
-            *(f"ResNet{layers}{version}" for layers in (50, 101, 152) for version in ("", "V2")),
-            *(f"MobileNet{version}" for version in ("", "V2", "V3Small", "V3Large")),
-            *("EfficientNetV2B0", "NASNetMobile", "VGG16", "VGG19"),
-        ],
-        224,
-    ),
-}
-HDF5_SUFFIX = ".h5"
+LITE0 = "efficientnet-lite0"
+# Of the weights (components/features/lite0_weights.py), by which features are known to be the same.
+LITE0_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
 LITE0_RESOLUTION = 224  # pixels, that of the images that EfficientNet-Lite0 was trained on
 LITE0_MIN_RESOLUTION = 32  # pixels, of which one is left after its five strides of two
 
@@ -47,23 +22,16 @@ class SpaceKind(NamedTuple):
     argument: str = ""  # of the text after the colon; empty: no colon
     required: tuple[str, ...] = ()  # settings
     optional: tuple[str, ...] = ()
-    vector: str = "the network's"  # number of dimensions, in words
-    dimension: int | None = None  # the same as a number, where it is the same for all images
-    weights: str = "none"  # where they come from, in words
+    dimension: int | None = None  # of a vector, where it is the same for all images
 
 
-_FREE_INPUT = ("resolution", "mean", "stddev")
 AUTO = "auto"
 KINDS = {
-    AUTO: SpaceKind(vector="as chosen", weights="as chosen"),
-    "pixels": SpaceKind(vector="H * W * C"),
-    "random_conv": SpaceKind(vector="128", dimension=128),
-    EFFICIENTNET_LITE0.space: SpaceKind(
-        optional=("resolution",), vector="1,280", dimension=1280, weights="fetched once"
-    ),
-    "keras": SpaceKind("NETWORK", ("weights", "sha256"), ("resolution",), weights="a file"),
-    "saved_model": SpaceKind("URI", ("sha256",), _FREE_INPUT, weights="the folder"),
-    "onnx": SpaceKind("URI", ("sha256",), _FREE_INPUT, weights="a file or folder"),
+    AUTO: SpaceKind(),
+    "pixels": SpaceKind(),
+    "random_conv": SpaceKind(dimension=128),
+    LITE0: SpaceKind(optional=("resolution",), dimension=1280),
+    "onnx": SpaceKind("URI", ("sha256",), ("resolution", "mean", "stddev")),
 }
 
 
@@ -77,21 +45,7 @@ def _check_name(name: str) -> str:
     wants_argument = kind in KINDS and bool(KINDS[kind].argument)
     if kind not in KINDS or not wants_argument == bool(colon) == bool(argument):
         raise ValueError(f"must be one of {', '.join(map(syntax, KINDS))}")
-    if kind == "keras" and argument not in KERAS_NETWORKS:
-        close = difflib.get_close_matches(argument, KERAS_NETWORKS, n=1)
-        hint = (
-            f"did you mean {close[0]}?"
-            if close
-            else f"choose from {', '.join(sorted(KERAS_NETWORKS))}"
-        )
-        raise ValueError(f"no such network; {hint}")
     return name
-
-
-def _check_weights(uri: str) -> str:
-    if not uri.endswith(HDF5_SUFFIX):
-        raise ValueError("must be a file with weights only, .weights.h5 or .h5")
-    return uri
 
 
 Channels = tuple[float, float, float]  # red, green, blue
@@ -101,12 +55,8 @@ class FeatureOptions(Options):
     """A feature space. Weights are pinned by digest, so equal options give equal features."""
 
     name: Annotated[str, AfterValidator(_check_name)] = Field(
-        description="auto, pixels, random_conv, efficientnet-lite0, keras:NETWORK, saved_model:URI "
-        "or onnx:URI; auto: efficientnet-lite0 for color images of 32 pixels or more, "
-        "else random_conv"
-    )
-    weights: Annotated[str, AfterValidator(_check_weights)] | None = Field(
-        None, description="for keras:NETWORK: path or URI of its weights, .weights.h5 or .h5"
+        description="auto, pixels, random_conv, efficientnet-lite0 or onnx:URI; auto: "
+        "efficientnet-lite0 for color images of 32 pixels or more, else random_conv"
     )
     sha256: str | None = Field(
         None,
@@ -117,14 +67,13 @@ class FeatureOptions(Options):
         None,
         ge=8,
         le=1024,
-        description="side in pixels to resize images to; default: the one that keras:NETWORK was "
-        "trained on, 224 for efficientnet-lite0, the one that the model declares, or none if it "
-        "accepts any",
+        description="side in pixels to resize images to; default: 224 for efficientnet-lite0, "
+        "the one that the model declares, or none if it accepts any",
     )
     mean: Channels | None = Field(
         None,
-        description="for saved_model and onnx with float32 input: subtracted from the red, green "
-        "and blue values in [0, 1]; default: 0",
+        description="for onnx with float32 input: subtracted from the red, green and blue "
+        "values in [0, 1]; default: 0",
     )
     stddev: tuple[PositiveFloat, PositiveFloat, PositiveFloat] | None = Field(
         None, description="divides the red, green and blue values after `mean`; default: 1"
@@ -143,17 +92,14 @@ class FeatureOptions(Options):
     @property
     def uri(self) -> str | None:
         """The file or folder that `sha256` pins; None if nothing is loaded."""
-        return self.weights if self.kind == "keras" else self.argument or None
+        return self.argument or None
 
     @property
     def settings(self) -> dict[str, Any]:
-        """Everything beside the name that determines the features, for JSON.
-
-        The place of the weights is not included: `sha256` identifies them.
-        """
-        given = self.model_dump(mode="json", exclude={"name", "weights"}, exclude_none=True)
-        if self.kind == EFFICIENTNET_LITE0.space:
-            return {"resolution": LITE0_RESOLUTION, "sha256": EFFICIENTNET_LITE0.sha256} | given
+        """Everything beside the name that determines the features, for JSON."""
+        given = self.model_dump(mode="json", exclude={"name"}, exclude_none=True)
+        if self.kind == LITE0:
+            return {"resolution": LITE0_RESOLUTION, "sha256": LITE0_SHA256} | given
         return given
 
     def dimension(self, shape: tuple[int, int, int]) -> int | None:
@@ -174,9 +120,7 @@ class FeatureOptions(Options):
         for setting in given:
             if setting not in (*kind.required, *kind.optional):
                 raise ValueError(f"{setting} is not a setting of {self.kind}")
-        if self.kind == EFFICIENTNET_LITE0.space and self.settings["resolution"] < (
-            LITE0_MIN_RESOLUTION
-        ):
+        if self.kind == LITE0 and self.settings["resolution"] < (LITE0_MIN_RESOLUTION):
             raise ValueError(f"resolution must be at least {LITE0_MIN_RESOLUTION} for {self.name}")
         for setting in kind.required:
             if setting not in given:

@@ -15,7 +15,6 @@ class SampleEvaluatorSpec(component_spec.ComponentSpec):
     PARAMETERS = {
         names.OPTIONS: component_spec.ExecutionParameter(type=str),
         "samples": component_spec.ExecutionParameter(type=int),
-        "features_warning": component_spec.ExecutionParameter(type=str),
         "source_hash": component_spec.ExecutionParameter(type=str),
     }
     INPUTS = {
@@ -46,7 +45,6 @@ class SampleEvaluator(base_beam_component.BaseBeamComponent):
         samples: maximum number of samples and of held-out images; replaces that in `options`.
         baseline: the latest blessed Model, from a Resolver; may resolve to none.
         history: evaluations of earlier blessed models, oldest first, for the report.
-        features_warning: about the feature space, for the report; may be empty.
         source_hash: of the code; a new one evaluates again.
 
     Outputs:
@@ -68,7 +66,6 @@ class SampleEvaluator(base_beam_component.BaseBeamComponent):
         samples: int | RuntimeParameter,
         baseline: channel.BaseChannel | None = None,
         history: channel.BaseChannel | None = None,
-        features_warning: str = "",
         source_hash: str = "",
     ) -> None:
         super().__init__(
@@ -81,7 +78,6 @@ class SampleEvaluator(base_beam_component.BaseBeamComponent):
                 history=history,
                 options=options.model_dump_json(exclude={"samples"}),
                 samples=samples,
-                features_warning=features_warning,
                 source_hash=source_hash,
                 evaluation=channel.Channel(type=standard_artifacts.ModelEvaluation),
                 blessing=channel.Channel(type=standard_artifacts.ModelBlessing),

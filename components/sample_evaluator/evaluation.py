@@ -89,7 +89,6 @@ def evaluate(
     options: EvaluateOptions,
     output: str,
     *,
-    features_warning: str = "",
     folders: Mapping[str, str] | None = None,
     by_teacher: bool = False,
     remarks: Sequence[str] = (),
@@ -109,7 +108,6 @@ def evaluate(
         earlier: evaluations of the models blessed before, oldest first.
         options: samples, features, thresholds.
         output: folder for metrics.json, report.html, its pictures and TFMA's results.
-        features_warning: about the feature space; may be empty.
         folders: where the images are, by what they are, for the report.
         by_teacher: whether the candidate is a student and the baseline its teacher. It is then
             compared with no other models, and rejected by no limit that its teacher misses.
@@ -184,7 +182,6 @@ def evaluate(
         candidate.uri,
         baseline.uri if baseline else None,
         _baseline_status(baseline, against.problem),
-        features_warning,
         folders or {},
         shape,
         task,

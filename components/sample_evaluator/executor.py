@@ -59,7 +59,6 @@ class Executor(BeamExecutor):
                 samples=exec_properties["samples"],
             ),
             evaluation.uri,
-            features_warning=exec_properties.get("features_warning", ""),
             folders={"examples": input_dict["examples"][0].uri},
             by_teacher=model.has_custom_property(trainer_names.TEACHER),
             remarks=_other_split(_model(model), _model(baseline)) if baseline else (),

@@ -39,7 +39,7 @@ def compile_package(
     Its inputs are `data_folder`, `span`, `steps` and `samples`; the configuration's values are the
     defaults.
 
-    The feature space is chosen here if the configuration leaves it open: the nodes fetch nothing.
+    The feature space is chosen here if the configuration leaves it open.
 
     Args:
         config: of the pipeline.
@@ -51,7 +51,7 @@ def compile_package(
         OSError: the file cannot be written.
     """
     require_runnable(config)
-    config, warning = with_chosen_features(config, report)
+    config = with_chosen_features(config)
     locations = Locations.below(config.kubeflow.root)
     try:
         pipeline = create_pipeline(
@@ -60,7 +60,6 @@ def compile_package(
             read_schema(
                 config.validation.schema_file, paired=config.data.paired_source is not None
             ),
-            features_warning=warning,
         )
         evaluation = Shown(output=evaluator_names.EVALUATION, html=evaluator_names.REPORT_HTML)
         shown = {evaluator_names.NODE: evaluation}

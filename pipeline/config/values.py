@@ -18,7 +18,6 @@ PATHS = (
     *(f"data.{key}" for key in FOLDERS),
     "validation.schema_file",
     "notify.textfile",
-    "evaluate.features.weights",
 )
 # Text after a closing bracket, as in {SPAN}/images.
 UNQUOTED = re.compile(r"(:|-) +(\{[^{}]*\}|\[[^][]*\])\s*[^\s#,}\]]")

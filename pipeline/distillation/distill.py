@@ -172,7 +172,6 @@ def _pipeline(
         config.evaluate,
         config.evaluate.samples,
         locations,
-        found.evaluation.get("features_warning", ""),
     )
     for node in nodes:
         if isinstance(node, BaseBeamComponent):

@@ -53,7 +53,6 @@ def student_nodes(
     evaluate: EvaluateOptions,
     samples: int | RuntimeParameter,
     locations: Locations,
-    features_warning: str = "",
 ) -> list[BaseNode]:
     """Returns the student's Trainer, SampleEvaluator and Pusher.
 
@@ -63,7 +62,6 @@ def student_nodes(
         evaluate: how the teacher was judged.
         samples: as many as the teacher was judged by.
         locations: where everything is.
-        features_warning: about the feature space, for the report.
     """
     trainer = ImageTrainer(
         examples=teacher.examples,
@@ -83,7 +81,6 @@ def student_nodes(
         history=teacher.evaluation,
         options=distill.judging(evaluate),
         samples=samples,
-        features_warning=features_warning,
         source_hash=source_hash("components.sample_evaluator.executor"),
     ).with_id(evaluator_names.STUDENT_NODE)
     pusher = AtomicPusher(

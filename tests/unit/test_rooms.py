@@ -131,7 +131,13 @@ def test_metrics_know_arrays_alone():
 def test_nothing_is_unpickled():
     counts_cores = {"pipeline.pictures.machine"}  # by joblib, and does nothing else with it
     assert not libraries_of(FILES.keys() - counts_cores) & {"cloudpickle", "dill", "joblib"}
-    modules = {name.partition(".")[0] for names in IMPORTS.values() for name in names}
+    # Of a file whose digest is checked, by an unpickler that knows tensors alone.
+    others = {
+        name: found
+        for name, found in IMPORTS.items()
+        if name != "components.features.lite0_weights"
+    }
+    modules = {name.partition(".")[0] for names in others.values() for name in names}
     assert not modules & {"marshal", "pickle", "shelve"}
 
 

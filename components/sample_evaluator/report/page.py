@@ -19,7 +19,7 @@ from trainer.common.text import printable
 REASONS = 4  # shown; further ones are collapsed, so that a phone shows pictures soon
 
 # What metrics.json may have or lack, beside its other parts.
-_OPTIONAL = ("kinds", "warnings", "features_warning", "seed_distance")
+_OPTIONAL = ("kinds", "warnings", "seed_distance")
 
 
 def render(summary: Mapping[str, Any], pictures: Pictures) -> str:

@@ -36,7 +36,6 @@ class Setting(NamedTuple):
         model: URI of the candidate.
         baseline: URI of the baseline; None if there is none.
         baseline_status: a phrase.
-        features_warning: about the feature space; empty without one.
         folders: where the images are, by what they are.
         shape: H, W, C of the images.
         task: from `history.task_of`.
@@ -48,7 +47,6 @@ class Setting(NamedTuple):
     model: str
     baseline: str | None
     baseline_status: str
-    features_warning: str
     folders: Mapping[str, str]
     shape: tuple[int, int, int]
     task: Mapping[str, Any] | None
@@ -103,7 +101,6 @@ def summarize(
         "task": setting.task,
         "features": options.features.name,
         "feature_settings": options.features.settings,
-        "features_warning": setting.features_warning or None,
         "folders": dict(setting.folders),
         "nb_step": setting.nb_step,
         "seed": options.seed,

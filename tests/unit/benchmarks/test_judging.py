@@ -19,12 +19,6 @@ def judge():
     return Judge(noise(400, 0), noise(300, 1), count=350)
 
 
-def test_a_space_without_weights_is_named_and_left_out(capsys):
-    judge = Judge(noise(60, 0), noise(60, 1), count=50)
-    assert "efficientnet-lite0 skipped: " in capsys.readouterr().out
-    assert set(judge.floor) == {KID, FRECHET}
-
-
 def test_images_of_the_same_source_are_at_the_floor(judge):
     above = judge.above_floor(noise(350, 2))
     assert abs(above[KID]) < 0.001

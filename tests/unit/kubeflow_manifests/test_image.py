@@ -3,8 +3,6 @@
 import pathlib
 import re
 
-from components.features.published.spec import EFFICIENTNET_LITE0
-
 PROJECT = pathlib.Path(__file__).parents[3]
 FOLDER = PROJECT / "kubeflow"
 
@@ -39,13 +37,6 @@ def test_excluded_packages_are_in_the_lock_and_not_required_by_the_package():
 def test_the_same_uv_installs_everywhere():
     (version,) = re.findall(r"^UV_VERSION := (\S+)", text("Makefile"), re.MULTILINE)
     assert f"ARG UV_VERSION={version}\n" in text("kubeflow/Dockerfile")
-
-
-def test_the_image_has_the_published_weights_where_nodes_look_for_them():
-    dockerfile = text("kubeflow/Dockerfile")
-    assert f" {EFFICIENTNET_LITE0.source} \\\n" in dockerfile
-    (folder,) = re.findall(r"^COPY --from=weights \S+ (\S+)$", dockerfile, re.MULTILINE)
-    assert f" IADB_CACHE={folder} " in dockerfile
 
 
 def test_workers_of_beam_run_in_the_environment_of_the_image():

@@ -260,10 +260,10 @@ def test_digest_of_nothing_ends_with_code_2_and_one_line():
 
 
 def test_a_run_whose_weights_differ_from_the_pinned_ones_does_not_start(tmp_path):
-    weights = tmp_path / "w.weights.h5"
+    weights = tmp_path / "net.onnx"
     weights.write_bytes(b"weights")
     found, expected = hashlib.sha256(b"weights").hexdigest(), "0" * 64
-    features = f"{{name: keras:MobileNetV2, weights: {weights}, sha256: '{expected}'}}"
+    features = f"{{name: 'onnx:{weights}', sha256: '{expected}'}}"
     place = ("--preset", "digits", "--data", tmp_path, "--workspace", tmp_path.parent / "workspace")
     result = iadb("run", *place, "--set", f"evaluate.features={features}")
     assert result.exit_code == 2

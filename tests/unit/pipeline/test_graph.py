@@ -39,17 +39,6 @@ def test_the_parameters_of_a_run_default_to_the_configuration():
     assert given == {"data_folder": "/images", "span": "latest", "steps": 123, "samples": 321}
 
 
-def test_a_warning_about_the_feature_space_is_an_input_of_the_evaluation_alone():
-    config = load("digits", overrides=["data.folder=/images"])
-    pipeline = create_pipeline(config, LOCATIONS, schema="", features_warning="a warning")
-    takers = [
-        node.id
-        for node in pipeline.components
-        if "a warning" in map(str, node.exec_properties.values())
-    ]
-    assert takers == ["SampleEvaluator"]
-
-
 @pytest.mark.parametrize("span", [0, 7])
 def test_a_configured_span_is_the_default_of_a_run(span):
     assert parameters("data.pattern=day-{SPAN}", f"data.span={span}")["span"] == str(span)

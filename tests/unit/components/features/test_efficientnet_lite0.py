@@ -1,19 +1,12 @@
-"""EfficientNet-Lite0: the network, and its weights in the cache; tests/parity has the real ones."""
-
-import dataclasses
-import hashlib
+"""EfficientNet-Lite0: the network; tests/parity compares its features with torch's."""
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from components import features
-from components.features import check_available, efficientnet_lite0, load_extractor, options
+from components.features import load_extractor
 from components.features.efficientnet_lite0 import EfficientNetLite0
-from components.features.errors import FeatureError
 from components.features.options import FeatureOptions
-from components.features.published import cache, safetensors
-from components.features.published.spec import EFFICIENTNET_LITE0
 
 # Repeats, kernel, stride, expansion and width of each stage (table 1 of the paper).
 STAGES = [
@@ -68,12 +61,6 @@ class Reference:
         return tf.reduce_mean(x, (1, 2)).numpy()
 
 
-def draw_weights():
-    reference = Reference()
-    reference.features(np.zeros((1, 32, 32, 3)))
-    return reference.weights
-
-
 @pytest.mark.parametrize("side", [32, 45, 96, 224])
 def test_folding_the_normalizations_keeps_the_outputs(side):
     x = np.random.default_rng(1).uniform(-1, 1, (2, side, side, 3))
@@ -84,20 +71,8 @@ def test_folding_the_normalizations_keeps_the_outputs(side):
     np.testing.assert_allclose(found, expected, atol=1e-4 * np.abs(expected).max())
 
 
-@pytest.fixture
-def cached(tmp_path, monkeypatch):
-    """Drawn weights in the cache, in place of the published ones."""
-    monkeypatch.setenv("IADB_CACHE", str(tmp_path))
-    content = safetensors.dump(draw_weights())
-    weights = dataclasses.replace(EFFICIENTNET_LITE0, sha256=hashlib.sha256(content).hexdigest())
-    for module in (features, efficientnet_lite0, options):
-        monkeypatch.setattr(module, "EFFICIENTNET_LITE0", weights)
-    cache.cached_file(weights).write_bytes(content)
-    return cache.cached_file(weights)
-
-
 @pytest.mark.parametrize("side", [None, 32, 64])
-def test_images_become_vectors_and_gray_ones_are_repeated(cached, side):
+def test_images_become_vectors_and_gray_ones_are_repeated(side):
     extract = load_extractor(FeatureOptions(name="efficientnet-lite0", resolution=side))
     gray = np.random.default_rng(0).integers(0, 256, (3, 40, 40, 1)).astype(np.uint8)
     vectors = extract(gray)
@@ -105,25 +80,7 @@ def test_images_become_vectors_and_gray_ones_are_repeated(cached, side):
     np.testing.assert_array_equal(vectors, extract(gray.repeat(3, -1)))
 
 
-@pytest.mark.parametrize("function", [check_available, load_extractor])
-def test_missing_or_damaged_weights_name_the_command_that_gets_them(cached, function):
-    space = FeatureOptions(name="efficientnet-lite0")
-    check_available(space)
-    content = bytearray(cached.read_bytes())
-    content[-1] ^= 1
-    cached.write_bytes(content)
-    with pytest.raises(FeatureError, match=r"damaged.*`iadb features get efficientnet-lite0`"):
-        function(space)
-    cached.unlink()
-    with pytest.raises(FeatureError, match=r"not in .*run `iadb features get efficientnet-lite0`"):
-        function(space)
-
-
-def test_other_weights_or_another_size_are_other_features(monkeypatch):
+def test_another_size_is_other_features():
     space = FeatureOptions(name="efficientnet-lite0")
     assert space.identity == FeatureOptions(name=space.name, resolution=224).identity
     assert space.identity != FeatureOptions(name=space.name, resolution=96).identity
-    before = space.identity
-    other = dataclasses.replace(EFFICIENTNET_LITE0, sha256="0" * 64)
-    monkeypatch.setattr(options, "EFFICIENTNET_LITE0", other)
-    assert space.identity != before

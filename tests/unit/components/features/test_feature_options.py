@@ -2,11 +2,10 @@
 
 import typing
 
-import keras
 import pydantic
 import pytest
 
-from components.features.options import KERAS_NETWORKS, FeatureOptions
+from components.features.options import FeatureOptions
 from components.metrics import CATALOG, HOLDOUT_METRICS, HOLDOUT_PAIR_METRICS, PAIR_METRICS
 from components.sample_evaluator.options import EvaluateOptions, MetricName
 
@@ -32,13 +31,6 @@ def test_a_name_alone_will_do():
             "gs://b/m.onnx",
             "gs://b/m.onnx",
         ),
-        ({"name": "saved_model:/m", "sha256": SHA256}, "saved_model", "/m", "/m"),
-        (
-            {"name": "keras:MobileNetV2", "sha256": SHA256, "weights": "w.weights.h5"},
-            "keras",
-            "MobileNetV2",
-            "w.weights.h5",
-        ),
     ],
 )
 def test_every_kind_survives_json_and_names_its_pinned_file(features, kind, argument, uri):
@@ -52,27 +44,17 @@ def test_every_kind_survives_json_and_names_its_pinned_file(features, kind, argu
     [
         (
             "inception",
-            "pixels, random_conv, efficientnet-lite0, keras:NETWORK, saved_model:URI, onnx:URI",
+            "auto, pixels, random_conv, efficientnet-lite0, onnx:URI",
         ),
         ("pixels:x", "must be one of auto, pixels"),
         ("pixels:", "must be one of auto"),
         ("onnx", "must be one of auto"),
         ("onnx:", "must be one of auto"),
-        ("keras:MobileNetV22", "did you mean MobileNetV2?"),
-        ("keras:zzz", "choose from ConvNeXtBase, "),
-        ("keras:EfficientNetB0", "did you mean EfficientNetV2B0?"),
         ("onnx:m.onnx", "onnx:m.onnx requires sha256; `iadb digest m.onnx` prints it"),
-        ("saved_model:m", "saved_model:m requires sha256"),
-        ("keras:MobileNetV2", "keras:MobileNetV2 requires weights"),
         ({"sha256": SHA256}, "name"),
         ({"name": "onnx:m", "sha256": "abc"}, "sha256"),
         ({"name": "pixels", "sha256": SHA256}, "sha256 is not a setting of pixels"),
-        (
-            {"name": "saved_model:m", "sha256": SHA256, "weights": "a.h5"},
-            "weights is not a setting",
-        ),
-        ({"name": "keras:MobileNetV2", "mean": [0, 0, 0]}, "mean is not a setting of keras"),
-        ({"name": "keras:MobileNetV2", "weights": "w.keras"}, "weights only"),
+        ("saved_model:m", "must be one of auto"),
         ({"name": "onnx:m", "sha256": SHA256, "stddev": [0, 1, 1]}, "greater than 0"),
         ({"name": "onnx:m", "sha256": SHA256, "mean": [0.5]}, "mean"),
         ({"name": "efficientnet-lite0", "resolution": 31}, "must be at least 32"),
@@ -85,12 +67,6 @@ def test_options_that_cannot_work_are_rejected(features, message):
     with pytest.raises(pydantic.ValidationError) as caught:
         read(features)
     assert message in str(caught.value)
-
-
-def test_the_networks_are_those_of_keras_but_the_ones_it_builds_wrongly():
-    built_wrongly = {f"EfficientNetB{size}" for size in range(8)}
-    offered = {name for name in vars(keras.applications) if name[0].isupper()}
-    assert set(KERAS_NETWORKS) == offered - built_wrongly
 
 
 def test_the_options_offer_the_metrics_that_there_are():

@@ -8,8 +8,7 @@ import pytest
 from components.features import check_available, load_extractor
 from components.features.errors import FeatureError
 
-KINDS = ["random_conv", "keras", "saved_model", "onnx"]
-WITH_WEIGHTS = KINDS[1:]
+KINDS = ["random_conv", "efficientnet-lite0", "onnx"]
 
 
 def random_images(count, side=12, channels=3):
@@ -54,19 +53,16 @@ def test_a_second_load_gives_the_same_vectors(extract, spaces, request):
     np.testing.assert_array_equal(load_extractor(spaces[kind])(images), extract(images))
 
 
-@pytest.mark.parametrize("kind", WITH_WEIGHTS)
 @pytest.mark.parametrize("function", [check_available, load_extractor])
-def test_weights_that_are_not_the_pinned_ones_stop_the_run(spaces, kind, function):
-    options = spaces[kind].model_copy(update={"sha256": "0" * 64})
-    with pytest.raises(FeatureError, match=spaces[kind].sha256):
+def test_a_network_that_is_not_the_pinned_one_stops_the_run(spaces, function):
+    options = spaces["onnx"].model_copy(update={"sha256": "0" * 64})
+    with pytest.raises(FeatureError, match=spaces["onnx"].sha256):
         function(options)
 
 
-@pytest.mark.parametrize("kind", WITH_WEIGHTS)
-def test_weights_that_are_gone_stop_the_run(spaces, kind):
-    key, value = ("weights", "/gone.h5") if kind == "keras" else ("name", f"{kind}:/gone")
+def test_a_network_that_is_gone_stops_the_run(spaces):
     with pytest.raises(FeatureError, match="no file or folder /gone"):
-        check_available(spaces[kind].model_copy(update={key: value}))
+        check_available(spaces["onnx"].model_copy(update={"name": "onnx:/gone"}))
 
 
 def test_what_can_be_loaded_is_available(spaces):

@@ -1,6 +1,5 @@
 """Networks small enough for tests, in the formats of users, with random weights."""
 
-import keras
 import numpy as np
 import onnx
 import tensorflow as tf
@@ -19,23 +18,8 @@ def pin(name, path, **settings):
 
 
 def features_of(values):
-    """What every network here but Keras's computes, from float32 [N, H, W, 3]."""
+    """What every network here computes, from float32 [N, H, W, 3]."""
     return tf.reduce_mean(tf.nn.relu(tf.nn.conv2d(values, KERNEL, 1, "SAME")), [1, 2]).numpy()
-
-
-def write_saved_model(path, shape=(None, 16, 16, 3), dtype=tf.float32, outputs=("features",)):
-    """Writes a SavedModel with inputs of this shape and type; returns its path."""
-    module = tf.Module()
-    module.kernel = tf.Variable(KERNEL)
-
-    @tf.function(input_signature=[tf.TensorSpec(shape, dtype, "images")])
-    def serve(images):
-        x = tf.nn.relu(tf.nn.conv2d(tf.cast(images, tf.float32), module.kernel, 1, "SAME"))
-        return {name: tf.reduce_mean(x, [1, 2]) for name in outputs}
-
-    module.serve = serve
-    tf.saved_model.save(module, str(path), signatures=serve)
-    return path
 
 
 def write_onnx(
@@ -74,12 +58,4 @@ def write_onnx(
     onnx.save(
         model, str(path), save_as_external_data=external, location="weights.bin", size_threshold=0
     )
-    return path
-
-
-def write_keras_weights(path, name="MobileNetV2", side=32):
-    """Writes random weights of a network of keras.applications; returns the path."""
-    keras.utils.set_random_seed(0)
-    build = getattr(keras.applications, name)
-    build(include_top=False, weights=None, input_shape=(side, side, 3)).save_weights(path)
     return path

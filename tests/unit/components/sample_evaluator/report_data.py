@@ -12,7 +12,6 @@ CLASS_METRICS = ("kid", "frechet_distance", "precision", "recall", "density", "c
 OPTIONAL = (  # parts that may be null
     "spectrum",
     "kinds",
-    "features_warning",
     "evaluated",
     "shape",
     "folders",
@@ -47,7 +46,6 @@ def make_summary(**changes):
         "reasons": ["kid 0.0312 exceeds 0.02", "recall 0.41 is below 0.5"],
         "warnings": ["the held-out images are few: differences of 1% cannot be seen"],
         "left_out": ["frechet_distance_inf: 120 images are too few"],
-        "features_warning": "random_conv hardly sees faces: name a trained network",
         "evaluated": "2026-05-14T09:41:27+00:00",
         "shape": [32, 32, 3],
         "task": None,

@@ -433,9 +433,9 @@ def test_a_blessing_can_be_forced_and_the_reason_says_so(overruled):
 
 
 def test_weights_that_changed_since_the_run_began_stop_it(evaluate, good_stock, tmp_path):
-    weights = tmp_path / "w.weights.h5"
+    weights = tmp_path / "net.onnx"
     weights.write_bytes(b"other weights")
-    features = FeatureOptions(name="keras:MobileNetV2", weights=str(weights), sha256="0" * 64)
+    features = FeatureOptions(name=f"onnx:{weights}", sha256="0" * 64)
     with pytest.raises(FeatureError, match=f"evaluate.features.sha256: {weights} has the digest"):
         evaluate(
             write_model(tmp_path / "model", good_stock),

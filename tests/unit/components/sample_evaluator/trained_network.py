@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import tensorflow as tf
+import tf2onnx
 
 from components.features.digest import digest
 from components.features.options import FeatureOptions
@@ -29,12 +30,11 @@ def write_classifier(path, images):
     classifier.fit(values, images.labels, batch_size=64, epochs=EPOCHS, verbose=0)
     accuracy = (classifier.predict(values, verbose=0).argmax(axis=1) == images.labels).mean()
 
-    module = tf.Module()
-    module.network = keras.Model(inputs, features)
-
-    @tf.function(input_signature=[tf.TensorSpec((None, 8, 8, 3), tf.float32, "images")])
-    def serve(images):
-        return {"features": module.network(images)}
-
-    tf.saved_model.save(module, str(path), signatures=serve)
-    return FeatureOptions(name=f"saved_model:{path}", sha256=digest(str(path))), accuracy
+    network = keras.Model(inputs, features)
+    tf2onnx.convert.from_function(
+        tf.function(lambda images: network(images)),
+        [tf.TensorSpec((None, 8, 8, 3), tf.float32, "images")],
+        opset=17,
+        output_path=str(path),
+    )
+    return FeatureOptions(name=f"onnx:{path}", sha256=digest(str(path))), accuracy

@@ -118,11 +118,11 @@ def test_relative_paths_belong_to_the_file_or_to_the_working_directory(tmp_path,
     assert resolved.data.holdout == "gs://bucket/held-out"
     assert resolved.validation.schema_file == "/home/me/schema.pbtxt"
     assert resolved.evaluate.features.name == f"onnx:{tmp_path / 'here' / 'net.onnx'}"
-    overrides = ("data.folder=other", "evaluate.features.name=saved_model:/net", "data.holdout=~/x")
+    overrides = ("data.folder=other", "evaluate.features.name=onnx:/net", "data.holdout=~/x")
     resolved = load(file=file, overrides=overrides)
     assert resolved.data.folder == str(tmp_path / "other")
     assert resolved.data.holdout == "/home/me/x"
-    assert resolved.evaluate.features.name == "saved_model:/net"
+    assert resolved.evaluate.features.name == "onnx:/net"
     monkeypatch.chdir("/")
     (tmp_path / "shown.yaml").write_text(dump(resolved))
     assert load(file=tmp_path / "shown.yaml") == resolved
@@ -226,10 +226,6 @@ def test_a_folder_may_have_any_name(name):
         (
             "evaluate.features=vgg",
             "evaluate.features.name: got 'vgg'; must be one of auto, pixels, random_conv",
-        ),
-        (
-            "evaluate.features=keras:VGG61",
-            "evaluate.features.name: got 'keras:VGG61'; no such network",
         ),
         ("evaluate.features=onnx:/m", "evaluate.features: onnx:/m requires sha256"),
         (

@@ -14,7 +14,7 @@ from pipeline.workspace import Workspace
 def described(tmp_path, *overrides):
     """The lines on a run."""
     config = load("digits", overrides=[f"data.folder={tmp_path / 'images'}", *overrides])
-    found = survey(config, Workspace(tmp_path / "workspace"), schema="", features_warning="")
+    found = survey(config, Workspace(tmp_path / "workspace"), schema="")
     console = Console(file=io.StringIO(), width=200)
     node = NodeEstimate("others", 1.0, None, None, "typical")
     print_estimate(console, config, found, [node])

@@ -664,7 +664,7 @@ def test_another_folder_gets_a_choice_of_its_own(place, tmp_path):
         ("", "no data.folder, data.pattern, data.resolution"),
         ("hello", "expected sections with keys"),
         ("beam: {options: [--x]}", "unexpected beam.options"),
-        ("evaluate: {features: {weights: /x.h5}}", "unexpected evaluate.features.weights"),
+        ("evaluate: {features: {sha256: a}}", "unexpected evaluate.features.sha256"),
         ("data: {folder: /a, pattern: '', resolution: 3}", "data.resolution: got 3; input should"),
         ("data: {folder: /a, pattern: '', resolution: 16, channels: .inf}", "data.channels: got"),
     ],

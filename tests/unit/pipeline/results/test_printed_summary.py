@@ -72,24 +72,24 @@ def test_images_that_were_read_before_remarks_were_recorded_have_none(summary):
     ]
 
 
-def test_a_warning_about_the_feature_space_comes_before_the_verdict():
+def test_warnings_come_before_the_verdict():
     console = Console(file=io.StringIO(), width=200)
     metrics = {
         "samples": 2,
         "features": "random_conv",
-        "features_warning": "compared in random_conv",
         "metrics": {},
+        "warnings": [],
+        "left_out": [],
         "blessed": True,
         "reasons": ["better"],
     }
     print_verdict(console, metrics)
     lines = [line.strip() for line in console.file.getvalue().splitlines()]
-    assert lines[-2:] == ["Warning  compared in random_conv", "Verdict  blessed: better"]
+    assert lines[-1] == "Verdict  blessed: better"
     warned = metrics | {"warnings": ["too good"], "left_out": ["kid is not judged: [few]"]}
     print_verdict(console, warned)
     lines = [line.strip() for line in console.file.getvalue().splitlines()]
-    assert lines[-4:] == [
-        "Warning  compared in random_conv",
+    assert lines[-3:] == [
         "Warning  too good",
         "Left out kid is not judged: [few]",
         "Verdict  blessed: better",
@@ -332,7 +332,8 @@ def test_brackets_in_the_path_of_a_log_are_no_markup(folder):
 
 def test_names_of_evaluated_folders_do_not_control_the_terminal(tmp_path):
     console = Console(file=io.StringIO(), width=200)
-    metrics = {"samples": 1, "features": "pixels", "metrics": {}, "blessed": True, "reasons": []}
+    metrics = {"samples": 1, "features": "pixels", "metrics": {}, "blessed": True}
+    metrics |= {"reasons": [], "warnings": [], "left_out": []}
     name = "a\n\x1b[1m[red]"
     print_evaluation(console, [f"1 image in {name}"], metrics, {}, tmp_path / name)
     lines = console.file.getvalue().splitlines()

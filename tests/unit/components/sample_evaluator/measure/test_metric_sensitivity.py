@@ -70,7 +70,9 @@ def extractor(images, tmp_path_factory):
     def load(space):
         if space != "trained":
             return load_extractor(FeatureOptions(name=space))
-        options, accuracy = write_classifier(tmp_path_factory.mktemp("trained"), images[1])
+        options, accuracy = write_classifier(
+            tmp_path_factory.mktemp("trained") / "net.onnx", images[1]
+        )
         assert accuracy > 0.98  # it knows digits: its features mean something
         return load_extractor(options)
 

@@ -59,7 +59,7 @@ def test_the_verdict_and_its_reasons_come_first(page):
         "may not be pushed",
         "kid 0.0312 exceeds",
         "recall 0.41 is below",
-        "random_conv hardly sees faces",
+        "the held-out images are few",
         "Judged 2026-05-14 09:41 UTC · /workspace/artifacts/Trainer/model/31 · 32x32 pixels, "
         "color · 120 samples (seeds from 7, 32 solver steps) · beside 120 held-out, "
         "110 training images",
@@ -74,8 +74,8 @@ def test_the_verdict_and_its_reasons_come_first(page):
     assert "✓ Blessed</h1>" in render(make_summary(blessed=True), Pictures())
 
 
-def test_a_warning_about_the_feature_space_follows_the_verdict():
-    page = render(make_summary(features_warning="compared in random_conv <b>"), Pictures())
+def test_a_warning_follows_the_verdict():
+    page = render(make_summary(warnings=["compared in random_conv <b>"]), Pictures())
     assert "⚠ compared in random_conv &lt;b&gt;" in page
     assert "Warning" not in render(make_summary(), Pictures())
 
@@ -252,7 +252,6 @@ def test_text_from_outside_is_not_markup():
         reasons=[HOSTILE] * 9,
         warnings=[HOSTILE],
         left_out=[HOSTILE],
-        features_warning=HOSTILE,
         evaluated=HOSTILE,
         folders={"real": HOSTILE, HOSTILE: "x"},
         limits=HOSTILE,

@@ -114,12 +114,8 @@ def test_evaluations_of_earlier_versions_have_no_task_and_are_left_out(evaluatio
 
 
 def test_weights_may_lie_elsewhere(evaluation):
-    name, digest = "keras:MobileNetV2", "a" * 64
-    here, there = (
-        FeatureOptions(name=name, weights=f"{folder}/w.weights.h5", sha256=digest)
-        for folder in "ab"
-    )
-    made = [evaluation("a", content("models/1", features=name, settings=there.settings))]
+    here, there = (FeatureOptions(name=f"onnx:{each}/n.onnx", sha256=64 * "a") for each in "ab")
+    made = [evaluation("a", content("models/1", features=there.name, settings=there.settings))]
     assert len(earlier_metrics(made, here, 200)) == 1
 
 

@@ -50,7 +50,6 @@ def summarize_values(
         "models/1",
         None,
         "there is none yet",
-        "",
         {"training": "/srv/pictures"},
         (8, 8, 1),
         {"degrade": "gray", "paired": True},

@@ -1,1 +1,0 @@
-"""Weights that a package index publishes: downloaded once, checked, kept in a cache folder."""
