@@ -23,10 +23,8 @@ from pipeline.config.pipeline_config import ConfigError, PipelineConfig, require
 from pipeline.config.sections import DataConfig, require_folder
 from pipeline.console.node_lines import NodeLines
 from pipeline.console.progress import showing
-from pipeline.estimate.held_out import held_out, trained
-from pipeline.estimate.survey import check_space, survey
-from pipeline.estimate.time_left import TimeLeft
 from pipeline.features import with_chosen_features
+from pipeline.held_out import held_out, trained
 from pipeline.logs import logging_to
 from pipeline.pictures.check import check_images
 from pipeline.pictures.machine import this_machine
@@ -37,6 +35,7 @@ from pipeline.results.kept import keep_if_decided, keep_results
 from pipeline.results.summary import print_log, print_summary
 from pipeline.runners import gpu
 from pipeline.schema import read_schema
+from pipeline.space import check_space
 from pipeline.workspace import Locations, Workspace, WorkspaceError
 from trainer.common.signals import stop_on_signals
 from trainer.fit.tf_config import read_tf_config
@@ -99,7 +98,6 @@ def run_pipeline(
             console,
             lambda run_id: _claim(workspace, check, run_id),
             lambda: _announce(config, workspace),
-            TimeLeft(config, workspace).of_node,
         )
         file = result or workspace.results / f"{log.stem}.json"
         with (
@@ -111,7 +109,7 @@ def run_pipeline(
             os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
             gpus = gpu.hide()
             found = _snapshots(config)
-            check_space(config, workspace, schema, _count_files(found, config.data))
+            check_space(config, workspace, _count_files(found, config.data))
             try:
                 run = _run(config, workspace, runner, schema, gpus, lines)
             except Exception:
@@ -126,38 +124,6 @@ def run_pipeline(
             keep_results(run, workspace, found, console)
         print_summary(console, run, live, workspace)
     return run.pushable
-
-
-def estimate_run(config: PipelineConfig, workspace: Workspace, console: Console) -> None:
-    """Prints what a run would take, and writes nothing.
-
-    Args:
-        config: of the run.
-        workspace: of the run; may not exist.
-        console: to print on.
-
-    Raises:
-        NoSampleError: none of a sample of the files can be used.
-        WorkspaceError: the disk of the workspace has not the space that the run needs.
-        Exception: as `run_pipeline`, before it starts.
-        KeyboardInterrupt: on Ctrl-C.
-    """
-    config, schema = _prepare(config, workspace, console)
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
-    try:
-        with (
-            logging_to(Path(os.devnull), verbose=False),
-            showing(console, "timing a batch of each node"),
-        ):
-            found = survey(config, workspace, schema)
-            from pipeline.estimate.nodes import estimate_nodes
-            from pipeline.estimate.table import print_estimate
-
-            nodes = estimate_nodes(config, found)
-    except KeyboardInterrupt:
-        raise KeyboardInterrupt("an estimate writes nothing") from None
-    print_estimate(console, config, found, nodes)
-    found.require_space(workspace)
 
 
 def _prepare(

@@ -52,6 +52,6 @@ def init(
     if output.exists() and not force:
         raise click.UsageError(f"{output} exists: choose another --output, or use --force")
     from pipeline.console.tables import make_console
-    from pipeline.estimate.initialize import initialize
+    from pipeline.pictures.initialize import initialize
 
     initialize(folder, overrides, hours, output, make_console())

@@ -39,11 +39,6 @@ QUIET = {0, exit_codes.NOT_BLESSED}  # exit codes that are no failures
     is_flag=True,
     help="Run only if there are new images; retry failures, hold wrong data, keep a journal.",
 )
-@click.option(
-    "--estimate",
-    is_flag=True,
-    help="Time a batch of each step, print what a run would take, and run nothing.",
-)
 @click.option("--result", hidden=True, type=click.Path(path_type=Path))
 @click.option("--check", hidden=True, type=int)  # the number of the check that started it
 @click.option("--cause", default="check", hidden=True, type=click.Choice(["check", "schedule"]))
@@ -53,7 +48,6 @@ def run(
     runner: str,
     verbose: bool,
     if_new_data: bool,
-    estimate: bool,
     cause: str,
     result: Path | None,
     check: int | None,
@@ -69,14 +63,7 @@ def run(
     --if-new-data is what cron, a systemd timer and `iadb schedule` call: one check for new data.
     The section `schedule` of the configuration sets when new images start a run and how often a
     failed run is retried.
-
-    --estimate prints images, time, memory and disk of a run, and writes nothing to the workspace.
     """
-    if estimate:
-        if if_new_data:
-            raise click.UsageError("--estimate cannot be combined with --if-new-data")
-        _estimate(arguments, workspace)
-        return
     if if_new_data:
         if runner != "local" or verbose:
             raise click.UsageError("--if-new-data cannot be combined with --runner or --verbose")
@@ -92,14 +79,6 @@ def run(
     )
     if not blessed:
         sys.exit(exit_codes.NOT_BLESSED)
-
-
-def _estimate(arguments: ConfigArguments, workspace: Workspace) -> None:
-    config = arguments.load_for_run(workspace, keep=False)
-    from pipeline.console.tables import make_console
-    from pipeline.run import estimate_run
-
-    estimate_run(config, workspace, make_console())
 
 
 def _run_if_new_data(

@@ -13,7 +13,6 @@ from components.image_example_gen import names as example_names
 from components.real_features import names as feature_names
 from components.sample_evaluator import names as evaluator_names
 from pipeline.console.progress import showing
-from trainer.common.phases import Phases
 
 WORK = {  # what a node does, for those that can take a while
     example_names.NODE: "converting the images",
@@ -36,7 +35,6 @@ class NodeLines:
         begun: is called with the id of each run before its first node starts.
         announce: returns lines on the images and what will be judged; they are printed once, when
             ImageExampleGen has finished.
-        remark: returns, for the id of a node, what is shown beside its progress (Phases).
 
     Attributes:
         run_ids: TFX's ids of the runs whose nodes have started.
@@ -48,12 +46,10 @@ class NodeLines:
         console: Console,
         begun: Callable[[str], None] = lambda run_id: None,
         announce: Callable[[], list[str]] = list,
-        remark: Callable[[str], Callable[[Phases], str]] = lambda node_id: lambda phases: "",
     ) -> None:
         self.console = console
         self._begun = begun
         self._announce = announce
-        self._remark = remark
         self.run_ids: list[str] = []
         self.error: BaseException | None = None
         self._shown = ExitStack()
@@ -64,7 +60,7 @@ class NodeLines:
             self.run_ids.append(run_id)
             self._begun(run_id)
         work = f": {WORK[node_id]}" if node_id in WORK else ""
-        self._shown.enter_context(showing(self.console, f"{node_id}{work}", self._remark(node_id)))
+        self._shown.enter_context(showing(self.console, f"{node_id}{work}"))
 
     def finished(self, node_id: str, seconds: float, *, cached: bool) -> None:
         """Prints that the node succeeded, and what is known once the images are."""

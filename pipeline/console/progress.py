@@ -1,6 +1,6 @@
 """Shows the progress of long work: bars on a terminal, elsewhere a line from time to time."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 from rich.console import Console, Group, RenderableType
@@ -19,15 +19,12 @@ BAR_WIDTHS = range(10, 31, 5)  # characters; steps, so that it seldom changes wi
 
 
 @contextmanager
-def showing(
-    console: Console, title: str, remark: Callable[[Phases], str] = lambda phases: ""
-) -> Iterator[Phases]:
+def showing(console: Console, title: str) -> Iterator[Phases]:
     """Shows what the work in the block reports through trainer/common/progress.py.
 
     Args:
         console: to show it on.
         title: of the work.
-        remark: as in Phases.
 
     Yields:
         The phases of the work.
@@ -37,10 +34,10 @@ def showing(
         def write(line: str) -> None:
             console.print(f"  {escape(line)}", soft_wrap=True)
 
-        with printing(title, write, remark) as phases:
+        with printing(title, write) as phases:
             yield phases
         return
-    phases = Phases(title, remark)
+    phases = Phases(title)
     spinner = Spinner("dots")
 
     def render() -> RenderableType:

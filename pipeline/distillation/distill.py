@@ -18,8 +18,6 @@ from pipeline.console.node_lines import NodeLines
 from pipeline.console.progress import showing
 from pipeline.distillation.options import DistillOptions
 from pipeline.distillation.recorded import RecordedTeacher, configure, find_teacher
-from pipeline.estimate.disk import free_bytes, size, student_need
-from pipeline.estimate.survey import SURE
 from pipeline.logs import logging_to
 from pipeline.registry import lineage
 from pipeline.registry.models import load_models
@@ -29,7 +27,8 @@ from pipeline.results.kept import LATEST_STUDENT, keep_report
 from pipeline.results.summary import print_log, print_model, print_student
 from pipeline.run import check_gpus, launch, refuse_cluster
 from pipeline.runners import gpu
-from pipeline.workspace import Locations, Workspace, WorkspaceError
+from pipeline.space import check_space_for_student
+from pipeline.workspace import Locations, Workspace
 from trainer.common.signals import stop_on_signals
 
 if TYPE_CHECKING:
@@ -80,7 +79,7 @@ def distill_model(
         refuse_cluster("iadb distill")
         check_gpus(config.train)
         check_available(config.evaluate.features)
-        _check_space(teacher, config, workspace)
+        check_space_for_student(config, workspace, teacher.number)
         print_log(console, log)
         lines = NodeLines(console)
         result = workspace.results / f"{log.stem}.json"
@@ -101,19 +100,6 @@ def distill_model(
         print_student(console, run, workspace)
         print_model(console, run, live, workspace)
     return run.pushable
-
-
-def _check_space(teacher: RecordedTeacher, config: PipelineConfig, workspace: Workspace) -> None:
-    stored = sum(path.stat().st_size for path in teacher.examples.rglob("*") if path.is_file())
-    example = stored / teacher.images if teacher.images else None
-    need = student_need(config, teacher.images, example).peak
-    free = free_bytes(workspace)
-    if SURE * need > free:
-        raise WorkspaceError(
-            f"workspace {workspace.folder}: {size(free)} are free on its disk, and a student of "
-            f"model {teacher.number} needs about {size(need)} (checkpoints, the model and "
-            "features): free some space"
-        )
 
 
 def _run(

@@ -11,8 +11,7 @@ from PIL import Image
 from pipeline.cli import main
 from pipeline.registry import serving
 from pipeline.translation.held_out import draw_rows
-from tests.pipeline.conftest import NODES, TINY, Runs, states
-from tests.pipeline.stand_ins import quick_network
+from tests.pipeline.conftest import NODES, Runs, states
 from trainer.common import exit_codes
 
 pytestmark = pytest.mark.slow
@@ -113,17 +112,6 @@ def test_the_model_is_judged_on_other_folders(runs, tmp_path):
     assert images["sources"]["splits"] == {"source_eval": SOURCES}
     metrics = json.loads((tmp_path / "evaluation" / "metrics.json").read_text("utf-8"))
     assert metrics["images"]["candidate"] == metrics["images"]["source"] == 100
-
-
-def test_an_estimate_looks_at_both_folders(runs, tmp_path):
-    with quick_network():
-        result = iadb(
-            *("run", "--estimate", "--preset", "digits", "--data", runs.data),
-            *("--workspace", tmp_path / "new"),
-            *(word for setting in (*TINY, *runs.settings) for word in ("--set", setting)),
-        )
-    assert result.exit_code == 0, result.output
-    assert "Trainer" in result.output
 
 
 @pytest.mark.parametrize(

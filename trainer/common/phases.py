@@ -3,7 +3,6 @@
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from trainer.common.progress import Report
@@ -98,12 +97,10 @@ class Phases:
 
     Args:
         title: of the work.
-        remark: returns what else is to be said, for example about other work; may be empty.
     """
 
-    def __init__(self, title: str, remark: "Callable[[Phases], str]" = lambda phases: "") -> None:
+    def __init__(self, title: str) -> None:
         self.title = title
-        self._remark = remark
         self._lock = threading.Lock()
         self._started = self._changed = time.monotonic()
         self._phases: dict[str, Phase] = {}
@@ -145,21 +142,17 @@ class Phases:
         return next((phase for phase in self.unfinished() if phase.name == name), None)
 
     def describe(self) -> str:
-        """The work, its unfinished phases, and the remark, in one line."""
+        """The work and its unfinished phases, in one line."""
         found = "; ".join(f"{phase.name} {phase.describe()}" for phase in self.unfinished())
-        return self._with_remark(f"{self.title} · {found or duration(self.elapsed())}")
+        return f"{self.title} · {found or duration(self.elapsed())}"
 
     def headline(self) -> str:
-        """The work, its duration, and the remark."""
-        return self._with_remark(f"{self.title} · {duration(self.elapsed())}")
+        """The work and its duration."""
+        return f"{self.title} · {duration(self.elapsed())}"
 
     def elapsed(self) -> float:
         """Seconds since the beginning of the work."""
         return time.monotonic() - self._started
-
-    def _with_remark(self, text: str) -> str:
-        remark = self._remark(self)
-        return f"{text} · {remark}" if remark else text
 
     def _account(self) -> float:
         """Adds the time since the last change to the phase that it belongs to; returns now."""
@@ -183,12 +176,3 @@ def _pace(rate: float) -> str:
     if rate >= 1:
         return f"{rate:,.{0 if rate >= 10 else 1}f}/s"
     return f"{1 / rate:.1f} s each" if rate > 0.1 else f"{duration(1 / rate)} each"
-
-
-def roughly(seconds: float) -> str:
-    """A duration that was estimated, in words: about 40 min or about 2 h 10 min."""
-    minutes = round(seconds / 60)
-    if not minutes:
-        return "less than a minute"
-    hours, rest = divmod(minutes, 60)
-    return f"about {hours} h {rest} min" if hours else f"about {minutes} min"

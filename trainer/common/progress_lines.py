@@ -19,19 +19,17 @@ def print_line(line: str) -> None:
 def printing(
     title: str,
     write: Callable[[str], None] = print_line,
-    remark: Callable[[Phases], str] = lambda phases: "",
 ) -> Iterator[Phases]:
     """Writes a line on the work in the block every LINE_SECONDS, whether or not it reports.
 
     Args:
         title: of the work.
         write: receives each line, in a thread of its own.
-        remark: as in Phases.
 
     Yields:
         The phases of the work.
     """
-    phases = Phases(title, remark)
+    phases = Phases(title)
     ended = threading.Event()
 
     def run() -> None:

@@ -3,7 +3,7 @@
 import pytest
 
 from benchmarks import ingredients, time_to_quality
-from pipeline.estimate.weights import count_weights
+from pipeline.weights import count_weights
 from trainer.options import ModelOptions, TrainOptions
 
 

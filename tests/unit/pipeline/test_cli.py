@@ -137,10 +137,6 @@ def test_config_schema_prints_a_json_schema():
             "iadb serve: invalid value for '--port': 70000 is not in the range 0<=x<=65535; see "
             "iadb serve --help",
         ),
-        (
-            "run --estimate --if-new-data",
-            "iadb run: --estimate cannot be combined with --if-new-data; see iadb run --help",
-        ),
     ],
 )
 def test_a_wrong_use_of_a_command_ends_with_code_2_and_one_line(arguments, said):

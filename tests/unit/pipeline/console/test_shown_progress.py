@@ -53,7 +53,7 @@ def terminal(width):
 def screen(width, clock):
     """What a terminal shows of a training, in lines."""
     console, file = terminal(width)
-    with showing(console, "Trainer", lambda phases: "about 2 h left"):
+    with showing(console, "Trainer"):
         report(Report("training", expected=1500, unit="steps"))
         clock.now += 0.1
         report(DONE)
@@ -71,7 +71,7 @@ def test_a_terminal_shows_work_count_and_note_in_any_width(width, clock):
     lines = screen(width, clock)
     assert max(map(len, lines)) <= width + 20  # with control codes
     text = re.sub(r"\s+", " ", "\n".join(lines))
-    assert "Trainer · 0 s · about 2 h left" in text
+    assert "Trainer · 0 s" in text
     assert "300/1,500 steps · 3,000/s · loss 0.1250 · 0 s left" in text
     assert "drawing samples 0 s" in text
     assert ("━" in text) == (width >= 80)
@@ -87,18 +87,6 @@ def test_without_a_terminal_a_line_appears_from_time_to_time(monkeypatch, clock)
         assert file.found.wait(PATIENCE)
     line = file.getvalue().splitlines()[-1]
     assert line == "  Trainer · training 300/1,500 steps · 3,000/s · loss 0.1250 · 0 s left"
-
-
-@pytest.mark.usefixtures("clock")
-def test_a_line_ends_with_the_time_left_of_the_run(monkeypatch):
-    monkeypatch.setattr("trainer.common.progress_lines.LINE_SECONDS", 0.001)
-
-    def remark(phases):
-        return f"about {len(phases.unfinished())} h left of the run"
-
-    file = Lines("drawing samples 0 s · about 1 h left of the run\n")
-    with showing(Console(file=file), "Trainer", remark), phase("drawing samples"):
-        assert file.found.wait(PATIENCE), file.getvalue()
 
 
 def test_short_work_without_a_terminal_prints_nothing():

@@ -6,11 +6,11 @@ from rich.console import Console
 
 from components.sample_evaluator import names as evaluator_names
 from pipeline.config.pipeline_config import ConfigError, PipelineConfig, load
-from pipeline.distillation.distill import _check_space, distill_model
+from pipeline.distillation.distill import distill_model
 from pipeline.distillation.options import DistillOptions
 from pipeline.distillation.recorded import DistillError, RecordedTeacher, configure
 from pipeline.pictures.machine import Machine
-from pipeline.workspace import Workspace, WorkspaceError
+from pipeline.workspace import Workspace
 from tests.recorded import Recorded
 from trainer.common.resolution import from_sides
 
@@ -72,18 +72,6 @@ def test_options_that_do_not_fit_are_refused_in_one_line(options, reason):
     with pytest.raises(DistillError) as refused:
         configure(record(load("digits")), options)
     assert str(refused.value) == f"model 7: {reason}"
-
-
-def test_a_disk_that_is_too_small_for_a_student_is_refused_in_one_line(tmp_path, monkeypatch):
-    (tmp_path / "examples").mkdir()
-    (tmp_path / "examples" / "data.gz").write_bytes(b"0" * 400_000)
-    teacher = record(load("digits"), tmp_path / "examples")
-    config = configure(teacher, DistillOptions())
-    monkeypatch.setattr("pipeline.distillation.distill.free_bytes", lambda workspace: 10**5)
-    with pytest.raises(WorkspaceError, match=r"a student of model 7 needs about .* free some"):
-        _check_space(teacher, config, Workspace(tmp_path))
-    monkeypatch.setattr("pipeline.distillation.distill.free_bytes", lambda workspace: 10**9)
-    _check_space(teacher, config, Workspace(tmp_path))
 
 
 def test_gpus_that_cannot_share_the_batches_of_the_teacher_are_refused(tmp_path, monkeypatch):

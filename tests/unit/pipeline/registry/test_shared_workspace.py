@@ -370,7 +370,7 @@ def test_an_empty_name_of_a_workspace_is_refused_and_no_folder_is_used(
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("command", ["run", "run --estimate", "schedule --cron '0 3 * * *'"])
+@pytest.mark.parametrize("command", ["run", "schedule --cron '0 3 * * *'"])
 @pytest.mark.parametrize("name", ["ws [v2]", "w*", "w?", "w\\s"])
 def test_a_run_in_a_path_that_is_read_as_a_pattern_is_rejected_and_no_folder_is_made(
     tmp_path, command, name

@@ -3,7 +3,7 @@ import threading
 import pytest
 
 from trainer.common import phases as phases_module
-from trainer.common.phases import OTHER, Phases, duration, roughly
+from trainer.common.phases import OTHER, Phases, duration
 from trainer.common.progress import Report, listening, phase, report
 from trainer.common.progress_lines import printing
 
@@ -213,16 +213,3 @@ def test_lines_are_printed_while_the_work_runs_even_if_it_reports_nothing(monkey
 )
 def test_durations_are_in_words(seconds, text):
     assert duration(seconds) == text
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [
-        (20, "less than a minute"),
-        (31, "about 1 min"),
-        (3599, "about 1 h 0 min"),
-        (7800, "about 2 h 10 min"),
-    ],
-)
-def test_an_estimated_duration_claims_no_seconds(seconds, text):
-    assert roughly(seconds) == text

@@ -1,6 +1,6 @@
 import pytest
 
-from pipeline.estimate.weights import count_weights
+from pipeline.weights import count_weights
 from trainer.networks.unet import PUBLISHED, build_unet
 from trainer.options import ModelOptions
 

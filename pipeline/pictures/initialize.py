@@ -90,7 +90,7 @@ def _fit_to_time(
     config = choice.config
     shortened = []
     with logging_to(Path(os.devnull), verbose=False), showing(console, "timing training steps"):
-        from pipeline.estimate.training import steps_within, time_training, training_seconds
+        from pipeline.pictures.timing import steps_within, time_training, training_seconds
 
         timings = time_training(config)
         if hours is not None:

@@ -14,14 +14,13 @@ from PIL import Image
 from pipeline.cli import main
 from pipeline.config.pipeline_config import load
 from pipeline.config.yaml_text import quote
-from pipeline.estimate import timings as timings_of_models
-from pipeline.estimate import training
-from pipeline.estimate.timings import ModelTimings
+from pipeline.pictures import timing
 from pipeline.pictures.chosen import configure
 from pipeline.pictures.expected import describe_expected
+from pipeline.pictures.timing import Timings
 from tests import small_network
 
-TIMINGS = ModelTimings(10.0, 0.1, 1.0, 0.001, 0.001, 0, 0)
+TIMINGS = Timings(10.0, 0.1, 1.0, 0.001)
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +42,7 @@ def folder(images, tmp_path, monkeypatch):
 @pytest.fixture
 def timed(monkeypatch):
     """Every training step takes a tenth of a second."""
-    monkeypatch.setattr(training, "time_training", lambda config: TIMINGS)
+    monkeypatch.setattr(timing, "time_training", lambda config: TIMINGS)
 
 
 def init(*arguments):
@@ -111,7 +110,7 @@ def test_each_key_has_a_comment_and_the_rest_is_left_out(folder, timed):
 def test_the_training_takes_the_hours_that_are_given(folder, timed):
     result = init(folder, "--hours", 0.05, "--set", "train.batch_size=16")
     config = load(file=folder.parent / "iadb.yaml")
-    seconds = training.training_seconds(config, TIMINGS)
+    seconds = timing.training_seconds(config, TIMINGS)
     assert 0.9 * 180 < seconds <= 180
     assert f"{config.train.steps:,} steps of 16 images take about 2 min " in result.output
     assert f"train.steps={config.train.steps}," in result.output  # among what is chosen
@@ -167,7 +166,7 @@ def test_hours_that_are_too_short_write_nothing(folder, timed):
 
 def test_the_hours_that_an_error_names_are_enough(folder, monkeypatch):
     slow = replace(TIMINGS, step=0.5)
-    monkeypatch.setattr(training, "time_training", lambda config: slow)
+    monkeypatch.setattr(timing, "time_training", lambda config: slow)
     result = init(folder, "--hours", 0.001)
     least = re.search(r"give at least (\S+) for 100", result.output)[1]
     assert init(folder, "--hours", least).exit_code == 0
@@ -220,15 +219,15 @@ def test_what_cannot_be_done_is_said_in_one_line(folder, timed, arguments, code,
 
 
 @pytest.mark.slow
-def test_a_step_is_timed_on_the_images(folder, monkeypatch):
-    monkeypatch.setattr(timings_of_models, "STEP_SECONDS", 0.0)
+def test_a_step_is_timed(folder, monkeypatch):
+    monkeypatch.setattr(timing, "STEP_SECONDS", 0.0)
     monkeypatch.setattr("trainer.build.build_unet", small_network.build_unet)
     small = ["train.batch_size=8", "model.channels=[8]", "model.attention=[false]"]
     small += ["model.blocks=1", "model.norm_groups=4"]
     config = configure([f"data.folder={quote(str(folder))}", *small]).config
-    timings = training.time_training(config)
+    timings = timing.time_training(config)
     assert timings.step > 0
     ten = config.train.model_copy(update={"steps": config.train.steps + 10})
     more = config.model_copy(update={"train": ten})
-    added = training.training_seconds(more, timings) - training.training_seconds(config, timings)
+    added = timing.training_seconds(more, timings) - timing.training_seconds(config, timings)
     assert added >= 10 * timings.step

@@ -1,4 +1,4 @@
-"""How many images a run holds out: expected before it, and from the report on its files."""
+"""How many images a run holds out and trains on, from the report on its files."""
 
 import json
 from typing import TYPE_CHECKING
@@ -8,17 +8,6 @@ from trainer.examples import EVAL, TRAIN
 
 if TYPE_CHECKING:
     from pipeline.registry.lineage import Run
-
-
-def expected(images: int, sources: int, eval_percent: int) -> int:
-    """How many held-out images can be compared: no more than there are held-out sources.
-
-    Args:
-        images: their number, without sources.
-        sources: the number of those without pairs; 0 if the images have none.
-        eval_percent: share of both that is held out.
-    """
-    return min(images, sources or images) * eval_percent // 100
 
 
 def held_out(run: "Run", *, sources: bool = False) -> int:
