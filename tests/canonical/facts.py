@@ -103,7 +103,8 @@ def collect(place: Place) -> Facts:
     artifacts = place.workspace / "artifacts"
     for number, folder in enumerate(_versions(artifacts / "ImageExampleGen" / "examples"), 1):
         for split in sorted(folder.glob("Split-*")):
-            _add_examples(facts, f"examples {number}.{split.name[6:]}", _records(split))
+            key = f"examples {number}.{split.name[6:]}"
+            _add_examples(facts, key, _records(split), str(place.folder).encode())
         for file in sorted(folder.rglob("rejected.json")):
             part = "" if file.parent == folder else f".{file.parent.name}"
             report = json.loads(file.read_text())
@@ -148,11 +149,16 @@ def _records(split: Path) -> Iterator[bytes]:
                 shard.read(4)
 
 
-def _add_examples(facts: Facts, key: str, records: Iterable[bytes]) -> None:
-    """Adds digests: of the records, of each feature in order, and of the pixels of its images."""
+def _add_examples(facts: Facts, key: str, records: Iterable[bytes], here: bytes) -> None:
+    """Adds digests: of the records, of each feature in order, and of the pixels of its images.
+
+    Paths of unpaired sources begin with their folder, which is `here` in this run.
+    """
     whole, digests, sums, counts = hashlib.sha256(), {}, Counter(), Counter()
+    placed = False
     for record in records:
         whole.update(record)
+        placed |= here in record
         counts["records"] += 1
         example = tf.train.Example.FromString(record)
         for name, feature in example.features.feature.items():
@@ -162,7 +168,8 @@ def _add_examples(facts: Facts, key: str, records: Iterable[bytes]) -> None:
             if kind == "float_list":
                 sums[name] += sum(values)
                 continue
-            digests.setdefault(name, hashlib.sha256()).update(repr(list(values)).encode())
+            text = repr(list(values)).encode().replace(here, b"(folder)")
+            digests.setdefault(name, hashlib.sha256()).update(text)
             if name in ("image", "source"):
                 for value in values:
                     pixels = f"pixels of {name}"
@@ -170,7 +177,9 @@ def _add_examples(facts: Facts, key: str, records: Iterable[bytes]) -> None:
     facts.add(f"{key}.count", dict(sorted(counts.items())))
     facts.add(f"{key}.sum", dict(sorted(sums.items())))
     digests = {name: digest.hexdigest()[:16] for name, digest in sorted(digests.items())}
-    facts.add(f"{key}.sha256", {"records": whole.hexdigest()[:16], **digests})
+    facts.add(
+        f"{key}.sha256", {"records": "(any)" if placed else whole.hexdigest()[:16], **digests}
+    )
 
 
 def _pixels(file: bytes | Path) -> np.ndarray:
@@ -185,6 +194,8 @@ def _add_models(facts: Facts, place: Place) -> None:
         facts.add(f"{key}.files", _files(folder))
         metadata = json.loads((folder / "assets.extra" / "iadb.json").read_text())
         facts.add(f"{key}.iadb", {**metadata, "config": sorted(metadata["config"])})
+        if (metadata.get("source") or {}).get("paired") is False:
+            facts.add(f"{key}.iadb.data_fingerprint", "(any)")  # of paths of this run, see above
         if "rollback_of" in metadata:
             continue  # it draws what the original draws
         model = tf.saved_model.load(str(folder))
