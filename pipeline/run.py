@@ -108,12 +108,13 @@ def run_pipeline(
             # TensorFlow takes seconds to start: all checks of the configuration come first.
             os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
             gpus = gpu.hide()
+            journal = Journal(workspace.journal, config.data.folder)
             found = _snapshots(config)
             check_space(config, workspace, _count_files(found, config.data))
             try:
                 run = _run(config, workspace, runner, schema, gpus, lines)
             except Exception:
-                keep_if_decided(workspace, found, lines.run_ids, console)
+                keep_if_decided(lines.run_ids, journal, workspace, found, console)
                 raise
             live = find_version(run, workspace.serving)
             if run.pushable and live is None:
@@ -121,7 +122,7 @@ def run_pipeline(
                 console.print("  the model is blessed but not live: pushing it again")
                 again = _run(config, workspace, runner, schema, gpus, lines, push=log.stem)
                 live = again.served.pushed
-            keep_results(run, workspace, found, console)
+            keep_results(run, journal, workspace, found, console)
         print_summary(console, run, live, workspace)
     return run.pushable
 
@@ -158,7 +159,7 @@ def _without_held(config: PipelineConfig, workspace: Workspace, console: Console
     if not has_spans(data.pattern):
         return config
     try:
-        unreleased = Journal(workspace.journal).unreleased()
+        unreleased = Journal(workspace.journal, data.folder).unreleased()
     except (OSError, sqlite3.Error) as error:
         raise WorkspaceError(
             f"{workspace.journal} cannot be read, so it is not known which spans are held: "

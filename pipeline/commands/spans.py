@@ -42,7 +42,7 @@ def spans(
 
     config = arguments.load()
     require_folder(config.data, workspace.folder)
-    finding = look(config, Journal(workspace.journal))
+    finding = look(config, Journal(workspace.journal, config.data.folder))
     found = finding.spans
     if as_json:
         listed = [
@@ -77,7 +77,7 @@ def spans(
 @click.argument("numbers", metavar="SPAN...", nargs=-1, required=True, type=click.IntRange(0))
 @WORKSPACE
 def release(numbers: tuple[int, ...], workspace: Workspace) -> None:
-    """Accept held spans; 0 is a folder without spans.
+    """Accept held spans of whatever folder; 0 is a folder without spans.
 
     The next check finds them as new data, if they are within data.window.
     """

@@ -34,17 +34,22 @@ CREATE TABLE IF NOT EXISTS attempts (
     runs TEXT NOT NULL DEFAULT '[]'
 ) STRICT;
 CREATE TABLE IF NOT EXISTS snapshots (
-    span INTEGER PRIMARY KEY,
-    files BLOB NOT NULL
+    folder TEXT NOT NULL,
+    span INTEGER NOT NULL,
+    files BLOB NOT NULL,
+    PRIMARY KEY (folder, span)
 ) STRICT;
 CREATE TABLE IF NOT EXISTS held_spans (
-    span INTEGER PRIMARY KEY,
+    folder TEXT NOT NULL,
+    span INTEGER NOT NULL,
     since TEXT NOT NULL,
     reason TEXT NOT NULL,
-    released TEXT
+    released TEXT,
+    PRIMARY KEY (folder, span)
 ) STRICT;
 """
 _WAIT = 30.0  # seconds for another process to finish writing
+_OF_FOLDER = "(?1 IS NULL OR folder = ?1)"
 _RESERVE = 2**17  # bytes; recording an attempt takes some pages of 4 KiB, twice
 
 
@@ -104,10 +109,13 @@ class Journal:
 
     Args:
         database: path of the file; writing creates it with its folder.
+        folder: data.folder, whose spans are meant, since spans of several folders have the same
+            numbers; None to read those of all folders, or to release them.
     """
 
-    def __init__(self, database: Path) -> None:
+    def __init__(self, database: Path, folder: str | None = None) -> None:
         self._database = database
+        self._folder = folder
         self._reserve = database.with_suffix(".reserve")
 
     def begin(self, cause: str, found: Mapping[str, Any], now: datetime) -> int:
@@ -182,38 +190,42 @@ class Journal:
             snapshots: by span, 0 where the data have no spans; read_files.py defines their content.
         """
         self._write(
-            "INSERT OR REPLACE INTO snapshots (span, files) VALUES (?, ?)", *snapshots.items()
+            "INSERT OR REPLACE INTO snapshots (folder, span, files) VALUES (?, ?, ?)",
+            *((self._folder or "", span, files) for span, files in snapshots.items()),
         )
 
     def snapshots(self) -> dict[int, bytes]:
         """The recorded files, by span."""
         with self._open(reading=True) as db:
-            return dict(db.execute("SELECT span, files FROM snapshots").fetchall())
+            query = f"SELECT span, files FROM snapshots WHERE {_OF_FOLDER}"
+            return dict(db.execute(query, (self._folder,)).fetchall())
 
     def hold(self, span: int, reason: str, now: datetime) -> None:
         """Holds a span until a person releases it."""
         self._write(
-            "INSERT OR REPLACE INTO held_spans (span, since, reason) VALUES (?, ?, ?)",
-            (span, now.isoformat(), reason),
+            "INSERT OR REPLACE INTO held_spans (folder, span, since, reason) VALUES (?, ?, ?, ?)",
+            (self._folder or "", span, now.isoformat(), reason),
         )
 
     def release(self, span: int, now: datetime) -> bool:
         """Releases a span; returns whether it was held."""
-        query = "UPDATE held_spans SET released = ? WHERE span = ? AND released IS NULL"
-        return self._write(query, (now.isoformat(), span)).rowcount == 1
+        query = f"UPDATE held_spans SET released = ?2 WHERE {_OF_FOLDER} AND span = ?3"
+        query += " AND released IS NULL"
+        return self._write(query, (self._folder, now.isoformat(), span)).rowcount > 0
 
     def forget_holds(self, spans: Iterable[int]) -> None:
         """Forgets that spans were held, once a run has read them: it was released or asked to.
 
         Later images are compared again.
         """
-        query = "DELETE FROM held_spans WHERE span = ?"
-        self._write(query, *((span,) for span in spans))
+        query = f"DELETE FROM held_spans WHERE {_OF_FOLDER} AND span = ?2"
+        self._write(query, *((self._folder, span) for span in spans))
 
     def held_spans(self) -> dict[int, HeldSpan]:
         """The spans that are held, and those that were released and not read since."""
         with self._open(reading=True) as db:
-            rows = db.execute("SELECT * FROM held_spans ORDER BY span").fetchall()
+            query = f"SELECT * FROM held_spans WHERE {_OF_FOLDER} ORDER BY span"
+            rows = db.execute(query, (self._folder,)).fetchall()
         return {
             row["span"]: HeldSpan(
                 row["span"], _time(row["since"]), row["reason"], _time(row["released"])

@@ -3,8 +3,8 @@
 A snapshot of a span has, for each of its files, an eight-byte digest of the path in the span's
 folder, the size, the modification time and the place in an archive, and of those of its source if
 it has one. Sources that are not paired with images have digests of their own, in the same snapshot.
-The journal keeps the union of what runs have read: the same workspace may be used with
-several folders, and files that were removed may come back.
+The journal keeps the union of what runs have read of each folder, since files that were removed may
+come back.
 TFX is imported for remote folders only.
 """
 

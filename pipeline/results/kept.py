@@ -19,7 +19,11 @@ LATEST, LATEST_STUDENT = "latest.html", "latest_student.html"  # copies of the n
 
 
 def keep_results(
-    run: lineage.Run, workspace: Workspace, found: dict[int, bytes], console: Console
+    run: lineage.Run,
+    journal: Journal,
+    workspace: Workspace,
+    found: dict[int, bytes],
+    console: Console,
 ) -> None:
     """Keeps reports and pictures of a run in the workspace, and which of the files it has read."""
     if run.evaluation:
@@ -29,11 +33,15 @@ def keep_results(
     if run.blessed is not None:
         spans = {*run.spans, *run.source_spans}
         read = {span: files for span, files in found.items() if span in spans}
-        _remember(workspace, read, console)
+        _remember(journal, read, console)
 
 
 def keep_if_decided(
-    workspace: Workspace, found: dict[int, bytes], run_ids: Sequence[str], console: Console
+    run_ids: Sequence[str],
+    journal: Journal,
+    workspace: Workspace,
+    found: dict[int, bytes],
+    console: Console,
 ) -> None:
     """Keeps what came of a run that failed when its model was pushed or passed over.
 
@@ -42,7 +50,7 @@ def keep_if_decided(
     try:
         for run in lineage.runs(lineage.connect(workspace.metadata), last=1):
             if run.id in run_ids and run.is_decided:
-                keep_results(run, workspace, found, console)
+                keep_results(run, journal, workspace, found, console)
     except Exception:  # the run ends with its own error
         logging.exception("What came of the run could not be kept.")
 
@@ -69,10 +77,10 @@ def _keep_pictures(evaluation: Path, workspace: Workspace, console: Console) -> 
         console.print(line, markup=False, soft_wrap=True)
 
 
-def _remember(workspace: Workspace, read: dict[int, bytes], console: Console) -> None:
+def _remember(journal: Journal, read: dict[int, bytes], console: Console) -> None:
     """Records what was read; the model was judged and stays so if the disk is full by now."""
     try:
-        read_files.remember(Journal(workspace.journal), read)
+        read_files.remember(journal, read)
     except (OSError, sqlite3.Error) as error:
         reason = failures.describe(error)[1]
         console.print(f"  these images stay new: {reason}", markup=False, soft_wrap=True)

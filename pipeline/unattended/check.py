@@ -65,7 +65,7 @@ def check(
         ConfigError: no folder of images is set, or the workspace lies in it.
     """
     require_folder(config.data, workspace.folder)
-    journal = Journal(workspace.journal)
+    journal = Journal(workspace.journal, config.data.folder)
     runs = CheckRuns(config, workspace, journal, report, now, iadb)
     begun, number, found = now(), 0, {}
     free = functools.partial(_try_to_free_space, config, workspace, report)

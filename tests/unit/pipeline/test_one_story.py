@@ -33,7 +33,7 @@ class Place:
         self.data.mkdir()
         self.workspace = Workspace(folder / "workspace")
         self.workspace.folder.mkdir()
-        self.journal = Journal(self.workspace.journal)
+        self.journal = Journal(self.workspace.journal, str(self.data))
         self.recorded = Recorded(self.workspace.metadata, self.workspace.artifacts)
         self.config = load(overrides=[f"data.folder={self.data}"])
         self.nb_run = 0
@@ -137,7 +137,7 @@ def test_history_runs_models_and_dashboard_agree_on_what_happened(place):
     assert all(state in row for state, row in zip(found, rows, strict=True)), rows
 
     store = lineage.connect(place.workspace.metadata)
-    [model] = [m for m in load_models(store, place.workspace.serving) if m.number == refused]
+    [model] = store.get_artifacts_by_id([refused])
     with place.workspace.locked():
         live_model._bless(store, model, place.workspace.artifacts, "it looks better")
     place.recorded.push(refused, place.workspace.serving)

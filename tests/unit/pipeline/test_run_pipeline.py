@@ -100,7 +100,7 @@ def test_without_the_journal_it_is_not_known_what_is_held_and_nothing_is_read(tm
 
 def test_a_person_reads_no_held_span_unless_it_is_named(tmp_path, capsys):
     workspace = Workspace(tmp_path / "workspace")
-    journal = Journal(workspace.journal)
+    journal = Journal(workspace.journal, "/images")
     for span in (2, 4, 5):
         journal.hold(span, "drift", NOW)
     journal.release(5, NOW)

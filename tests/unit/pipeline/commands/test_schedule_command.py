@@ -19,8 +19,8 @@ def workspace(tmp_path):
 
 
 @pytest.fixture
-def journal(workspace):
-    return Journal(workspace.journal)
+def journal(workspace, tmp_path):
+    return Journal(workspace.journal, str(tmp_path / "data"))
 
 
 def iadb(*args):

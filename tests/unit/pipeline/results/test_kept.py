@@ -15,7 +15,7 @@ from tests.recorded import Recorded
 def test_images_whose_reading_cannot_be_recorded_stay_new_and_the_run_goes_on(tmp_path, capsys):
     workspace = Workspace(tmp_path)
     Path(workspace.journal).mkdir()  # no database can be opened there, as on a full disk
-    _remember(workspace, {0: b"12345678"}, Console())
+    _remember(Journal(workspace.journal, "/images"), {0: b"12345678"}, Console())
     assert capsys.readouterr().out.startswith("  these images stay new: ")
 
 
@@ -79,7 +79,8 @@ def test_a_run_whose_student_fails_keeps_its_report_and_has_read_its_images(tmp_
         (run,) = lineage.runs(recorded.store)
         run.evaluation.mkdir(parents=True)
         (run.evaluation / "report.html").write_bytes(b"report")
-        keep_if_decided(workspace, {0: b"12345678"}, [run.id], Console())
+        journal = Journal(workspace.journal, "/images")
+        keep_if_decided([run.id], journal, workspace, {0: b"12345678"}, Console())
     kept = [path.name for path in workspace.reports.iterdir()]
     assert ("latest.html" in kept) == decided
     assert Journal(workspace.journal).snapshots() == ({0: b"12345678"} if decided else {})
@@ -88,5 +89,6 @@ def test_a_run_whose_student_fails_keeps_its_report_and_has_read_its_images(tmp_
 def test_a_run_that_fails_before_its_first_node_keeps_nothing_of_an_earlier_one(tmp_path):
     workspace = Workspace(tmp_path)
     Recorded(workspace.metadata, workspace.artifacts).run()
-    keep_if_decided(workspace, {0: b"12345678"}, [], Console())
+    journal = Journal(workspace.journal, "/images")
+    keep_if_decided([], journal, workspace, {0: b"12345678"}, Console())
     assert not workspace.reports.exists()

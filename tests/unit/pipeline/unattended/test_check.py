@@ -52,7 +52,8 @@ window = WindowOptions(**{key: data[key] for key in keys})
 found = read_files.snapshots(data["folder"], window, data["span"], unpaired=unpaired)
 time.sleep(seconds)
 if code in (0, 5):
-    read_files.remember(Journal(folder / "workspace" / "journal.sqlite"), found)
+    journal = Journal(folder / "workspace" / "journal.sqlite", data["folder"])
+    read_files.remember(journal, found)
 outcome = {0: "blessed", 5: "not blessed"}.get(code, "failed")
 if outcome != "failed" or plan["result"]:
     file = next(text.removeprefix("--result=") for text in arguments if "--result=" in text)
@@ -116,7 +117,7 @@ class Unattended:
         self.data = folder / "data"
         self.workspace = Workspace(folder / "workspace")
         self.workspace.folder.mkdir()
-        self.journal = Journal(self.workspace.journal)
+        self.journal = Journal(self.workspace.journal, str(self.data))
         self.recorded = Recorded(self.workspace.metadata, self.workspace.artifacts)
         self.recorded.run()
         self.reported = []

@@ -411,3 +411,21 @@ def test_new_sources_without_spans_start_a_run_where_images_have_none_either(bot
     read(whole, journal)
     put(sources(1), "b.png")
     assert look(whole, journal).text == "1 new source"
+
+
+def test_spans_of_two_folders_have_holds_and_files_of_their_own(tmp_path):
+    """One workspace is used with both; their spans have the same numbers."""
+    pattern = "data.pattern=span-{SPAN}"
+    configs = [config_of(tmp_path / name, pattern) for name in "ab"]
+    a, b = (Journal(tmp_path / "journal.sqlite", config.data.folder) for config in configs)
+    for name in "ab":
+        put(tmp_path / name / "span-5", "1.png", "2.png")
+    a.hold(5, "drift", NOW)
+    assert look(configs[0], a).newest is None
+    assert look(configs[1], b).new == {5: 2}
+    read(configs[1], b)
+    assert not look(configs[1], b).new
+    assert a.unreleased() == [5] and b.unreleased() == []
+    assert a.release(5, NOW)
+    found = look(configs[0], a)
+    assert (found.new, found.late) == ({5: 2}, {})

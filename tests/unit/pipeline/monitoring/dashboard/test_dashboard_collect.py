@@ -14,7 +14,6 @@ from pipeline.monitoring.dashboard.files import FileReport
 from pipeline.registry import lineage
 from pipeline.registry.journal import Outcome
 from pipeline.registry.live_model import _bless
-from pipeline.registry.models import load_models
 from pipeline.registry.outcome import RunResult
 from pipeline.workspace import Workspace
 
@@ -63,7 +62,7 @@ def test_a_rejected_model_is_for_review_until_another_is_judged_or_promoted(stor
     story.run(of=numbers[0], blessed=False)
     assert for_review() == [str(numbers[0])]
     store = story.recorded.store
-    second = load_models(store, story.workspace.serving)[1]
+    (second,) = store.get_artifacts_by_id([numbers[1]])
     _bless(store, second, story.workspace.artifacts, "the samples are good")
     assert for_review() == []
 

@@ -169,7 +169,7 @@ def test_the_card_of_a_promoted_model_says_that_the_gate_did_not_bless_it(story)
     story.write_evaluation(run)
     story.recorded.push(number, story.workspace.serving)
     store, workspace = story.recorded.store, story.workspace
-    (model,) = load_models(store, workspace.serving)
+    (model,) = store.get_artifacts_by_id([number])
     _bless(store, model, workspace.artifacts, "needed today")
     (version,) = complete_versions(workspace.serving)
     write_about(version, shape=[8, 8, 1])
