@@ -88,21 +88,27 @@ class Known:
 def find_known(keys: np.ndarray, artifacts: Iterable[str], partial: str) -> Known:
     """Finds what earlier runs know of files, and secures it.
 
+    The newest finished artifact that knows any of them is the last one that is read: it has what
+    was taken over from those before it.
+
     The files with examples are linked, or copied, because the other artifact may be removed while
     this run works. They are read once to find damage.
 
     Args:
         keys: uint64 [files, 2].
-        artifacts: folders, which may vanish; the first ones are preferred.
+        artifacts: folders, which may vanish, the newest first.
         partial: folder for the links.
     """
     search = _Search(keys)
     with ThreadPoolExecutor(THREADS) as threads:
         for artifact in artifacts:
             paths = _files_with_rows(artifact)
+            before = search.count
             for path, rows in zip(paths, threads.map(_try_to_read, paths), strict=True):
                 if rows:
                     search.add(rows, path, artifact)
+            if search.count > before and any(path.endswith(INDEX_SUFFIX) for path in paths):
+                break
     return search.secure(partial)
 
 
@@ -118,11 +124,14 @@ class _Search:
         self._outcomes: dict[Outcome, int] = {}
         self._paths: dict[str, int] = {}
 
+    @property
+    def count(self) -> int:
+        """The number of files that are known."""
+        return int(self._found.sum())
+
     def add(self, rows: Rows, path: str, artifact: str) -> None:
         """Adds the rows of a file of an artifact, where nothing better is known."""
         table = np.frombuffer(rows.packed, ROW_TYPE)
-        # In parts of earlier versions, what their run had taken over has numbers known to it alone.
-        table = table[table["file"] <= len(rows.files)]
         places = np.searchsorted(self._sorted, table["key"][:, 0])
         places = self._order[np.minimum(places, len(self._order) - 1)]
         better = ~self._found[places] | (table["size"] > self._rows["size"][places])

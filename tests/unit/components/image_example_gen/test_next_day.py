@@ -289,3 +289,20 @@ def test_a_replaced_archive_is_decoded_again_whole_and_no_other(
     assert len(decoded) == images
     assert {path.rpartition("/")[0] for path in decoded} == {f"span-1/{name}"}
     assert again == ingest(3, alone=True)
+
+
+def test_of_earlier_runs_only_the_newest_that_knows_the_files_is_read(ingest, decoded, monkeypatch):
+    for number in (9, 10, 11):
+        ingest(number, spans=[1])
+    decoded.clear()
+    read = []
+    read_rows = earlier.read_rows
+
+    def recorded(path):
+        read.append(path)
+        return read_rows(path)
+
+    monkeypatch.setattr(earlier, "read_rows", recorded)
+    ingest(12, spans=[1, 2])
+    assert {Path(path).parents[1].name for path in read} == {"11"}
+    assert {path.split("/")[0] for path in decoded} == {"span-2"}
