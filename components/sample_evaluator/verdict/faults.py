@@ -43,7 +43,7 @@ def sample_problems(results: Results) -> Iterator[str]:
     """Samples that are all the same, repeat others, or are a single color, in sentences."""
     real, candidate = results[sources.REAL], results[sources.CANDIDATE]
     count = candidate.images
-    if count < 2:
+    if count < 2 or not real.images:  # without real images, image_problems says so
         return
     if candidate.distinct_images == 1:
         yield f"all {count} samples are the same image"
