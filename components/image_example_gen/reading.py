@@ -8,15 +8,10 @@ from collections import OrderedDict
 from typing import BinaryIO, Protocol
 
 from components.image_example_gen.archives.entry import PARQUET, TOO_LARGE
-from components.image_example_gen.archives.stream import open_archive, stat_archive
+from components.image_example_gen.archives.stream import RemoteStream, open_archive, stat_archive
 from components.image_example_gen.errors import ARCHIVE_CHANGED
 from components.image_example_gen.files import ImageFile
-from components.image_example_gen.storage.remote import (
-    MAX_IMAGE_BYTES,
-    is_remote,
-    join,
-    storage_of,
-)
+from components.image_example_gen.storage.remote import MAX_IMAGE_BYTES, is_remote, join, storage_of
 
 OPEN_ARCHIVES = 4
 
@@ -32,7 +27,7 @@ class _Archive(Protocol):
 
 
 class ImageReader:
-    """Opens images of a folder, in several threads. Archives stay open until it is closed.
+    """Opens images of a folder, in several threads. Some archives stay open until it is closed.
 
     Args:
         folder: that was listed, local or a URI.
@@ -62,8 +57,7 @@ class ImageReader:
             StorageError: the storage does not answer, or refuses the credentials.
         """
         if file.archive:
-            with self._lock:
-                return io.BytesIO(self._archive(file).read(file.offset, file.size))
+            return io.BytesIO(self._archive(file).read(file.offset, file.size))
         path = join(self._folder, file.path)
         if not is_remote(path):
             return _open_local(path)
@@ -74,15 +68,16 @@ class ImageReader:
 
     def _archive(self, file: ImageFile) -> _Archive:
         path = join(self._folder, file.archive)
-        archive = self._archives.pop(path, None)
-        if archive is None:
-            stat = stat_archive(path)
-            if stat != (file.archive_size, file.mtime_ns):
-                raise OSError(errno.ESTALE, ARCHIVE_CHANGED)
-            archive = _open(path, stat.size)
-        self._archives[path] = archive
-        if len(self._archives) > OPEN_ARCHIVES:
-            self._archives.popitem(last=False)[1].close()
+        with self._lock:
+            archive = self._archives.pop(path, None)
+            if archive is None:
+                stat = stat_archive(path)
+                if stat != (file.archive_size, file.mtime_ns):
+                    raise OSError(errno.ESTALE, ARCHIVE_CHANGED)
+                archive = _open(path, stat.size)
+            self._archives[path] = archive
+            if len(self._archives) > OPEN_ARCHIVES:
+                self._archives.popitem(last=False)  # closed when no thread reads it any more
         return archive
 
 
@@ -101,19 +96,33 @@ def _open_local(path: str) -> BinaryIO:
 def _open(path: str, size: int) -> _Archive:
     stream = open_archive(path, size)
     if path.lower().endswith(PARQUET):
-        from components.image_example_gen.archives.parquet import ParquetContent
-
-        return ParquetContent(stream)
+        return _ParquetContent(stream)
     return _TarContent(stream)
 
 
 class _TarContent:
-    """The content of the files in a tar."""
+    """The content of the files in a tar, which several threads read at once."""
 
-    def __init__(self, stream: BinaryIO) -> None:
+    def __init__(self, stream: BinaryIO | RemoteStream) -> None:
         self._stream = stream
         self.close = stream.close
 
     def read(self, offset: int, size: int) -> bytes:
-        self._stream.seek(offset, os.SEEK_SET)
-        return self._stream.read(size)
+        if isinstance(self._stream, RemoteStream):
+            return self._stream.read_at(offset, size)
+        return os.pread(self._stream.fileno(), size, offset)
+
+
+class _ParquetContent:
+    """The images in a Parquet file, whose rows are read one batch after the other."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        from components.image_example_gen.archives.parquet import ParquetContent
+
+        self._content = ParquetContent(stream)
+        self._lock = threading.Lock()
+        self.close = self._content.close
+
+    def read(self, offset: int, size: int) -> bytes:
+        with self._lock:
+            return self._content.read(offset, size)

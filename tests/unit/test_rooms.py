@@ -182,3 +182,9 @@ def test_a_folder_has_about_a_dozen_modules(package):
         if folder.is_relative_to(PROJECT / package)
     }
     assert not {f: n for f, n in sizes.items() if n > LARGER.get(f, MAX_MODULES)}
+
+
+def test_no_two_modules_import_each_other():
+    """Neither at once nor when they are used; a package and what is in it may."""
+    modules = {name for name in FILES if FILES[name].name != "__init__.py"}
+    assert not {pair for pair in OWN if pair[::-1] in OWN and modules.issuperset(pair)}

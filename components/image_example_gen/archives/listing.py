@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from components.image_example_gen.archives.entry import PARQUET, Entry
 from components.image_example_gen.archives.stream import open_archive, stat_archive
 from components.image_example_gen.archives.tar import list_tar
-from components.image_example_gen.storage.remote import Stat, is_remote
+from components.image_example_gen.storage.base import Stat
+from components.image_example_gen.storage.remote import is_remote
 
 KEPT = 256  # remote archives
 

@@ -2,10 +2,13 @@
 
 import io
 import os
+import threading
 from collections import OrderedDict
+from concurrent.futures import Future
 from typing import BinaryIO
 
-from components.image_example_gen.storage.remote import Stat, Storage, is_remote, storage_of
+from components.image_example_gen.storage.base import Stat, Storage
+from components.image_example_gen.storage.remote import is_remote, storage_of
 
 BLOCK_BYTES = 4 << 20  # one request
 KEPT_BLOCKS = 3  # threads that read one image after the other do not stay in the same block
@@ -34,7 +37,10 @@ def open_archive(path: str, size: int) -> BinaryIO:
 
 
 class RemoteStream(io.RawIOBase):
-    """A file behind a URI, of which blocks are read as they are needed."""
+    """A file behind a URI, of which blocks are read as they are needed.
+
+    Several threads may call `read_at` at once: none waits for a block that another one needs.
+    """
 
     def __init__(self, storage: Storage, uri: str, size: int) -> None:
         super().__init__()
@@ -42,7 +48,8 @@ class RemoteStream(io.RawIOBase):
         self._uri = uri
         self._size = size
         self._position = 0
-        self._blocks: OrderedDict[int, bytes] = OrderedDict()
+        self._lock = threading.Lock()
+        self._blocks: OrderedDict[int, Future[bytes]] = OrderedDict()
 
     def readable(self) -> bool:
         """It is."""
@@ -64,16 +71,22 @@ class RemoteStream(io.RawIOBase):
 
     def read(self, size: int = -1) -> bytes:
         """Reads so many bytes, fewer only at the end; negative: all that follow."""
-        left = max(0, self._size - self._position)
-        left = left if size is None or size < 0 else min(left, size)
+        most = self._size if size is None or size < 0 else size
+        found = self.read_at(self._position, most)
+        self._position += len(found)
+        return found
+
+    def read_at(self, offset: int, size: int) -> bytes:
+        """Reads so many bytes from an offset, fewer only at the end, in any thread."""
+        left = min(max(0, self._size - offset), size)
         found = []
         while left:
-            index, skipped = divmod(self._position, BLOCK_BYTES)
+            index, skipped = divmod(offset, BLOCK_BYTES)
             piece = self._block(index)[skipped : skipped + left]
             if not piece:  # the file has become shorter
                 break
             found.append(piece)
-            self._position += len(piece)
+            offset += len(piece)
             left -= len(piece)
         return b"".join(found)
 
@@ -84,10 +97,19 @@ class RemoteStream(io.RawIOBase):
         return len(content)
 
     def _block(self, index: int) -> bytes:
-        block = self._blocks.pop(index, None)
-        if block is None:
-            block = self._storage.read_range(self._uri, index * BLOCK_BYTES, BLOCK_BYTES)
-        self._blocks[index] = block
-        if len(self._blocks) > KEPT_BLOCKS:
-            self._blocks.popitem(last=False)
-        return block
+        with self._lock:
+            block = self._blocks.pop(index, None)
+            if is_new := block is None:
+                block = Future()
+            self._blocks[index] = block
+            if len(self._blocks) > KEPT_BLOCKS:
+                self._blocks.popitem(last=False)
+        if is_new:
+            try:
+                content = self._storage.read_range(self._uri, index * BLOCK_BYTES, BLOCK_BYTES)
+                block.set_result(content)
+            except BaseException as error:
+                with self._lock:
+                    self._blocks.pop(index, None)  # the next one tries again
+                block.set_exception(error)
+        return block.result()

@@ -17,7 +17,7 @@ from typing import Any
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential_jitter
 
 from components.image_example_gen.errors import ImageDataError, StorageError
-from components.image_example_gen.storage.remote import Stat
+from components.image_example_gen.storage.base import Stat
 from trainer.common.text import first_line, shorten, without_secrets
 
 try:

@@ -9,8 +9,8 @@ import tensorflow as tf
 from tfx.dsl.io import fileio
 
 from components.image_example_gen.errors import StorageError
+from components.image_example_gen.storage.base import Stat
 from components.image_example_gen.storage.local import is_hidden
-from components.image_example_gen.storage.remote import Stat
 from trainer.common.text import first_line
 
 # What TensorFlow says of a single file; all else says that the storage could not be used.
