@@ -34,7 +34,8 @@ def make_eval_config(
     Args:
         options: thresholds, and the share of samples that may be copies.
         baseline: whether there are samples of a baseline; without them no change is limited.
-        by_label: whether to compute the metrics of each label as well.
+        by_label: whether to compute the metrics of each label as well, their values alone; there
+            are images of several.
         holdout: whether there are images of data.holdout to compare with.
         translates: whether samples are results for sources.
         pairs: whether these are the sources of held-out images.
@@ -52,12 +53,13 @@ def make_eval_config(
     if by_label:
         slices.append(config_pb2.SlicingSpec(feature_keys=[LABEL]))
     candidate_only = [
-        _metric("kid_stddev", tfma_name("kid", "stddev")),
+        _metric("kid_stddev", tfma_name("kid", "stddev"), of_whole=by_label),
         *(
             _metric(
                 "place",
                 *(tfma_name(name, f) for f in ("proven_place", "place_margin")),
                 metric=name,
+                of_whole=by_label,
             )
             for name, limit in options.judged.items()
             if limit.max_place is not None
@@ -66,7 +68,10 @@ def make_eval_config(
     if baseline:
         candidate_only += [
             _metric(
-                "worsening", *(tfma_name(name, f) for f in ("worsening", "margin")), metric=name
+                "worsening",
+                *(tfma_name(name, f) for f in ("worsening", "margin")),
+                metric=name,
+                of_whole=by_label,
             )
             for name, limit in options.judged.items()
             if limit.max_worsening is not None
@@ -112,8 +117,11 @@ def _comparisons(holdout: bool) -> Iterator[config_pb2.MetricConfig]:
     yield _metric("fidelity_and_diversity", *FidelityAndDiversity._fields)
 
 
-def _metric(function: str, name: str, *others: str, metric: str = "") -> config_pb2.MetricConfig:
+def _metric(
+    function: str, name: str, *others: str, metric: str = "", of_whole: bool = False
+) -> config_pb2.MetricConfig:
     config = {"name": name, "function": function, "others": others, "metric": metric}
+    config["of_whole"] = of_whole
     return config_pb2.MetricConfig(
         class_name=SampleMetric.__name__,
         module=SampleMetric.__module__,

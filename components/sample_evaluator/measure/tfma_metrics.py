@@ -7,6 +7,7 @@ gathered once and sorted by their keys, so that bundling does not change a resul
 then derived from them.
 """
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -45,7 +46,9 @@ class SampleMetric(metric_types.Metric):
     If they cannot be computed, TFMA writes no number but the reason, as the field `unavailable`.
     """
 
-    def __init__(self, name: str, function: str, others: list[str], metric: str) -> None:
+    def __init__(
+        self, name: str, function: str, others: list[str], metric: str, of_whole: bool
+    ) -> None:
         """Describes the numbers.
 
         Args:
@@ -53,6 +56,8 @@ class SampleMetric(metric_types.Metric):
             function: a key of FUNCTIONS.
             others: names of the other numbers.
             metric: a name that `get_metric` knows, or empty for a function that ignores it.
+            of_whole: leave the slices by label out. TFMA does not say which slice it asks for:
+                where it slices, the images of one have one label.
         """
         super().__init__(
             metric_util.merge_per_key_computations(_computations),
@@ -60,6 +65,7 @@ class SampleMetric(metric_types.Metric):
             function=function,
             others=others,
             metric=metric,
+            of_whole=of_whole,
         )
 
 
@@ -67,7 +73,7 @@ metric_types.register_metric(SampleMetric)
 
 
 def _computations(
-    name: str, function: str, others: list[str], metric: str, model_name: str
+    name: str, function: str, others: list[str], metric: str, of_whole: bool, model_name: str
 ) -> metric_types.MetricComputations:
     # example_weighted is None in the keys of thresholds that are listed beside the metrics.
     first = metric_types.MetricKey(name, model_name=model_name, example_weighted=None)
@@ -75,6 +81,9 @@ def _computations(
 
     def compute(values: metric_types.MetricsDict) -> metric_types.MetricsDict:
         sets = values[_FEATURES]
+        if of_whole and len({label for found in sets.values() for label in found.labels}) == 1:
+            # A number, since TFMA takes one that is missing for a limit that is not kept.
+            return dict.fromkeys(keys, math.nan)
         dimension = max((found.vectors.shape[1] for found in sets.values()), default=0)
         try:
             with phase(METRICS), blas_threads(dimension):

@@ -184,6 +184,16 @@ def test_each_label_has_values_of_its_own(results):
             assert found[name].value == pytest.approx(expected, rel=1e-9)
 
 
+def test_errors_and_places_are_computed_of_all_images_and_not_for_each_label(results):
+    candidate = results[1][sources.CANDIDATE]
+    judged = [name for name in candidate.metrics if candidate[name].worsening is not None]
+    assert judged and candidate["kid"].stddev is not None
+    for found in candidate.classes.values():
+        for name in candidate.metrics:
+            one = found[name]
+            assert (one.worsening, one.margin, one.stddev, one.proven_place) == (None,) * 4
+
+
 @pytest.fixture(scope="module")
 def shuffled(tmp_path_factory):
     """The same images in another order, with limits that they keep."""
