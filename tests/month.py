@@ -92,7 +92,6 @@ OVERRIDES = (
     "schedule.retries=1",
     "schedule.retry_wait_seconds=1",
     "schedule.min_free_gb=0.05",
-    "schedule.challenger_every=10",
     "retention.runs=5",
     "retention.versions=3",
 )

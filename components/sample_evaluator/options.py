@@ -12,9 +12,6 @@ from trainer.common.options import Options
 MetricName = Literal[
     "kid",
     "frechet_distance",
-    "frechet_distance_inf",
-    "mmd_rbf",
-    "sliced_wasserstein",
     "precision",
     "recall",
     "density",
@@ -105,7 +102,6 @@ DEFAULTS: dict[MetricName, Threshold] = {
 # in how many dimensions they are computed at most.
 IMAGES_PER_DIMENSION = {
     "frechet_distance": 2,
-    "frechet_distance_inf": 4,
     "frechet_distance@holdout": 2,
 }
 MAX_DIMENSION = 4096
@@ -167,11 +163,6 @@ class EvaluateOptions(RealFeaturesOptions):
         description="reject a model if more than this share of its samples are closer to a "
         "training image than held-out images are",
     )
-    require_improvement: bool = Field(
-        False,
-        description="bless a model only if it is better than the latest blessed one in a metric "
-        "with a limit on its worsening, and worse in none, by more than the spread over seeds",
-    )
     bless: Literal["auto", "always", "never"] = Field(
         "auto", description="auto: by the limits; always, never: regardless of the limits"
     )
@@ -202,15 +193,6 @@ class EvaluateOptions(RealFeaturesOptions):
                     f"thresholds.{name}.max_place={limit.max_place:g}: results have no place "
                     "between training images and noise; set minimum, maximum or max_worsening"
                 )
-        return self
-
-    @model_validator(mode="after")
-    def _improvement_is_measured(self) -> "EvaluateOptions":
-        if self.require_improvement and not self.compares:
-            raise ValueError(
-                "require_improvement=true: no metric in thresholds has max_worsening, so that no "
-                "model could be better; set one, or require no improvement"
-            )
         return self
 
     @property

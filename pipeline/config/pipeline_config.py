@@ -173,19 +173,6 @@ class PipelineConfig(Options):
             )
         return self
 
-    @model_validator(mode="after")
-    def _challengers_can_be_better(self) -> "PipelineConfig":
-        schedule = self.schedule
-        if not self.train.warm_start or self.evaluate.compares:
-            return self
-        if schedule.challenger_every or schedule.challenger_on_drift:
-            key = "challenger_every" if schedule.challenger_every else "challenger_on_drift"
-            raise ValueError(
-                f"schedule.{key}: no model from scratch could be better, since no metric in "
-                "evaluate.thresholds has max_worsening; set one, or leave challengers out"
-            )
-        return self
-
     @property
     def source(self) -> Source | None:
         """How images get sources, and how the network uses them; None for images without."""

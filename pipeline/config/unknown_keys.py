@@ -18,7 +18,14 @@ OTHER_NAMES = {  # of the same in other programs
     "size": "resolution",
 }
 OPTIONS = {"cron": "`iadb schedule --cron`"}  # what is no key
-REPLACED: dict[str, str] = {}  # keys that are gone, with what took their place
+REPLACED = {  # keys that are gone, with what took their place
+    "distill.method": "leave it out: students learn mean slopes",
+    "distill.pairs": "leave it out: students learn from the training images",
+    "evaluate.features.weights": "set evaluate.features.name=onnx:URI",
+    "evaluate.require_improvement": "set max_worsening in evaluate.thresholds",
+    "schedule.challenger_every": "train one with `iadb run --set train.warm_start=false`",
+    "schedule.challenger_on_drift": "train one with `iadb run --set train.warm_start=false`",
+}
 
 
 def suggest(model: type[BaseModel], location: Sequence[str]) -> str:

@@ -58,8 +58,8 @@ class DistillOptions(Options):
     def judging(self, evaluate: EvaluateOptions) -> EvaluateOptions:
         """How a student is judged.
 
-        It need not be better than its teacher, but is always compared with it, by the default
-        metrics if by no others, also where every teacher is blessed.
+        It is always compared with its teacher, by the default metrics if by no others, also where
+        every teacher is blessed.
 
         Args:
             evaluate: how its teacher was judged.
@@ -69,7 +69,7 @@ class DistillOptions(Options):
             compared = ((name, limit.max_worsening) for name, limit in DEFAULTS.items())
             found = _allow(found, {name: most for name, most in compared if most is not None})
         bless = "auto" if evaluate.bless == "always" else evaluate.bless
-        return found.model_copy(update={"require_improvement": False, "bless": bless})
+        return found.model_copy(update={"bless": bless})
 
 
 def _allow(evaluate: EvaluateOptions, worsening: Mapping[MetricName, float]) -> EvaluateOptions:

@@ -11,7 +11,7 @@ import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,6 @@ CREATE TABLE IF NOT EXISTS attempts (
     message TEXT NOT NULL DEFAULT '',
     exit_code INTEGER,
     tries INTEGER NOT NULL DEFAULT 0,
-    from_scratch INTEGER NOT NULL DEFAULT 0,
     runs TEXT NOT NULL DEFAULT '[]'
 ) STRICT;
 CREATE TABLE IF NOT EXISTS snapshots (
@@ -67,7 +66,6 @@ class Attempt:
         message: one line.
         exit_code: of the command; None like `ended`.
         tries: how many times the pipeline was started.
-        from_scratch: whether a challenger was trained from scratch.
         runs: TFX's ids of the pipeline runs, also while it runs.
     """
 
@@ -80,7 +78,6 @@ class Attempt:
     message: str = ""
     exit_code: int | None = None
     tries: int = 0
-    from_scratch: bool = False
     runs: tuple[str, ...] = ()
 
 
@@ -145,20 +142,18 @@ class Journal:
         *,
         exit_code: int,
         tries: int = 0,
-        from_scratch: bool = False,
         runs: tuple[str, ...] = (),
     ) -> None:
         """Records how an attempt ended; `runs` replaces those that it claimed."""
         self._write(
             "UPDATE attempts SET ended = ?, outcome = ?, message = ?, exit_code = ?, "
-            "tries = ?, from_scratch = ?, runs = ? WHERE number = ?",
+            "tries = ?, runs = ? WHERE number = ?",
             (
                 now.isoformat(),
                 outcome,
                 message,
                 exit_code,
                 tries,
-                from_scratch,
                 json.dumps(runs),
                 number,
             ),
@@ -283,13 +278,12 @@ def _is_busy(error: Exception) -> bool:
 
 def _attempt(row: sqlite3.Row) -> Attempt:
     return Attempt(
-        **dict(row)
+        **{each.name: row[each.name] for each in fields(Attempt)}
         | {
             "started": _time(row["started"]),
             "found": json.loads(row["found"]),
             "ended": _time(row["ended"]),
             "outcome": row["outcome"] and Outcome(row["outcome"]),
-            "from_scratch": bool(row["from_scratch"]),
             "runs": tuple(json.loads(row["runs"])),
         }
     )

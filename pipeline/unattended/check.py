@@ -102,7 +102,6 @@ def check(
             message=ending.message,
             exit_code=ending.exit_code,
             tries=runs.tries,
-            from_scratch=runs.from_scratch,
             runs=runs.run_ids,
         )
         ended = _record(journal, ended, report)  # or the next check would end it as cut off
@@ -132,7 +131,6 @@ def _record(journal: Journal, ended: Attempt, report: Callable[[str], None]) -> 
             ended.ended,
             exit_code=ended.exit_code,
             tries=ended.tries,
-            from_scratch=ended.from_scratch,
             runs=ended.runs,
         )
     except Exception as error:

@@ -26,12 +26,3 @@ class ScheduleOptions(Options):
         ge=0,
         description="free disk space that a run needs to start, in gigabytes (10^9 bytes)",
     )
-    challenger_every: int = Field(
-        0,
-        ge=0,
-        description="with train.warm_start, every this many runs a second model is trained from "
-        "scratch and goes live if it is better; 0: never",
-    )
-    challenger_on_drift: bool = Field(
-        False, description="with train.warm_start, also train that model if the data drifted"
-    )

@@ -1,4 +1,4 @@
-"""The runs of one check for new data: retries of failed runs, and a challenger from scratch.
+"""The runs of one check for new data, and retries of those that fail.
 
 Each is a child process with the command `iadb run`, which leaves its result in a file.
 """
@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 
 from components.image_example_gen.errors import ImageDataError
-from pipeline import failures
 from pipeline.config.pipeline_config import PipelineConfig
 from pipeline.config.yaml_text import dump
 from pipeline.pictures.check import check_images
@@ -26,7 +25,6 @@ IADB = (sys.executable, "-P", "-m", "pipeline.cli")  # -P: no modules of the wor
 JUDGED = {Outcome.BLESSED, Outcome.NOT_BLESSED}
 # Exit codes that a retry would not change.
 FINAL = {0, exit_codes.NOT_BLESSED, exit_codes.USAGE, exit_codes.TIMED_OUT, *WRONG_DATA}
-CHALLENGER = ("train.warm_start=false", "evaluate.require_improvement=true")
 SECONDS_PER_HOUR = 3600
 
 
@@ -46,7 +44,6 @@ class CheckRuns:
         tries: number of runs that were started.
         run_ids: TFX's ids of the pipeline runs.
         results: of the runs that ended.
-        from_scratch: whether a challenger was trained and judged.
     """
 
     def __init__(
@@ -68,7 +65,6 @@ class CheckRuns:
         self.tries = 0
         self.run_ids: tuple[str, ...] = ()
         self.results: list[RunResult] = []
-        self.from_scratch = False
 
     def run(self, finding: Finding, number: int) -> Ending:
         """Trains on the new data, or holds them. The run itself records what it read.
@@ -83,7 +79,6 @@ class CheckRuns:
         self._number = number
         self._workspace.check_free()
         overrides = self._overrides(finding)
-        periodic = self._is_challenger_due()
         result = self._run_with_retries(overrides)
         if result.exit_code in WRONG_DATA and result.hold is not False and self._are_there(finding):
             return self._hold(finding, result)
@@ -92,13 +87,7 @@ class CheckRuns:
             tries = f" ({self.tries} tries)" if self.tries > 1 else ""
             outcome = Outcome.TIMED_OUT if outcome is Outcome.TIMED_OUT else Outcome.FAILED
             return Ending(outcome, f"{message}{tries}", result.exit_code)
-        exit_code = result.exit_code
-        if periodic or self._calls_for_challenger(result):
-            challenger, verdict = self._challenge(overrides)
-            message += f"; from scratch: {verdict}"
-            if challenger is Outcome.BLESSED:
-                outcome, exit_code = challenger, 0
-        return Ending(outcome, message, exit_code)
+        return Ending(outcome, message, result.exit_code)
 
     def _are_there(self, finding: Finding) -> bool:
         """Whether all images can still be found: a folder that is gone says nothing about them."""
@@ -133,36 +122,6 @@ class CheckRuns:
                 overrides.append("validation.on_anomaly=warn")
             overrides.append("data.max_rejected=1")
         return tuple(overrides)
-
-    def _calls_for_challenger(self, result: RunResult) -> bool:
-        wanted = self._config.schedule.challenger_on_drift and self._config.train.warm_start
-        return bool(wanted and result.drifted)
-
-    def _is_challenger_due(self) -> bool:
-        every = self._config.schedule.challenger_every
-        if not every or not self._config.train.warm_start:
-            return False
-        trained = [check for check in self._journal.attempts() if check.outcome in JUDGED]
-        last = max((check.number for check in trained if check.from_scratch), default=0)
-        return 1 + sum(check.number > last for check in trained) >= every
-
-    def _challenge(self, overrides: Sequence[str]) -> tuple[Outcome | None, str]:
-        """Trains from scratch on the same data, to beat the model that is live by now.
-
-        Returns:
-            The outcome, None if no model was judged; and what to report.
-        """
-        self._report("training a challenger from scratch on the same images")
-        try:
-            result = self._run_with_retries((*overrides, *CHALLENGER))
-        except InUseError as error:
-            return None, f"not trained, {error}"
-        except Exception as error:  # the first model is judged, whatever became of this one
-            return None, f"failed, {failures.describe(error)[1]}"
-        if result.outcome not in JUDGED:
-            return None, f"failed, {result.message}"
-        self.from_scratch = True
-        return result.outcome, f"{result.outcome}, {result.message}"
 
     def _run_with_retries(self, overrides: Sequence[str]) -> RunResult:
         options = self._config.schedule

@@ -91,7 +91,6 @@ def judge(
         *faults.sample_problems(results),
         *unread,
         *failed.values(),
-        *_improvement_problems(results, options, failed),
     ]
     kept = list(_kept_limits(results, options))
     if unjudged and not kept and not problems:
@@ -195,40 +194,8 @@ def _memorized_sentence(candidate: SourceResult, options: EvaluateOptions) -> st
     return sentences.memorized(found.value, mirrored, options.max_memorized)
 
 
-def _improvement_problems(
-    results: Results, options: EvaluateOptions, failed: Collection[str]
-) -> Iterator[str]:
-    """Sentences on `require_improvement`, except for metrics in `failed`.
-
-    Requiring all metrics to be better would reject most better models, since the spread over seeds
-    hides small steps. Since none may be worse, no metric improves at the cost of another.
-    """
-    candidate, baseline = results[sources.CANDIDATE], _baseline(results)
-    if not options.require_improvement or sources.BASELINE not in results:
-        return  # there is nothing to improve on
-    limited = [name for name, limit in options.judged.items() if limit.max_worsening is not None]
-    if not limited:  # all were of metrics that this evaluation lacks
-        yield "evaluate.require_improvement compares nothing: no metric has max_worsening"
-    compared = [name for name in limited if baseline[name].value is not None]
-    for name in compared:
-        if name not in failed and (candidate[name].worsening or 0) > 0:
-            stated = sentences.beside_baseline(name, candidate[name], baseline[name], "worse")
-            yield f"{stated}, which evaluate.require_improvement does not allow"
-    if compared and not any(_is_better(candidate[name]) for name in compared):
-        yield (
-            f"none of {', '.join(compared)} is better than the baseline's by more than the spread "
-            "over seeds, as evaluate.require_improvement requires"
-        )
-
-
 def _baseline(results: Results) -> SourceResult:
     return results.get(sources.BASELINE, SourceResult())
-
-
-def _is_better(found: MetricResult) -> bool:
-    """Whether a metric is better than the baseline's by more than the spread over seeds."""
-    # The sum is the difference.
-    return found.worsening is not None and found.worsening + found.margin < -found.margin
 
 
 def _kept_limits(results: Results, options: EvaluateOptions) -> Iterator[str]:
@@ -249,11 +216,8 @@ def _kept_limits(results: Results, options: EvaluateOptions) -> Iterator[str]:
         found = candidate[name]
         if limit.max_worsening is None or None in (found.worsening, baseline[name].value):
             continue
-        if options.require_improvement and _is_better(found):
-            yield sentences.beside_baseline(name, found, baseline[name], "better")
-        else:
-            yield (
-                f"{name} {found.value:.4g} is not worse than the baseline's "
-                f"{baseline[name].value:.4g} by more than {limit.max_worsening:g} plus the spread "
-                f"over seeds ({found.margin:.2g})"
-            )
+        yield (
+            f"{name} {found.value:.4g} is not worse than the baseline's "
+            f"{baseline[name].value:.4g} by more than {limit.max_worsening:g} plus the spread "
+            f"over seeds ({found.margin:.2g})"
+        )

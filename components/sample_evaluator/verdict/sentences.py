@@ -79,15 +79,6 @@ def worse(name: str, found: MetricResult, baseline: MetricResult, threshold: Thr
     )
 
 
-def beside_baseline(name: str, found: MetricResult, baseline: MetricResult, how: str) -> str:
-    """A value better or worse than the baseline's by more than seeds explain."""
-    value, other = side_by_side(found.value, baseline.value)
-    return (
-        f"{name} {value} is {how} than the baseline's {other} by more than the spread over seeds "
-        f"({found.margin:.2g})"
-    )
-
-
 def memorized(share: float, mirrored: float | None, allowed: float) -> str:
     """Too many copies of training images."""
     found, limit = _percent(share, allowed)

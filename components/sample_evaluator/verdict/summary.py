@@ -59,7 +59,6 @@ def summarize(
     verdict: ModelVerdict,
     kinds: Kinds | None,
     spectrum: Mapping[str, Sequence[float]] | None,
-    error_by_alpha: Mapping[str, Any] | None,
     history: Sequence[Mapping[str, Any]],
     best: Mapping[str, float],
     answers: Mapping[str, Any] | None = None,
@@ -72,7 +71,6 @@ def summarize(
         verdict: of the gate.
         kinds: of images; None if not measured.
         spectrum: from `spectra.load_spectra`; None if not measured.
-        error_by_alpha: from `error_by_alpha.WriteErrorByAlpha`; None if not measured.
         history: from `history.earlier_metrics`.
         best: places of the earlier models that the candidate is compared with, by metric.
         answers: from `answers.MeasureAnswers`; None if not measured.
@@ -120,7 +118,6 @@ def summarize(
             }
             for label, found in results[sources.CANDIDATE].classes.items()
         },
-        "error_by_alpha": error_by_alpha,
         "history": list(history),
         **({"answers": answers} if translates else {}),
     }

@@ -62,9 +62,8 @@ def test_without_any_such_limit_a_student_is_still_compared_with_its_teacher(giv
     ("teacher", "student"), [("auto", "auto"), ("always", "auto"), ("never", "never")]
 )
 def test_no_student_is_blessed_without_a_comparison(teacher, student):
-    evaluate = EvaluateOptions(bless=teacher, require_improvement=True)
-    judged = DistillOptions().judging(evaluate)
-    assert (judged.bless, judged.require_improvement) == (student, False)
+    evaluate = EvaluateOptions(bless=teacher)
+    assert DistillOptions().judging(evaluate).bless == student
 
 
 @pytest.mark.parametrize(

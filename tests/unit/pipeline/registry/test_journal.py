@@ -25,12 +25,10 @@ def test_an_attempt_is_there_from_its_begin_and_complete_at_its_end(journal):
     [begun] = journal.attempts()
     assert (begun.number, begun.started, begun.found) == (number, NOW, {"new": 12})
     assert (begun.ended, begun.outcome, begun.exit_code) == (None, None, None)
-    journal.end(
-        number, Outcome.BLESSED, "live", LATER, exit_code=0, tries=2, from_scratch=True, runs=("r",)
-    )
+    journal.end(number, Outcome.BLESSED, "live", LATER, exit_code=0, tries=2, runs=("r",))
     [ended] = journal.attempts()
     assert (ended.ended, ended.outcome, ended.message) == (LATER, Outcome.BLESSED, "live")
-    assert (ended.exit_code, ended.tries, ended.from_scratch, ended.runs) == (0, 2, True, ("r",))
+    assert (ended.exit_code, ended.tries, ended.runs) == (0, 2, ("r",))
 
 
 def test_attempts_are_listed_oldest_first(journal):

@@ -20,7 +20,6 @@ from pipeline.monitoring import webhook
 from pipeline.registry import models
 from pipeline.registry.journal import Journal, Outcome
 from pipeline.unattended.check import check
-from pipeline.unattended.runs import CheckRuns
 from pipeline.workspace import InUseError, Workspace
 from tests.recorded import Recorded
 from tests.small_disk import needs_mount, on_disk
@@ -567,46 +566,6 @@ def test_a_missing_folder_is_recorded_as_a_failure(unattended):
         unattended.check("data.folder=null")
 
 
-CHALLENGED = ("train.warm_start=true", "schedule.challenger_every=3")
-
-
-@pytest.mark.slow
-def test_every_third_training_has_a_challenger_from_scratch(unattended):
-    unattended.plan(*[(0,)] * 9)
-    challenged = []
-    for span in range(1, 7):
-        unattended.put(span)
-        challenged.append(unattended.check(*CHALLENGED).from_scratch)
-    assert challenged == [False, False, True, False, False, True]
-    settings_of_challenger = settings(unattended.calls[3])
-    assert settings_of_challenger == [
-        "data.span=3",
-        "train.warm_start=false",
-        "evaluate.require_improvement=true",
-    ]
-
-
-@pytest.mark.parametrize(
-    ("warm", "scratch", "outcome"),
-    [(0, 5, Outcome.BLESSED), (5, 0, Outcome.BLESSED), (5, 5, Outcome.NOT_BLESSED)],
-)
-def test_the_better_of_the_two_goes_on(unattended, warm, scratch, outcome):
-    unattended.put(1)
-    unattended.plan((warm,), (scratch,))
-    ended = unattended.check("train.warm_start=true", "schedule.challenger_every=1")
-    assert (ended.outcome, ended.from_scratch) == (outcome, True)
-    assert "from scratch: " + ("blessed" if scratch == 0 else "not blessed") in ended.message
-
-
-def test_a_challenger_that_fails_takes_nothing_from_the_first_model(unattended):
-    unattended.put(1)
-    unattended.plan((0,), (exit_codes.DATA, "iadb: no memory"))
-    ended = unattended.check("train.warm_start=true", "schedule.challenger_every=1")
-    assert (ended.outcome, ended.from_scratch) == (Outcome.BLESSED, False)
-    assert ended.message.endswith("; from scratch: failed, no memory")
-    assert unattended.journal.held_spans() == {}
-
-
 def test_a_check_on_a_full_disk_cleans_before_it_is_recorded(unattended, monkeypatch):
     unattended.put(1)
     unattended.plan((0,))
@@ -622,37 +581,6 @@ def test_a_check_on_a_full_disk_cleans_before_it_is_recorded(unattended, monkeyp
     ended = unattended.check()
     assert (ended.outcome, ended.number > 0) == (Outcome.BLESSED, True)
     assert len(cleaned) == 2  # and after the run
-
-
-def test_a_challenger_that_cannot_be_started_takes_nothing_from_the_first_model(
-    unattended, monkeypatch
-):
-    unattended.put(1)
-    unattended.plan((0,))
-    run = CheckRuns._run_with_retries
-
-    def start(self, overrides):
-        if "train.warm_start=false" in overrides:
-            raise OSError(errno.ENOSPC, "no space for its configuration")
-        return run(self, overrides)
-
-    monkeypatch.setattr(CheckRuns, "_run_with_retries", start)
-    ended = unattended.check("train.warm_start=true", "schedule.challenger_every=1")
-    assert (ended.outcome, ended.from_scratch) == (Outcome.BLESSED, False)
-    assert "; from scratch: failed, " in ended.message
-
-
-def test_without_a_warm_start_there_is_nothing_to_challenge(unattended):
-    unattended.put(1)
-    unattended.plan((0,))
-    assert not unattended.check("schedule.challenger_every=1").from_scratch
-
-
-def test_data_that_drifted_have_a_challenger_where_that_is_asked_for(unattended):
-    unattended.put(1)
-    unattended.plan((0,), (5,), drifted=True)
-    overrides = ("train.warm_start=true", "schedule.challenger_on_drift=true")
-    assert unattended.check(*overrides).from_scratch
 
 
 def check_what_was_released(unattended):
