@@ -13,7 +13,7 @@ import apache_beam as beam
 from trainer.common.progress import Report, phase, report
 
 DECODED, FEATURES, SAMPLED = "reading images", "features", "sampling"  # kinds of work
-NEAREST, ERRORS = "nearest training images", "error by alpha"
+NEAREST = "nearest training images"
 
 
 def expect(kind: str, images: int) -> None:

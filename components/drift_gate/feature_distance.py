@@ -6,8 +6,7 @@ import numpy as np
 
 from components.metrics.arrays import check_features
 from components.metrics.distances import Points
-from components.metrics.mmd import unbiased_mmd2
-from components.metrics.mmd_rbf import gaussian_kernel, median_distance
+from components.metrics.mmd import gaussian_kernel, median_distance, unbiased_mmd2
 
 
 def feature_distance(
@@ -15,7 +14,7 @@ def feature_distance(
 ) -> Callable[[np.ndarray, np.ndarray], float]:
     """Prepares the distances of divisions of two sets of images.
 
-    They are those of metrics.mmd_rbf, with the kernel of the reference for all divisions. All
+    They are unbiased, with the kernel of the reference for all divisions. All
     kernel values are computed once and kept: 32 MB for 2,000 images.
 
     Args:

@@ -5,23 +5,14 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from components.metrics.fidelity_and_diversity import (
-    coverage,
-    coverage_left_out,
-    density,
-    precision,
-    recall,
-)
+from components.metrics.fidelity_and_diversity import coverage, density, precision, recall
 from components.metrics.frechet_distance import frechet_distance, frechet_distance_left_out
-from components.metrics.frechet_distance_inf import frechet_distance_inf
 from components.metrics.image_statistics.colors import color_distance
 from components.metrics.image_statistics.layout import layout_distance
 from components.metrics.image_statistics.spectrum import spectrum_distance
 from components.metrics.jackknife.leave_out import LeftOut
-from components.metrics.kid import kid, kid_left_out
-from components.metrics.mmd_rbf import mmd_rbf
+from components.metrics.kid import kid
 from components.metrics.pairs.scores import mean_score
-from components.metrics.sliced_wasserstein import sliced_wasserstein
 
 
 class Metric(NamedTuple):
@@ -45,17 +36,14 @@ class Metric(NamedTuple):
 
 
 CATALOG: dict[str, Metric] = {
-    "kid": Metric(kid, larger_is_better=False, left_out=kid_left_out),
+    "kid": Metric(kid, larger_is_better=False),
     "frechet_distance": Metric(
         frechet_distance, larger_is_better=False, left_out=frechet_distance_left_out
     ),
-    "frechet_distance_inf": Metric(frechet_distance_inf, larger_is_better=False),
-    "mmd_rbf": Metric(mmd_rbf, larger_is_better=False),
-    "sliced_wasserstein": Metric(sliced_wasserstein, larger_is_better=False),
     "precision": Metric(precision, larger_is_better=True),
     "recall": Metric(recall, larger_is_better=True),
     "density": Metric(density, larger_is_better=True),
-    "coverage": Metric(coverage, larger_is_better=True, left_out=coverage_left_out),
+    "coverage": Metric(coverage, larger_is_better=True),
     "spectrum_distance": Metric(spectrum_distance, larger_is_better=False, array="spectrum"),
     "color_distance": Metric(color_distance, larger_is_better=False, array="colors"),
     "layout_distance": Metric(layout_distance, larger_is_better=False, array="layout"),

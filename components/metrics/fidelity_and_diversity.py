@@ -10,7 +10,6 @@ import numpy as np
 
 from components.metrics.arrays import MetricError, check_features
 from components.metrics.distances import BLOCK, Points, row_blocks
-from components.metrics.jackknife.leave_out import LeftOut, groups_of
 from components.metrics.neighbors import squared_radii
 from components.metrics.screening import ScreenedPoints, screened_squared_distances
 
@@ -100,37 +99,6 @@ def density(real: np.ndarray, generated: np.ndarray) -> float:
 def coverage(real: np.ndarray, generated: np.ndarray) -> float:
     """Share of real images with a sample nearby, as by `fidelity_and_diversity`."""
     return fidelity_and_diversity(real, generated).coverage
-
-
-def coverage_left_out(
-    real: np.ndarray, generated: np.ndarray, k: int = NEAREST_K, block: int = BLOCK
-) -> LeftOut:
-    """`coverage` of all samples and without each group, from one distance matrix.
-
-    Raises:
-        MetricError: as `fidelity_and_diversity` without a group, or there are too few samples for
-            groups.
-    """
-    check_features(real=real, generated=generated)
-    groups = groups_of(len(generated))
-    _check_rows(min(len(real), len(generated) - max(map(len, groups))), k)
-    origin = real.mean(axis=0, dtype=np.float64)
-    x, y = Points.of(real, origin), Points.of(generated, origin)
-    rounding = ROUNDING * max(x.squared_norms.max(), y.squared_norms.max())
-    radii = squared_radii(x, k, block) - rounding
-    covered = np.zeros((len(groups), len(real)), bool)  # by the samples of each group
-    screened_y = ScreenedPoints.of(y)
-    for i, x_block in row_blocks(ScreenedPoints.of(x), block):
-        for j, y_block in row_blocks(screened_y, block):
-            no_limits = np.full(len(y_block), np.inf)
-            squared = screened_squared_distances(x_block, y_block, radii[i], no_limits)
-            in_ball = squared < radii[i, None]
-            for first in range(len(groups)):
-                member = (first - j.start) % len(groups)
-                covered[first, i] |= in_ball[:, member :: len(groups)].any(axis=1)
-    times = covered.sum(axis=0)
-    without = [float((times > each).mean()) for each in covered]
-    return LeftOut(float((times > 0).mean()), without)
 
 
 def _check_rows(rows: int, k: int) -> None:

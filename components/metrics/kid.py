@@ -10,8 +10,7 @@ from threadpoolctl import threadpool_limits
 
 from components.metrics.arrays import MetricError, check_features
 from components.metrics.distances import BLOCK, row_blocks
-from components.metrics.jackknife.leave_out import LeftOut, groups_of
-from components.metrics.mmd import left_out_mmd2, unbiased_mmd2
+from components.metrics.mmd import unbiased_mmd2
 
 
 def kid(real: np.ndarray, generated: np.ndarray, block: int = BLOCK) -> float:
@@ -29,19 +28,6 @@ def kid(real: np.ndarray, generated: np.ndarray, block: int = BLOCK) -> float:
     origin = real.mean(axis=0, dtype=np.float64)
     x, y = _CenteredRows.of(real, origin), _CenteredRows.of(generated, origin)
     return unbiased_mmd2(x, y, _cubic_kernel, block)
-
-
-def kid_left_out(real: np.ndarray, generated: np.ndarray, block: int = BLOCK) -> LeftOut:
-    """`kid` of all samples and without each group, from one kernel matrix.
-
-    Raises:
-        MetricError: as `kid`, or there are too few samples for groups.
-    """
-    check_features(real=real, generated=generated)
-    origin = real.mean(axis=0, dtype=np.float64)
-    x, y = _CenteredRows.of(real, origin), _CenteredRows.of(generated, origin)
-    groups = groups_of(len(generated))
-    return LeftOut(*left_out_mmd2(x, [y[rows] for rows in groups], _cubic_kernel, block))
 
 
 class SubsetKid(NamedTuple):

@@ -18,7 +18,6 @@ from components.sample_evaluator.describe_pairs import describe_pairs, expect_pa
 from components.sample_evaluator.measure.nearest import FindNearest
 from components.sample_evaluator.measure.seed_distance import WriteSeedDistances
 from components.sample_evaluator.options import EvaluateOptions
-from components.sample_evaluator.pictures.error_by_alpha import WriteErrorByAlpha
 from components.sample_evaluator.pictures.nearest_pairs import WriteNearestPairs
 from components.sample_evaluator.pictures.trajectories import WriteTrajectories
 from components.sample_evaluator.pictures.worst_samples import WriteWorstSamples
@@ -225,8 +224,4 @@ def _write_model_pictures(
 ) -> None:
     _ = labels | "Trajectories" >> beam.ParDo(
         WriteTrajectories(models[sources.CANDIDATE], seed, f"{output}/{names.TRAJECTORIES_PNG}")
-    )
-    held_out = read_twice(pipeline, "HeldOut", real.examples[examples.EVAL])
-    _ = held_out | WriteErrorByAlpha(
-        models, real.transform_graph, seed, f"{output}/{names.ERROR_BY_ALPHA_JSON}"
     )

@@ -193,7 +193,6 @@ def evaluate(
         verdict,
         kinds,
         load_spectra(output),
-        read_json_if_there(f"{output}/{names.ERROR_BY_ALPHA_JSON}"),
         models_before,
         best,
         read_json_if_there(f"{output}/{names.ANSWERS_JSON}"),

@@ -25,7 +25,6 @@ MISSING_KINDS_PNG = "missing_kinds.png"
 PAIRS_PNG = "pairs.png"
 ANSWERS_PNG = "answers.png"
 ANSWERS_JSON = "answers.json"
-ERROR_BY_ALPHA_JSON = "error_by_alpha.json"
 KINDS_JSON = "kinds.json"
 SPECTRA_JSON = "spectra.json"
 SEED_DISTANCE_JSON = "seed_distance.json"  # of a student

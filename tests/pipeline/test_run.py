@@ -128,7 +128,6 @@ def test_a_change_of_the_training_runs_trainer_and_what_follows_and_nothing_befo
     done = [node for node, state in states(run).items() if state == "done"]
     assert done == ["DriftReference", "Trainer", "Baseline", "SampleEvaluator", "Pusher"]
     assert run.metrics["metrics"]["kid"]["baseline"] is not None
-    assert run.metrics["error_by_alpha"]["baseline"] is not None
     kid = trained.first.metrics["metrics"]["kid"]["candidate"]
     assert [earlier["metrics"]["kid"] for earlier in run.metrics["history"]] == [kid, kid]
 

@@ -1,6 +1,5 @@
 """report.html: the report of an evaluation."""
 
-import itertools
 import pathlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -39,9 +38,6 @@ def render(summary: Mapping[str, Any], pictures: Pictures) -> str:
     )
     environment.filters["number"] = number
     environment.filters["percent"] = percent
-    errors = _error_series(summary["error_by_alpha"])
-    edges = summary["error_by_alpha"]["edges"] if errors else []
-    pairs = itertools.pairwise(edges)
     class_metrics = _class_metrics(summary["classes"])
     history = [entry for entry in summary["history"] if entry["metrics"]]  # others have places only
     summary = {**summary, "history": history}
@@ -61,12 +57,6 @@ def render(summary: Mapping[str, Any], pictures: Pictures) -> str:
         metric_rows=list(_metric_rows(summary)),
         spectrum_rows=list(_spectrum_rows(summary.get("spectrum"))),
         kind_rows=list(_kind_rows(summary.get("kinds"))),
-        error_series=errors,
-        error_chart=errors and _error_chart(edges, errors),
-        error_rows=[
-            [f"{number(low)} to {number(high)}", *map(number, values)]
-            for (low, high), *values in zip(pairs, *errors.values(), strict=True)
-        ],
         class_metrics=class_metrics,
         class_rows=[
             [label or "(no label)", found["images"], *_numbers(found["metrics"], class_metrics)]
@@ -191,24 +181,6 @@ def _kind_rows(kinds: Mapping[str, Any] | None) -> Iterator[list[str]]:
 
 def _count(value: float | None) -> str:
     return number(None) if value is None else f"{value:,.0f}"
-
-
-def _error_series(errors: Mapping[str, Any] | None) -> dict[str, list[float]]:
-    names = (sources.CANDIDATE, sources.BASELINE, "ceiling")
-    return {name: errors[name] for name in names if errors[name]} if errors else {}
-
-
-def _error_chart(edges: Sequence[float], errors: Mapping[str, Sequence[float]]) -> Markup:
-    from components.sample_evaluator.report import charts  # imports matplotlib
-
-    centers = [(low + high) / 2 for low, high in itertools.pairwise(edges)]
-    return charts.line_chart(
-        centers,
-        errors,
-        title="Denoising error, mean squared",
-        x_label="alpha",
-        x_range=(edges[0], edges[-1]),
-    )
 
 
 def _class_metrics(classes: Mapping[str, Any] | None) -> list[str]:

@@ -28,20 +28,6 @@ _EXPLAINED = {
         "Whether the features have the same means, and vary together as much, as in the held-out "
         "images; blur, grain and missing variety all raise it.",
     ),
-    "frechet_distance_inf": Explained(
-        "Mean and variety, without the bias of few images",
-        "The Frechet distance that endless samples would have.",
-    ),
-    "mmd_rbf": Explained(
-        "Likeness to near images",
-        "Whether the samples as a whole have the features of the held-out images, with more weight "
-        "on images that are near each other.",
-    ),
-    "sliced_wasserstein": Explained(
-        "Distribution of the features",
-        "How far the features of the samples would have to move to be those of the held-out "
-        "images.",
-    ),
     "precision": Explained(
         "Credible samples",
         "The share of the samples that lie among the held-out images: low if samples look like no "

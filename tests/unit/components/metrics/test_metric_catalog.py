@@ -23,7 +23,7 @@ def test_a_shift_makes_it_worse_step_by_step(name):
     assert len(set(values)) == len(values)
 
 
-@pytest.mark.parametrize("name", sorted(CATALOG.keys() - {"frechet_distance_inf"}))
+@pytest.mark.parametrize("name", CATALOG)
 def test_the_order_of_rows_does_not_matter(name):
     rng = np.random.default_rng(3)
     real, generated = draw(4), draw(5, 250) + 0.5

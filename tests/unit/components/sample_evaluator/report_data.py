@@ -18,7 +18,6 @@ OPTIONAL = (  # parts that may be null
     "limits",
     "memorization",
     "classes",
-    "error_by_alpha",
     "seed_distance",
 )
 HOSTILE = '<script>alert("x")</script><img src=http://example.com/x>'
@@ -45,7 +44,7 @@ def make_summary(**changes):
         "mode": "auto",
         "reasons": ["kid 0.0312 exceeds 0.02", "recall 0.41 is below 0.5"],
         "warnings": ["the held-out images are few: differences of 1% cannot be seen"],
-        "left_out": ["frechet_distance_inf: 120 images are too few"],
+        "left_out": ["frechet_distance: 120 images are too few"],
         "evaluated": "2026-05-14T09:41:27+00:00",
         "shape": [32, 32, 3],
         "task": None,
@@ -81,7 +80,7 @@ def make_summary(**changes):
                 status="failed",
                 sentence="Worse than the best model before it, by more than chance explains.",
             ),
-            "frechet_distance_inf": make_metric(
+            "frechet_distance": make_metric(
                 None,
                 unavailable="120 images are too few",
                 max_place=0.05,
@@ -162,12 +161,6 @@ def make_summary(**changes):
         "classes": {
             "cat": {"images": 70, "metrics": dict.fromkeys(CLASS_METRICS, 0.021)},
             "dog": {"images": 50, "metrics": {"kid": 0.043, "recall": None}},
-        },
-        "error_by_alpha": {
-            "edges": [i / 10 for i in range(11)],
-            "candidate": [0.3 + 0.01 * i for i in range(10)],
-            "baseline": [0.32 + 0.01 * i for i in range(10)],
-            "ceiling": [0.5 + 0.02 * i for i in range(10)],
         },
         "seed_distance": {"sentence": "an image is 7.1 gray levels from the one of the same seed"},
         "history": [

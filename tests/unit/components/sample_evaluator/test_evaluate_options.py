@@ -138,7 +138,6 @@ def test_the_numbers_of_images_are_those_that_the_metrics_ask_for():
     assert options.MAX_DIMENSION == MAX_DIMENSION
     assert options.IMAGES_PER_DIMENSION == {
         "frechet_distance": ROWS_PER_DIMENSION,
-        "frechet_distance_inf": 2 * ROWS_PER_DIMENSION,
         "frechet_distance@holdout": ROWS_PER_DIMENSION,
     }
 

@@ -447,15 +447,11 @@ def test_weights_that_changed_since_the_run_began_stop_it(evaluate, good_stock, 
 def test_a_model_with_every_signature_shows_all_there_is_to_see(evaluate, good_stock, tmp_path):
     model = write_network_model(tmp_path / "model")
     outcome = evaluate(model, write_model(tmp_path / "baseline", good_stock))
-    errors = outcome.summary["error_by_alpha"]
-    assert errors["images"] == HELD_OUT
-    assert len(errors["candidate"]) == len(errors["ceiling"]) == 10
-    assert errors["baseline"] is None  # it only draws
     for name in ("samples", "nearest_pairs", "trajectories", "worst_samples"):
         assert (outcome.folder / f"{name}.png").exists()
     page = (outcome.folder / "report.html").read_text(encoding="utf-8")
     assert page.count("<img ") == 6
-    assert page.count("<svg ") == 3  # the error by alpha, the spectrum, the bar of the copies
+    assert page.count("<svg ") == 2  # the spectrum, the bar of the copies
     kid = outcome.summary["metrics"]["kid"]
     assert not outcome.summary["blessed"]  # what the network draws is as bad as noise
     assert kid["status"] == "failed"

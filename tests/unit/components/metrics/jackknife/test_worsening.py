@@ -21,7 +21,7 @@ def test_a_model_is_not_worse_than_itself(name):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["kid", "frechet_distance", "mmd_rbf", "sliced_wasserstein"])
+@pytest.mark.parametrize("name", ["kid", "frechet_distance"])
 def test_equal_models_are_hardly_ever_worse(name):
     proven = [
         worsening(CATALOG[name], features(3 * i), features(3 * i + 1), features(3 * i + 2)).proven

@@ -68,7 +68,6 @@ def summarize_values(
         verdict,
         kinds,
         spectrum=None,
-        error_by_alpha=None,
         history=history,
         best={"kid": 0.03, "coverage": 0.2},
     )

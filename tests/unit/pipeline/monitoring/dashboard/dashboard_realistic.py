@@ -12,9 +12,6 @@ FOLDER = "/srv/data/customers/northern-warehouse/camera-17/cropped-and-cleaned"
 METRICS = {
     "kid": 0.0123,
     "frechet_distance": 12.34,
-    "frechet_distance_inf": 11.98,
-    "mmd_rbf": 0.00321,
-    "sliced_wasserstein": 0.0456,
     "precision": 0.8123,
     "recall": 0.7012,
     "density": 0.9876,
