@@ -272,7 +272,7 @@ class _Pair:
         """Writes FOLDER/<rival>.npy."""
         if self.rival == "strong":
             uniform = np.linspace(0, 1, NFE // 2 + 1, dtype=np.float32)
-            steps = {"alphas": GRIDS[self.task.grid](uniform, np).tolist()}
+            steps = {"alphas": GRIDS[self.task.grid](uniform).tolist()}
         else:
             steps = {"nb_step": NFE}
         path = str(self.folder / f"{self.rival}.npy")

@@ -36,7 +36,7 @@ def make_sampler(
         keras.utils.set_random_seed(0)
         network = build_unet(OPTIONS, shape, nb_class=len(labels))
         randomize(network, 0.1)
-    solver = solvers.get(options.solver, options.grid, rtol=options.rtol, atol=options.atol)
+    solver = solvers.get(options.solver, options.grid)
     how = (options.nb_step, labels, options.guidance, options.limits)
     guide = _guide(network, options)
     about = {"guide": guide, "fixed_steps": fixed_steps}

@@ -39,7 +39,7 @@ def build_model(
         network,
         rank=4,
         ema=ema,
-        solver=solvers.get(sample.solver, sample.grid, rtol=sample.rtol, atol=sample.atol),
+        solver=solvers.get(sample.solver, sample.grid),
         seed=train.seed,
         alpha_density=train.alpha_density,
         coupling=train.coupling,

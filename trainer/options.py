@@ -276,20 +276,17 @@ class TrainOptions(Options):
 class SampleOptions(Options):
     """How samples are drawn: the solver of the ODE dx/dalpha = d(x, alpha) from noise to image."""
 
-    solver: Literal["euler", "midpoint", "heun", "rk4", "bosh3", "dopri5"] = Field(
-        "euler",
-        description="solver of the ODE; bosh3 and dopri5 adapt the step size of each image to its "
-        "error",
+    solver: Literal["euler", "midpoint", "heun", "rk4"] = Field(
+        "euler", description="solver of the ODE"
     )
-    grid: Literal["uniform", "cosine", "late"] = Field(
+    grid: Literal["uniform", "late"] = Field(
         "uniform",
-        description="spacing of the steps: equal (uniform), shorter at both ends (cosine), or "
-        "shorter towards the image (late); for bosh3 and dopri5, of the states of a trajectory",
+        description="spacing of the steps: equal (uniform), or shorter towards the image (late)",
     )
     nb_step: PositiveInt = Field(
         32,
         description="number of solver steps, at 1 (euler), 2 (midpoint, heun) or 4 (rk4) network "
-        "evaluations each; for bosh3 (3 each) and dopri5 (6 each) the maximum to attempt",
+        "evaluations each",
     )
     guidance: float = Field(
         1.0,
@@ -309,14 +306,6 @@ class SampleOptions(Options):
         (0.0, 1.0),
         description="part of the way from noise (0) to image (1) on which there is autoguidance; "
         "in its middle, [0.2, 0.8], a weight changes colors less",
-    )
-    rtol: float = Field(
-        1e-3, gt=0, description="relative error tolerance per step of bosh3 and dopri5"
-    )
-    atol: float = Field(
-        1e-3,
-        gt=0,
-        description="absolute error tolerance per step of bosh3 and dopri5, for pixels in [-1, 1]",
     )
     limits: LimitOptions = Field(
         LimitOptions(), description="what one request may ask of the exported sampler"

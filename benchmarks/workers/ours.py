@@ -222,7 +222,7 @@ def draw(path: str, count: int, batch_size: int, solver: str, grid: str, nb_step
     if isinstance(model, MeanFlowModel):
         network = take_steps(network, step_ends(nb_step, grid))
     chosen, field = solvers.get(solver, grid), vector_field(network)
-    sample = tf.function(lambda x0, nb_step: solvers.solve(chosen, field, x0, nb_step).x)
+    sample = tf.function(lambda x0, nb_step: solvers.solve(chosen, field, x0, nb_step))
     started = time.monotonic()
     drawn = []
     for first in range(0, count, batch_size):

@@ -19,7 +19,6 @@ from pydantic import BaseModel, ValidationError
 from trainer.common.remote_path import AnyPath, write_atomically
 from trainer.common.text import printable
 from trainer.names import CARD_SAMPLES, MODEL_CARD
-from trainer.ode.tableaus import TABLEAUS
 
 MARKUP = re.compile(r"([\\`*_{}\[\]<>#|~&$])")
 # Of licenses, as the hub lists them; it refuses others.
@@ -186,7 +185,6 @@ def render(card: Card) -> str:
             for section, values in card.about.config.items()
             for name, value in values.items()
         },
-        adaptive=[name for name, tableau in TABLEAUS.items() if tableau.embedded],
         judgement=judgement,
         copied=((judgement.memorization or {}).get("candidate") or {}).get("share"),
         kinds=kinds[:LISTED],

@@ -166,7 +166,7 @@ class PipelineConfig(Options):
         sample, tableau = self.sample, TABLEAUS[self.sample.solver]
         evaluations = sample.nb_step * len(tableau.stages)
         evaluations *= evaluations_per_slope(sample.guidance, sample.autoguidance)
-        if self.distill.nfe > evaluations and not tableau.embedded:
+        if self.distill.nfe > evaluations:
             raise ValueError(
                 f"distill.nfe={self.distill.nfe} would make a slower student: the model itself "
                 f"takes {evaluations} network evaluations; lower nfe"

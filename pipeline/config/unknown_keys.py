@@ -23,6 +23,8 @@ REPLACED = {  # keys that are gone, with what took their place
     "distill.pairs": "leave it out: students learn from the training images",
     "evaluate.features.weights": "set evaluate.features.name=onnx:URI",
     "evaluate.require_improvement": "set max_worsening in evaluate.thresholds",
+    "sample.atol": "each solver takes sample.nb_step steps",
+    "sample.rtol": "each solver takes sample.nb_step steps",
     "schedule.challenger_every": "train one with `iadb run --set train.warm_start=false`",
     "schedule.challenger_on_drift": "train one with `iadb run --set train.warm_start=false`",
 }

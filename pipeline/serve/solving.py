@@ -105,13 +105,11 @@ class Solving:
     ) -> dict[str, np.ndarray]:
         """The outputs of a signature with solver steps, as its graph computes them."""
         nb_step = tf.constant(inputs["nb_step"])
-        solver = solvers.get(
-            choice.solver, self._sample.grid, rtol=self._sample.rtol, atol=self._sample.atol
-        )
+        solver = solvers.get(choice.solver, self._sample.grid)
         field = self._field(inputs, choice.guidance)
         if signature == "invert":
             x1 = tf.constant(to_float(inputs["image"]))
-            x0 = solvers.solve(solver, field, x1, nb_step, backward=True).x.numpy()
+            x0 = solvers.solve(solver, field, x1, nb_step, backward=True).numpy()
             if not self._source:
                 return {"x0": x0}
             return {"source": to_uint8(part_of_source(x0, self._source.noise))}
@@ -119,7 +117,7 @@ class Solving:
         if signature == "trajectory":
             states = solvers.trajectory(solver, field, x0, nb_step).numpy()
             return {"trajectory": np.stack([to_uint8(each) for each in states], axis=1)}
-        x1 = solvers.solve(solver, field, x0, nb_step).x.numpy()
+        x1 = solvers.solve(solver, field, x0, nb_step).numpy()
         return {"x1": x1} if signature == "transport" else {"image": to_uint8(x1)}
 
     def _start(self, inputs: Mapping[str, np.ndarray]) -> tf.Tensor:

@@ -4,7 +4,7 @@ A SHA-256 of all bytes before it is the last entry of the file's metadata, since
 may be concatenated: any program for ONNX reads the file, and a damaged one is recognized. The entry
 METADATA is JSON:
 
-    solver, grid, nb_step, rtol, atol, guidance: how the model samples; autoguidance is part of the
+    solver, grid, nb_step, guidance: how the model samples; autoguidance is part of the
         network
     fixed_steps: whether the network is right only at the alphas at which its own nb_step begin
     noise: how x0 follows from a seed

@@ -22,7 +22,7 @@ from trainer.ode.step_grids import GRIDS
 from trainer.ode.tableaus import TABLEAUS
 
 INPUTS = ["x_alpha", "alpha", "label"]  # the last of a conditional network only
-NEEDED = {"solver", "grid", "nb_step", "rtol", "atol", "guidance", "labels", "fingerprint"}
+NEEDED = {"solver", "grid", "nb_step", "guidance", "labels", "fingerprint"}
 KNOWN = {"solver": [*TABLEAUS], "grid": [*GRIDS]}
 # Pixels that the network sees at once: of many more, what it computes takes gigabytes.
 AT_ONCE = 16_384
@@ -57,7 +57,7 @@ class LightSampler:
         self._guidance = about["guidance"]
         # Files of earlier versions do not say it; none of theirs has fixed steps.
         self._fixed = about["nb_step"] if about.get(FIXED_STEPS) else None
-        self._method = Method(**{key: about[key] for key in ("solver", "grid", "rtol", "atol")})
+        self._method = Method(about["solver"], about["grid"])
 
     def generate(self, seeds: np.ndarray, nb_step: int, labels: Sequence[str]) -> np.ndarray:
         """Draws images, uint8 [N, H, W, C].

@@ -20,8 +20,7 @@ def step(
     x: tf.Tensor,
     alpha: tf.Tensor,
     size: tf.Tensor,
-    first_slope: tf.Tensor | None = None,
-) -> tuple[tf.Tensor, list[tf.Tensor]]:
+) -> tf.Tensor:
     """Takes one step per row.
 
     Args:
@@ -30,23 +29,22 @@ def step(
         x: float32 [N, ...], the states.
         alpha: float32 [N], the position of each row.
         size: float32 [N], the step size of each row; negative for backward steps.
-        first_slope: float32 [N, ...], field(x, alpha) if it is known.
 
     Returns:
-        The new states, float32 [N, ...], and the slopes of all stages, each float32 [N, ...].
+        The new states, float32 [N, ...].
     """
-    scale = per_row(size, x)
-    slopes = [field(x, alpha) if first_slope is None else first_slope]
+    scale = _per_row(size, x)
+    slopes = [field(x, alpha)]
     for row, node in zip(tableau.stages[1:], tableau.nodes[1:], strict=True):
-        slopes.append(field(x + scale * weighted_sum(row, slopes), alpha + size * node))
-    return x + scale * weighted_sum(tableau.weights, slopes), slopes
+        slopes.append(field(x + scale * _weighted_sum(row, slopes), alpha + size * node))
+    return x + scale * _weighted_sum(tableau.weights, slopes)
 
 
-def weighted_sum(weights: Sequence[float], slopes: Sequence[tf.Tensor]) -> tf.Tensor:
+def _weighted_sum(weights: Sequence[float], slopes: Sequence[tf.Tensor]) -> tf.Tensor:
     """Returns the weighted sum of tensors of one shape."""
     return tf.add_n([w * s for w, s in zip(weights, slopes, strict=True) if w])
 
 
-def per_row(values: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
+def _per_row(values: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
     """Reshapes values, [N], to broadcast over the rows of x, [N, ...]."""
     return tf.reshape(values, [-1] + [1] * (x.shape.rank - 1))

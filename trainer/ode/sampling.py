@@ -93,8 +93,7 @@ class SamplingModel(keras.Model):
 
         Args:
             x0: float32 [N, ...].
-            nb_step: number of solver steps, at least 1; for an adaptive solver the maximum of
-                attempted steps.
+            nb_step: number of solver steps, at least 1.
             label: int [N], 0 to nb_class, or one for all rows, for a conditional network; without
                 it, no label.
             source: float32 [N, ..., source_channels], for a network that sees one.
@@ -197,7 +196,7 @@ class SamplingModel(keras.Model):
         return call_for_any_size(function, tf.cast(nb_step, tf.int32), rows, axis)
 
     def _end(self, nb_step: tf.Tensor, x0: tf.Tensor, *conditions: tf.Tensor) -> tf.Tensor:
-        return solvers.solve(self.solver, self.field(*conditions), x0, nb_step).x
+        return solvers.solve(self.solver, self.field(*conditions), x0, nb_step)
 
     def _states(self, nb_step: tf.Tensor, x0: tf.Tensor, *conditions: tf.Tensor) -> tf.Tensor:
         return solvers.trajectory(self.solver, self.field(*conditions), x0, nb_step)

@@ -68,8 +68,7 @@ class ExportedModel(tf.Module):
             trains it.
         shape: (H, W, C) of an image.
         solver: a Solver (trainer.ode.solvers.get) or a name in trainer.ode.solvers.SOLVERS.
-        nb_step: number of solver steps of signatures without `nb_step`. For an adaptive solver,
-            `nb_step` is always the maximum of attempted steps.
+        nb_step: number of solver steps of signatures without `nb_step`.
         labels: names of the classes in the order of their ids.
         guidance: weight of classifier-free guidance.
         limits: what one call of a signature may ask for; by default those of LimitOptions.
@@ -156,7 +155,7 @@ class ExportedModel(tf.Module):
         """Maps images, uint8 [N, H, W, C], back to x0, float32 [N, H, W, C]."""
         image, nb_step = request_checks.within_steps(self._limits, image, nb_step)
         x1 = preprocessing.to_float(image)
-        return solvers.solve(self._solver, self._field(x1, label), x1, nb_step, backward=True).x
+        return solvers.solve(self._solver, self._field(x1, label), x1, nb_step, backward=True)
 
     def _trajectory(
         self, field: solvers.VectorField, x0: tf.Tensor, nb_step: tf.Tensor

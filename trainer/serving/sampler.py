@@ -59,7 +59,7 @@ class Sampler(ExportedModel):
         """Maps x0, float32 [N, H, W, C], to x1, float32 [N, H, W, C] in about [-1, 1]."""
         x0, nb_step = request_checks.within_steps(self._limits, x0, self._taken(nb_step))
         x0 = request_checks.finite(x0, "x0")
-        return {"x1": solvers.solve(self._solver, self._field(x0, label), x0, nb_step).x}
+        return {"x1": solvers.solve(self._solver, self._field(x0, label), x0, nb_step)}
 
     def invert(
         self, image: tf.Tensor, nb_step: tf.Tensor, label: tf.Tensor | None = None
@@ -99,7 +99,7 @@ class Sampler(ExportedModel):
 
     def _draw(self, seed: tf.Tensor, nb_step: tf.Tensor, label: tf.Tensor | None) -> tf.Tensor:
         x0 = noise_from_seeds(seed, self._shape)
-        x1 = solvers.solve(self._solver, self._field(x0, label), x0, nb_step).x
+        x1 = solvers.solve(self._solver, self._field(x0, label), x0, nb_step)
         return preprocessing.to_uint8(x1)
 
     def signatures(self) -> Signatures:

@@ -138,7 +138,7 @@ class Translator(ExportedModel):
         label: tf.Tensor | None,
     ) -> tf.Tensor:
         x0, field = self._start(source, seed, label)
-        return solvers.solve(self._solver, field, x0, nb_step).x
+        return solvers.solve(self._solver, field, x0, nb_step)
 
     def _start(
         self, source: tf.Tensor, seed: tf.Tensor | None, label: tf.Tensor | None

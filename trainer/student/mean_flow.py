@@ -101,7 +101,7 @@ class MeanFlowModel(IADBModel):
         def path(state: tf.Tensor, share: tf.Tensor) -> tf.Tensor:
             return far * self._slope(state, alpha + share * length, *inputs[2:])
 
-        end = solvers.solve(CHECKED, path, begin, tf.constant(CHECK_STEPS)).x
+        end = solvers.solve(CHECKED, path, begin, tf.constant(CHECK_STEPS))
         squares = self._squares(self.sampling_network, inputs, (end - begin) / far)
         return self._by_image(squares), alpha
 

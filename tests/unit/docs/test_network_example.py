@@ -11,7 +11,7 @@ from trainer.names import NETWORK
 
 @pytest.mark.parametrize(
     ("grid", "about"),
-    [("late", {"labels": ["cat", "dog"], "guidance": 2.0}), ("cosine", {}), ("uniform", {})],
+    [("late", {"labels": ["cat", "dog"], "guidance": 2.0}), ("uniform", {})],
 )
 def test_the_example_for_other_programs_draws_the_images_of_the_model(
     tmp_path, monkeypatch, grid, about

@@ -147,7 +147,7 @@ def test_predict_rejects_a_dictionary_with_an_unknown_key_or_without_x0(used, gi
 
 @pytest.mark.parametrize("average", [True, False])
 def test_a_saved_model_samples_as_before_and_trains_on(tmp_path, average):
-    model = compiled(average=average, solver=solvers.get("heun", "late", rtol=0.5), seed=3)
+    model = compiled(average=average, solver=solvers.get("heun", "late"), seed=3)
     model.fit(points(), verbose=0)
     model.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras")
@@ -159,7 +159,7 @@ def test_a_saved_model_samples_as_before_and_trains_on(tmp_path, average):
 
 
 def test_a_solver_without_a_name_cannot_be_saved(tmp_path):
-    own = solvers.Solver(TABLEAUS["euler"], grid=lambda alpha, _: alpha)
+    own = solvers.Solver(TABLEAUS["euler"], grid=lambda alpha: alpha)
     with pytest.raises(ValueError, match="the solver's grid is none of the project's"):
         make(solver=own).save(tmp_path / "model.keras")
 
@@ -690,7 +690,7 @@ def test_a_saved_model_keeps_the_policy_by_which_its_loss_is_scaled(tmp_path):
 
 
 @pytest.mark.parametrize("rows", [1, 4])
-@pytest.mark.parametrize("solver", ["euler", "heun", "bosh3", "dopri5"])
+@pytest.mark.parametrize("solver", ["euler", "heun"])
 def test_samples_have_gradients(rows, solver):
     model = IADBModel(build_mlp(2), rank=2, solver=solver)
     x0 = tf.constant(points(rows))

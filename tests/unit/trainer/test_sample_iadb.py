@@ -30,7 +30,7 @@ def points(nb):
     return tf.random.stateless_uniform([nb, 2], [0, nb])
 
 
-@pytest.mark.parametrize("name", ["euler", "dopri5"])
+@pytest.mark.parametrize("name", ["euler", "rk4"])
 def test_one_trace_serves_any_number_of_steps_and_samples(model, name):
     model.solver = solvers.get(name)
     layer = model.network.layers[-1]
@@ -55,14 +55,11 @@ def test_fewer_steps_reach_the_same_samples_with_a_better_solver(model):
     apart = {
         "euler": np.abs(draw(solvers.get("euler"), 16) - exact).max(),
         "late": np.abs(draw(solvers.get("heun", "late"), 8) - exact).max(),
-        "adaptive": np.abs(draw(solvers.get("bosh3"), 16) - exact).max(),
     }
     assert apart["late"] < apart["euler"] / 5
-    assert apart["adaptive"] < apart["euler"] / 5
-    assert apart["adaptive"] < 2e-3
 
 
-@pytest.mark.parametrize("name", ["heun", "bosh3"])
+@pytest.mark.parametrize("name", ["heun", "rk4"])
 def test_transport_ends_where_the_trajectory_ends(model, name):
     model.solver = solvers.get(name)
     x1, _ = model.sample_iadb(points(5), nb_step=6)

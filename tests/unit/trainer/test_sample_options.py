@@ -23,12 +23,6 @@ def test_by_default_samples_are_drawn_as_in_the_paper():
     assert (sample.solver, sample.grid) == ("euler", "uniform")
 
 
-@pytest.mark.parametrize("key", ["rtol", "atol"])
-def test_a_tolerance_of_zero_is_rejected(key):
-    with pytest.raises(ValidationError, match=key):
-        SampleOptions(**{key: 0})
-
-
 def test_as_many_images_are_allowed_as_every_limit_allows():
     limits = LimitOptions(images=32, nb_step=100, states=256)
     assert [limits.images_of(steps) for steps in (1, 8, 9, 100, 101)] == [32, 32, 28, 2, 0]

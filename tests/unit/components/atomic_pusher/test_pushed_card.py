@@ -69,16 +69,6 @@ def test_a_push_writes_the_card_with_data_training_metrics_and_samples(pushed_ve
     assert (version / CARD_SAMPLES).read_bytes() == samples
 
 
-@pytest.mark.parametrize(("solver", "bound"), [("euler", ""), ("dopri5", ", at most")])
-def test_the_evaluations_of_a_solver_that_chooses_its_steps_are_the_most(
-    pushed_version, tmp_path, solver, bound
-):
-    metadata = tmp_path / "model" / "Format-Serving" / METADATA
-    change(metadata, config={"sample": {"solver": solver}})
-    text = card_of(pushed_version())
-    assert f"| network evaluations per image{bound} | 32 |" in text
-
-
 @pytest.mark.parametrize(
     ("steps", "stated"),
     [

@@ -7,7 +7,7 @@ from trainer.ode import solvers
 from trainer.ode.step_grids import GRIDS
 
 X0 = np.random.default_rng(0).normal(size=(5, 2, 3)).astype(np.float32)
-RATES = np.array([0.1, 1, 2, 4, 40], np.float32)[:, None, None]  # rows need different steps
+RATES = np.array([0.1, 1, 2, 4, 40], np.float32)[:, None, None]
 
 
 def field(x, alpha):
@@ -15,8 +15,8 @@ def field(x, alpha):
     return RATES * alpha[:, None, None] * x / (1.0 + x**2)
 
 
-def pair(name, grid, rtol=1e-3, atol=1e-3):
-    return Method(name, grid, rtol, atol), solvers.get(name, grid, rtol=rtol, atol=atol)
+def pair(name, grid):
+    return Method(name, grid), solvers.get(name, grid)
 
 
 @pytest.mark.parametrize("nb_step", [1, 2, 7, 60])
@@ -32,21 +32,5 @@ def test_states_are_those_of_tensorflow(name, grid, nb_step):
     np.testing.assert_array_equal(solve(ours, field, X0, nb_step), found[-1])
 
 
-@pytest.mark.parametrize("tolerance", [1e-1, 1e-5])
-@pytest.mark.parametrize("name", [n for n, s in solvers.SOLVERS.items() if s.adaptive])
-def test_adaptive_solvers_evaluate_the_field_as_often(name, tolerance):
-    ours, theirs = pair(name, "uniform", tolerance, tolerance)
-    calls = []
-
-    def counting(x, alpha):
-        calls.append(alpha)
-        return field(x, alpha)
-
-    solve(ours, counting, X0, 50)
-    count = len(calls)
-    solvers.solve(theirs, counting, tf.constant(X0), tf.constant(50))
-    assert len(calls) - count == count > 3
-
-
 def test_no_rows_are_solved_to_none():
-    assert solve(pair("bosh3", "late")[0], lambda x, _: x, X0[:0], 4).shape == (0, 2, 3)
+    assert solve(pair("heun", "late")[0], lambda x, _: x, X0[:0], 4).shape == (0, 2, 3)

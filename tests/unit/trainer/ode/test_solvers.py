@@ -6,8 +6,6 @@ from trainer.ode import solvers
 from trainer.ode.step_grids import GRIDS
 
 X0 = tf.constant([[0.1], [0.3], [2.0]])
-FIXED = [name for name, solver in solvers.SOLVERS.items() if not solver.adaptive]
-ADAPTIVE = [name for name, solver in solvers.SOLVERS.items() if solver.adaptive]
 
 
 def field(x, alpha):
@@ -23,12 +21,12 @@ def exact(x0, alpha=1.0):
 
 def error(solver, nb_step):
     x0 = tf.cast(X0, tf.float64)
-    x1 = solvers.solve(solver, field, x0, tf.constant(nb_step)).x
+    x1 = solvers.solve(solver, field, x0, tf.constant(nb_step))
     return np.abs(x1 - exact(x0)).max()
 
 
 @pytest.mark.parametrize("grid", GRIDS)
-@pytest.mark.parametrize("name", FIXED)
+@pytest.mark.parametrize("name", solvers.SOLVERS)
 def test_halving_the_steps_reduces_the_error_by_the_order_on_every_grid(name, grid):
     solver = solvers.get(name, grid)
     observed = np.log2(error(solver, 64) / error(solver, 128))
@@ -44,12 +42,9 @@ def test_solving_costs_the_stated_network_evaluations(name, backward):
         calls.append(alpha.numpy())
         return field(x, alpha)
 
-    solver = solvers.get(name, rtol=1e-5, atol=1e-5)
-    solution = solvers.solve(solver, counting, X0, tf.constant(50), backward=backward)
-    assert solution.nfe.shape == (3,)
-    assert len(calls) == np.max(solution.nfe) <= solvers.nfe(solver, 50)
-    if not solver.adaptive:
-        assert len(calls) == solvers.nfe(solver, 50) == 50 * solver.nfe_per_step
+    solver = solvers.get(name)
+    solvers.solve(solver, counting, X0, tf.constant(50), backward=backward)
+    assert len(calls) == solvers.nfe(solver, 50) == 50 * solver.nfe_per_step
     assert np.min(calls) >= 0.0 and np.max(calls) <= 1.0
     assert np.all(calls[0] == (1.0 if backward else 0.0))
 
@@ -62,14 +57,12 @@ def test_solving_costs_the_stated_network_evaluations(name, backward):
         ("midpoint", 2e-3),
         ("heun", 2e-3),
         ("rk4", 1e-5),
-        ("bosh3", 2e-3),
-        ("dopri5", 5e-5),
     ],
 )
 def test_backward_undoes_forward(name, grid, tolerance):
-    solver = solvers.get(name, grid, rtol=1e-5, atol=1e-5)
-    x1 = solvers.solve(solver, field, X0, tf.constant(32)).x
-    x0 = solvers.solve(solver, field, x1, tf.constant(32), backward=True).x
+    solver = solvers.get(name, grid)
+    x1 = solvers.solve(solver, field, X0, tf.constant(32))
+    x0 = solvers.solve(solver, field, x1, tf.constant(32), backward=True)
     np.testing.assert_allclose(x0, X0, atol=tolerance)
 
 
@@ -86,22 +79,19 @@ def test_backward_steps_over_the_same_grid(grid):
         return np.array(seen)
 
     np.testing.assert_allclose(alphas(backward=True), alphas(backward=False)[::-1], atol=1e-6)
-    expected = GRIDS[grid](tf.range(6.0) / 5, tf)
+    expected = GRIDS[grid](tf.range(6.0) / 5)
     np.testing.assert_allclose(np.unique(alphas(backward=False).round(6)), expected, atol=1e-6)
 
 
 @pytest.mark.parametrize("grid", GRIDS)
-@pytest.mark.parametrize("name", ["rk4", *ADAPTIVE])
-def test_a_trajectory_holds_the_states_at_the_alphas_of_the_grid(name, grid):
-    solver = solvers.get(name, grid, rtol=1e-5, atol=1e-5)
+def test_a_trajectory_holds_the_states_at_the_alphas_of_the_grid(grid):
+    solver = solvers.get("rk4", grid)
     states = solvers.trajectory(solver, field, X0, tf.constant(40))
     assert states.shape == (41, 3, 1)
-    alphas = GRIDS[grid](tf.range(41.0) / 40, tf).numpy()
-    np.testing.assert_allclose(
-        states, [exact(X0, alpha) for alpha in alphas], atol=1e-5 if name == "rk4" else 5e-4
-    )
+    alphas = GRIDS[grid](tf.range(41.0) / 40).numpy()
+    np.testing.assert_allclose(states, [exact(X0, alpha) for alpha in alphas], atol=1e-5)
     np.testing.assert_array_equal(states[0], X0)
-    np.testing.assert_array_equal(states[-1], solvers.solve(solver, field, X0, tf.constant(40)).x)
+    np.testing.assert_array_equal(states[-1], solvers.solve(solver, field, X0, tf.constant(40)))
 
 
 @pytest.mark.parametrize("name", solvers.SOLVERS)
@@ -112,15 +102,12 @@ def test_one_trace_serves_any_number_of_steps_and_rows(function, name):
     @tf.function(input_signature=[tf.TensorSpec([None, 1]), tf.TensorSpec([], tf.int32)])
     def run(x, nb_step):
         traces.append(1)
-        result = function(solvers.SOLVERS[name], field, x, nb_step)
-        return result.x if function is solvers.solve else result
+        return function(solvers.SOLVERS[name], field, x, nb_step)
 
     for nb_step, rows in ((1, 3), (5, 2), (50, 1)):
         compiled = run(X0[:rows], tf.constant(nb_step))
         eager = function(solvers.SOLVERS[name], field, X0[:rows], tf.constant(nb_step))
-        np.testing.assert_allclose(
-            compiled, eager.x if function is solvers.solve else eager, rtol=1e-5
-        )
+        np.testing.assert_allclose(compiled, eager, rtol=1e-5)
     assert len(traces) == 1
 
 
@@ -129,8 +116,7 @@ def loop_variables(function, name):
 
     @tf.function(input_signature=[tf.TensorSpec([7, 1]), tf.TensorSpec([], tf.int32)])
     def run(x, nb_step):
-        result = function(solvers.SOLVERS[name], field, x, nb_step)
-        return result.x if function is solvers.solve else result
+        return function(solvers.SOLVERS[name], field, x, nb_step)
 
     operations = run.get_concrete_function().graph.get_operations()
     (loop,) = (op for op in operations if op.type in ("While", "StatelessWhile"))

@@ -100,7 +100,7 @@ def test_deblend_needs_one_alpha_per_image(signatures):
 
 
 @pytest.mark.parametrize(
-    ("solver", "labels"), [("heun", []), pytest.param("bosh3", LABELS, marks=pytest.mark.slow)]
+    ("solver", "labels"), [("heun", []), pytest.param("rk4", LABELS, marks=pytest.mark.slow)]
 )
 def test_an_empty_request_gets_an_empty_answer(tmp_path, solver, labels):
     signatures = load(tmp_path, solver, labels)

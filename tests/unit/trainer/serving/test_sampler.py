@@ -227,15 +227,13 @@ def test_with_any_solver_an_image_and_its_trajectory_depend_only_on_its_seed(sam
     assert np.abs(together[[4, 0]] - states[:, -1]).max() <= 1
 
 
-@pytest.mark.parametrize("name", ["rk4", "bosh3", "dopri5"])
-def test_transport_undoes_invert(sampler, name):
-    draw = sampler(solvers.get(name, rtol=1e-4, atol=1e-4))
+def test_transport_undoes_invert(sampler):
+    draw = sampler(solvers.get("rk4"))
     image = np.random.default_rng(0).integers(0, 256, (2, *SHAPE)).astype(np.uint8)
     x0 = draw.invert(tf.constant(image), tf.constant(64))["x0"]
     x1 = draw.transport(x0, tf.constant(64))["x1"]
     assert np.abs(x0 - (image / 127.5 - 1)).max() > 0.5  # it moved
-    gray_level = 1 / 127.5
-    np.testing.assert_allclose(x1, image / 127.5 - 1, atol=1e-5 if name == "rk4" else gray_level)
+    np.testing.assert_allclose(x1, image / 127.5 - 1, atol=1e-5)
 
 
 @pytest.fixture(scope="module")
