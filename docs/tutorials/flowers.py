@@ -87,7 +87,7 @@ def run(config: PipelineConfig, data: Path, output: Path, count: int = 16) -> No
     x0 = tf.random.stateless_normal([count, *config.data.shape], seed=[0, 0])
     _, trajectory = model.sample_iadb(x0, nb_step=config.sample.nb_step)
     frames = preprocessing.to_uint8(trajectory).numpy().swapaxes(0, 1)
-    write_gif(frames, output, xmp.packet(weights="", seeds=""))  # marked as made by a model
+    write_gif(frames, output, xmp.packet(weights=""))  # marked as made by a model
 
 
 @click.command()
