@@ -49,8 +49,6 @@ class About(BaseModel):
     nfe: int | None = None
     nb_step: int | None = None
     teacher_model: int | None = None
-    distilled_by: str | None = None
-    fixed_steps: bool = False
     labels: list[str] = []
     source: dict[str, Any] | None = None
     weights: str | None = None

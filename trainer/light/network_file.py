@@ -8,7 +8,6 @@ METADATA is JSON:
         network
     fixed_steps: whether the network is right only at the alphas at which its own nb_step begin
     noise: how x0 follows from a seed
-    mark: which coefficients of it have the values of a key (trainer/light/mark.py), if any have
     labels: names of the classes in the order of their ids; the id of no label follows them
     fingerprint: SHA-256 of the fingerprint of the SavedModel
 """

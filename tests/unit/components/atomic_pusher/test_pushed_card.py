@@ -69,30 +69,15 @@ def test_a_push_writes_the_card_with_data_training_metrics_and_samples(pushed_ve
     assert (version / CARD_SAMPLES).read_bytes() == samples
 
 
-@pytest.mark.parametrize(
-    ("steps", "stated"),
-    [
-        ({"nb_step": 4, "fixed_steps": True}, "its own 4 steps, whatever `nb_step` is, and has no"),
-        ({"nb_step": 1, "fixed_steps": True}, "its own 1 step, whatever `nb_step` is, and has no"),
-        ({"nb_step": 4}, ""),
-    ],
-)
-def test_the_card_of_a_student_names_its_teacher_and_its_steps_if_they_are_fixed(
-    pushed_version, tmp_path, steps, stated
+@pytest.mark.parametrize(("nb_step", "taken"), [(4, "4 steps"), (1, "1 step")])
+def test_the_card_of_a_student_names_its_teacher_and_its_steps(
+    pushed_version, tmp_path, nb_step, taken
 ):
-    change(tmp_path / "model" / "Format-Serving" / METADATA, **steps)
-    text = card_of(pushed_version(teacher=5))
-    assert "\nA student of model 5: it learned from images that model 5 drew.\n" in text
-    assert stated in text
-    assert ("`invert`" in text) == bool(stated)
-
-
-def test_the_card_of_a_student_without_pairs_says_what_it_learned_from(pushed_version, tmp_path):
-    change(tmp_path / "model" / "Format-Serving" / METADATA, distilled_by="mean_flow")
+    change(tmp_path / "model" / "Format-Serving" / METADATA, nb_step=nb_step)
     text = card_of(pushed_version(teacher=5))
     sentence = "it learned from the training images where steps of that model lead."
     assert f"\nA student of model 5: {sentence}\n" in text
-    assert "drew" not in text
+    assert f"its own {taken}, whatever `nb_step` is, and has no `invert`" in text
 
 
 @pytest.mark.parametrize(
