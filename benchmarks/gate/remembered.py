@@ -96,5 +96,5 @@ def _code_behind(module: str) -> str:
 
 
 def _read_kinds(found: list[Any]) -> Kinds:
-    by, accuracy, each, unavailable = found
-    return Kinds(by, accuracy, tuple(Kind(*kind) for kind in each), unavailable)
+    kinds = Kinds(*found)
+    return kinds._replace(kinds=tuple(Kind(*kind) for kind in kinds.kinds))
