@@ -217,9 +217,12 @@ class Journal:
         self._write(query, *((self._folder, span) for span in spans))
 
     def held_spans(self) -> dict[int, HeldSpan]:
-        """The spans that are held, and those that were released and not read since."""
+        """The spans that are held, and those that were released and not read since.
+
+        Of the spans of several folders that have one number, one that is held counts.
+        """
         with self._open(reading=True) as db:
-            query = f"SELECT * FROM held_spans WHERE {_OF_FOLDER} ORDER BY span"
+            query = f"SELECT * FROM held_spans WHERE {_OF_FOLDER} ORDER BY span, released IS NULL"
             rows = db.execute(query, (self._folder,)).fetchall()
         return {
             row["span"]: HeldSpan(

@@ -426,6 +426,9 @@ def test_spans_of_two_folders_have_holds_and_files_of_their_own(tmp_path):
     read(configs[1], b)
     assert not look(configs[1], b).new
     assert a.unreleased() == [5] and b.unreleased() == []
+    b.hold(5, "drift", NOW)
+    assert b.release(5, NOW)
+    assert Journal(tmp_path / "journal.sqlite").unreleased() == [5]  # that of a
     assert a.release(5, NOW)
     found = look(configs[0], a)
     assert (found.new, found.late) == ({5: 2}, {})
