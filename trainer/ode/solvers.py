@@ -67,11 +67,6 @@ def to_names(solver: Solver) -> dict[str, str]:
     return {"solver": tableau[0], "grid": grid[0]}
 
 
-def nfe(solver: Solver, nb_step: int) -> int:
-    """Returns the network evaluations for nb_step steps."""
-    return solver.nfe_per_step * nb_step
-
-
 def solve(
     solver: Solver, field: VectorField, x: tf.Tensor, nb_step: tf.Tensor, *, backward: bool = False
 ) -> tf.Tensor:

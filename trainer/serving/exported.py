@@ -192,9 +192,8 @@ class ExportedModel(tf.Module):
             for name, (function, specs) in self.signatures().items()
         }
         tf.saved_model.save(self, folder, signatures=signatures)
-        nfe = solvers.nfe(self._solver, self._nb_step) * evaluations_per_slope(
-            self._guidance, self._autoguidance
-        )
+        nfe = self._solver.nfe_per_step * self._nb_step
+        nfe *= evaluations_per_slope(self._guidance, self._autoguidance)
         metadata = {**metadata, "nfe": nfe, "limits": self._limits.model_dump()}
         metadata["weights"] = self._weights
         if self._encode:
