@@ -4,7 +4,7 @@ import apache_beam as beam
 import numpy as np
 from apache_beam.io.filesystems import FileSystems
 
-from components.sample_evaluator.samples.sampler import TRAJECTORY, load_sampler
+from components.sample_evaluator.samples.sampler import load_sampler
 from trainer.common.image_grid import grid_png
 from trainer.common.progress import phase
 
@@ -38,7 +38,7 @@ class WriteTrajectories(beam.DoFn):
     def process(self, labels: list[str]) -> None:
         """Writes the file."""
         drawn = labels[:ROWS]
-        if not (drawn and self._sampler.has(TRAJECTORY)):
+        if not (drawn and self._sampler.has_trajectory):
             return
         seeds = np.arange(self._seed, self._seed + len(drawn))
         with phase("drawing trajectories"):

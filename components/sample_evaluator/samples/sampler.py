@@ -17,12 +17,10 @@ from trainer.common.text import first_line, list_some
 from trainer.common.validation import explain
 from trainer.labels import NO_LABEL
 from trainer.limit_options import LimitOptions
-from trainer.names import FIXED_STEPS, METADATA, TEACHER
+from trainer.names import METADATA, TEACHER
 from trainer.source.options import Source
 
-# Optional signatures:
-TRAJECTORY = "trajectory"
-DEBLEND = "deblend"
+TRAJECTORY = "trajectory"  # an optional signature
 
 
 class SamplerError(ValueError):
@@ -128,18 +126,9 @@ class LoadedSampler:
         return xmp.packet(weights, xmp.EVALUATION)
 
     @property
-    def network(self) -> Any:
-        """The SavedModel, whose `evaluate` is that of ExportedModel, except in earlier versions."""
-        return self._model
-
-    def has(self, signature: str) -> bool:
-        """Whether the model has an optional signature, TRAJECTORY or DEBLEND, without a source.
-
-        That of a model with fixed steps is no DEBLEND: it makes sense at few alphas.
-        """
-        if signature == DEBLEND and self.metadata.get(FIXED_STEPS):
-            return False
-        return not self.source and signature in self._model.signatures
+    def has_trajectory(self) -> bool:
+        """Whether the model shows its way from noise to image, and needs no source for it."""
+        return not self.source and TRAJECTORY in self._model.signatures
 
     def trajectory(self, seeds: np.ndarray, labels: Sequence[str]) -> np.ndarray:
         """The states from noise to image of each seed, with the solver steps of the model.
@@ -153,28 +142,11 @@ class LoadedSampler:
         """
         return self._call(TRAJECTORY, labels, self.nb_step, seed=tf.constant(seeds, tf.int64))
 
-    def deblend(self, x_alpha: np.ndarray, alpha: np.ndarray, labels: Sequence[str]) -> np.ndarray:
-        """The prediction of x1 - x0 by the network.
-
-        Args:
-            x_alpha: float32 [N, H, W, C], (1 - alpha) x0 + alpha x1, images in [-1, 1].
-            alpha: float32 [N], 0 to 1.
-            labels: as in `sample`.
-
-        Returns:
-            float32 [N, H, W, C].
-        """
-        inputs = {
-            "x_alpha": tf.constant(x_alpha, tf.float32),
-            "alpha": tf.constant(alpha, tf.float32),
-        }
-        return self._call(DEBLEND, labels, None, **inputs)
-
     def _inputs(self, signature: str) -> dict[str, tf.TensorSpec]:
         return self._model.signatures[signature].structured_input_signature[1]
 
     def _call(
-        self, signature: str, labels: Sequence[str], nb_step: int | None, **rows: tf.Tensor
+        self, signature: str, labels: Sequence[str], nb_step: int, **rows: tf.Tensor
     ) -> np.ndarray:
         """Calls a signature as often as the limits of the model require."""
         if self.labels:
@@ -182,14 +154,14 @@ class LoadedSampler:
             spelled = {normalize("NFC", label): label for label in self.labels}
             known = [spelled.get(normalize("NFC", label), NO_LABEL) for label in labels]
             rows["label"] = tf.constant(known, tf.string)
-        steps = {} if nb_step is None else {"nb_step": tf.constant(nb_step, tf.int32)}
+        steps = tf.constant(nb_step, tf.int32)
         count = len(next(iter(rows.values())))
-        size = self._limits.images_of(nb_step or 1) if self._limits else count
+        size = self._limits.images_of(nb_step) if self._limits else count
         size = max(size, 1)  # where the limits allow no image, the model says so
         parts = []
         for start in range(0, max(count, 1), size):
             part = {name: value[start : start + size] for name, value in rows.items()}
-            (found,) = self._model.signatures[signature](**part, **steps).values()
+            (found,) = self._model.signatures[signature](**part, nb_step=steps).values()
             parts.append(found.numpy())
         return np.concatenate(parts)
 

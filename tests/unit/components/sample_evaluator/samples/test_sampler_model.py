@@ -37,14 +37,10 @@ def test_a_conditional_model_draws_the_labels_it_knows_and_the_others_as_none(tm
 
 
 @pytest.mark.slow
-def test_a_model_deblends_and_shows_its_way_with_the_labels_it_knows(tmp_path):
+def test_a_model_shows_its_way_with_the_labels_it_knows(tmp_path):
     sampler = LoadedSampler(f"{write_network_model(tmp_path, ['cat', 'dog'])}/Format-Serving")
-    assert sampler.has("deblend")
-    assert sampler.has("trajectory")
+    assert sampler.has_trajectory
     labels = ["dog", "cow", "", "cat"]
-    found = sampler.deblend(np.ones((4, *SHAPE)), np.array([0, 0.25, 0.5, 1]), labels)
-    expected = np.array([0, 0.25, 0.5, 1]) - 0.5 + [1, 2, 2, 0]
-    np.testing.assert_allclose(found, np.broadcast_to(expected[:, None, None, None], found.shape))
     states = sampler.trajectory(np.arange(4), labels)
     assert states.shape == (4, NB_STEP + 1, *SHAPE)
     np.testing.assert_array_equal(states[:, -1], sampler.sample(np.arange(4), labels))
@@ -63,8 +59,6 @@ def test_batches_beyond_the_limits_of_the_model_are_split(tmp_path):
     # Rounding may differ between batches.
     np.testing.assert_allclose(images[40:45].astype(int), some, atol=1)
     np.testing.assert_allclose(images.astype(int), last, atol=1)
-    found = sampler.deblend(np.ones((75, *SHAPE)), np.linspace(0, 1, 75), labels)
-    assert found.shape == (75, *SHAPE)
     with pytest.raises(tf.errors.InvalidArgumentError, match="at most 16 nb_step"):
         sampler.sample(np.arange(3), labels[:3], nb_step=17)
 
@@ -80,8 +74,7 @@ def test_limits_that_no_training_writes_are_rejected(serving, limits):
 
 def test_a_model_that_only_draws_has_nothing_more_to_show(serving):
     sampler = LoadedSampler(serving)
-    assert not sampler.has("deblend")
-    assert not sampler.has("trajectory")
+    assert not sampler.has_trajectory
 
 
 def test_a_model_in_use_is_not_loaded_twice_and_a_new_one_in_its_place_is(serving, digits):

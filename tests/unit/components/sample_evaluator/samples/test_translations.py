@@ -12,7 +12,6 @@ from apache_beam.testing.util import assert_that
 from components.images.records import example_key
 from components.sample_evaluator import sources
 from components.sample_evaluator.samples.sampler import (
-    DEBLEND,
     LoadedSampler,
     SamplerError,
     check_sampler,
@@ -225,7 +224,7 @@ def test_a_model_that_translates_fits_data_with_its_sources_alone(save):
     sampler = check_sampler(model, SHAPE, (8, 8, 2))
     assert sampler.source.degrade == "mask box"
     assert sampler.source_shape == (8, 8, 2)
-    assert not sampler.has(DEBLEND)  # not from x_alpha and alpha alone
+    assert not sampler.has_trajectory  # not from a seed alone
     with pytest.raises(SamplerError, match=r"of mask box, the data have none \(data.source, "):
         check_sampler(model, SHAPE, None)
     with pytest.raises(SamplerError, match=r"the data have sources \(8, 8, 1\)"):
