@@ -43,7 +43,7 @@ SAFE_PATH = "PYTHONSAFEPATH"
 REPORT, LINE, RESULT, FAILURE = range(4)
 MISSING_LIBRARIES = (
     "TensorFlow finds no CUDA libraries, the GPU stays idle: in the folder of the project, run "
-    ".venv/bin/uv pip install -e '.[gpu]'"
+    ".venv/bin/uv pip install --no-deps -r kubeflow/requirements-gpu.lock"
 )
 PROJECT = {"components", "data", "pipeline", "trainer"}  # packages whose errors keep their class
 # By the kind of specification. The launcher has them too, and takes seconds to import: it needs all
