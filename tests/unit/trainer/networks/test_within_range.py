@@ -75,7 +75,7 @@ def test_mean_slopes_of_paths_to_images_point_within_the_range(begin, length):
         return length * slope(x, begin + share * length)
 
     x = tf.constant(3 * RANDOM.normal(size=(500, 1)), tf.float32)
-    mean = (solvers.solve(solvers.get("rk4"), part, x, tf.constant(64)).x - x) / length
+    mean = (solvers.solve(solvers.get("rk4"), part, x, tf.constant(64)) - x) / length
     image = (x + (1 - begin) * mean).numpy()
     assert image.min() > -1.001 and image.max() < 0.201
     assert (image < -0.99).any() and (image > 0.15).any()
