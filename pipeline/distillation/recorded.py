@@ -2,7 +2,6 @@
 
 import json
 import re
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from ml_metadata import MetadataStore
@@ -10,7 +9,6 @@ from ml_metadata.proto import metadata_store_pb2 as mlmd
 from pydantic import ValidationError
 
 from components import names as tfx_names
-from components.image_example_gen import names as example_names
 from components.image_trainer import names as trainer_names
 from components.real_features import names as feature_names
 from components.sample_evaluator import names as evaluator_names
@@ -40,8 +38,6 @@ class RecordedTeacher(NamedTuple):
         config: the `custom_config` of its training.
         steps: of that training.
         evaluation: properties of the execution that judged it.
-        images: how many it was trained and judged on.
-        examples: the folder that holds them.
     """
 
     number: int
@@ -50,8 +46,6 @@ class RecordedTeacher(NamedTuple):
     config: dict[str, Any]
     steps: int
     evaluation: dict[str, Any]
-    images: int
-    examples: Path
 
 
 def find_teacher(
@@ -103,7 +97,6 @@ def find_teacher(
                 f"model {model.number}: {artifact.uri} was removed according to retention.runs; "
                 "`iadb run` with distill.enabled=true distills the next model"
             )
-    examples = artifacts[ids["examples"]]
     contexts = store.get_contexts_by_artifact(model.number)
     (pipeline,) = (context.name for context in contexts if context.type == "pipeline")
     return RecordedTeacher(
@@ -113,8 +106,6 @@ def find_teacher(
         config=config,
         steps=properties[model.number][trainer_names.STEPS],
         evaluation=properties[evaluation.id],
-        images=lineage.properties(examples).get(example_names.ACCEPTED, 0),
-        examples=Path(examples.uri),
     )
 
 

@@ -27,7 +27,7 @@ BETTER = (
 )
 # Of a student, whose teacher passes the same limits or has them dropped; docs/distill.md.
 CLOSER = (
-    "let the student take more steps (--nfe, distill.nfe; by mean_flow without a new training), or "
+    "let the student take more steps (--nfe, distill.nfe; without a new training), or "
     "train it longer (iadb distill --steps, or distill.steps)"
 )
 WORSE = ", or allow it to be worse (--max-worsening, distill.max_worsening)"

@@ -1,5 +1,4 @@
 import json
-from pathlib import Path
 
 import pytest
 from rich.console import Console
@@ -15,7 +14,7 @@ from tests.recorded import Recorded
 from trainer.common.resolution import from_sides
 
 
-def record(config: PipelineConfig, examples=Path("examples")) -> RecordedTeacher:
+def record(config: PipelineConfig) -> RecordedTeacher:
     """What the records say of a model that a run with a configuration has made."""
     options = config.evaluate.model_dump(mode="json", exclude={"samples"})
     return RecordedTeacher(
@@ -35,8 +34,6 @@ def record(config: PipelineConfig, examples=Path("examples")) -> RecordedTeacher
             evaluator_names.OPTIONS: json.dumps(options),
             "samples": config.evaluate.samples,
         },
-        images=1000,
-        examples=examples,
     )
 
 
