@@ -54,7 +54,7 @@ class RegisteredModel:
         withdrawn_at: when it was withdrawn, in ISO format.
         metrics: of its latest evaluation, by name.
         limited: the metrics that had limits in it.
-        images: accepted ones that it, or the teacher of a student, was trained and judged on.
+        images: accepted ones that it was trained and judged on.
         span: the newest of these images.
         spans: all of these images, ascending.
         source_spans: those of sources that are not paired with images; empty without such sources.
@@ -125,8 +125,7 @@ def load_models(store: MetadataStore, serving: AnyPath) -> list[RegisteredModel]
     for number, artifact in sorted(artifacts.items()):
         about = properties(artifact)
         teacher = about.get(trainer_names.TEACHER)
-        # A student may have been trained on images that its teacher drew.
-        read = inputs.get(teacher or number, {}).get(trainer_names.EXAMPLES)
+        read = inputs.get(number, {}).get(trainer_names.EXAMPLES)
         data = examples.get(read, {})
         evaluation = evaluations[number][-1] if number in evaluations else None
         given = [properties(blessing) for blessing in blessings[number]]
