@@ -13,7 +13,7 @@ from PIL import Image
 from components.image_example_gen.files import ImageFile
 from components.image_example_gen.image_file.decode import DecodedImage
 from components.image_example_gen.options import ImageOptions
-from components.image_example_gen.report import IN_HOLDOUT, OMITTED
+from components.image_example_gen.report import IN_HOLDOUT
 from components.image_example_gen.spans import ImageSource
 from trainer import examples
 
@@ -22,7 +22,7 @@ from trainer import examples
 class Row:
     """A serialized example with the hash of its pixels, in hexadecimal, and its split.
 
-    The split of an image that is in none is the reason, as `choose_split` gives it.
+    The split of an image that is in none is IN_HOLDOUT, as `choose_split` gives it.
     """
 
     sha256: str
@@ -60,7 +60,7 @@ def to_row(
         feature[examples.SOURCE_STDDEV].CopyFrom(_float(before.pixels.std()))
     return Row(
         sha256,
-        choose_split(group, file.span, source, options, split_salt),
+        choose_split(group, source, options, split_salt),
         example.SerializeToString(deterministic=True),
     )
 
@@ -141,22 +141,10 @@ def split_of(group: str, eval_percent: int, salt: str = "") -> str:
     return examples.EVAL if bucket < eval_percent else examples.TRAIN
 
 
-def is_taken(group: str, share: float) -> bool:
-    """Whether a group is in a share of all groups, by a hash independent of the split."""
-    return int(hashlib.sha256(f"older:{group}".encode()).hexdigest(), 16) < share * 2**256
-
-
-def choose_split(
-    group: str, span: int, source: ImageSource, options: ImageOptions, salt: str = ""
-) -> str:
-    """Returns the split of an image, by its group and span, or why it is in none.
-
-    OMITTED if older_share excludes it; IN_HOLDOUT if others of its group are held out.
-    """
+def choose_split(group: str, source: ImageSource, options: ImageOptions, salt: str = "") -> str:
+    """Returns the split of an image, by its group; IN_HOLDOUT if others of its group are there."""
     if source.split is not None:
         return source.split
-    if span < source.window[-1].number and not is_taken(group, options.older_share):
-        return OMITTED
     split = split_of(group, options.eval_percent, salt)
     return IN_HOLDOUT if split == examples.TRAIN and group in source.held_out else split
 

@@ -181,7 +181,7 @@ def write_examples(
         fileio.makedirs(folder)
     report_path = os.path.join(output, names.REJECTED_JSON)
     sources = [source, *([holdout] if holdout else [])]
-    uses = [*split_folders, reports.OMITTED, reports.IN_HOLDOUT, names.REJECTED]
+    uses = [*split_folders, reports.IN_HOLDOUT, names.REJECTED]
     with _partial_folder(output) as partial:
         plan = make_plan(sources, options, split_salt, uses, code, partial, earlier, fingerprint)
         decode = DecodeParts(plan.sources, options, split_salt, uses, partial)

@@ -141,13 +141,6 @@ class ImageOptions(Options):
     eval_percent: int = Field(
         20, ge=1, le=50, description="percentage of the images held out for evaluation"
     )
-    older_share: float = Field(
-        1,
-        gt=0,
-        le=1,
-        description="fraction of the images to use from all spans but the newest; it selects whole "
-        "groups, the same ones in every run",
-    )
 
     @property
     def shape(self) -> tuple[int, int, int]:

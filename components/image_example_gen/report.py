@@ -23,8 +23,6 @@ from trainer.common.text import LINE, quantity, shorten
 # Names of counts beside those of the splits.
 LEFT_OUT = "left_out"
 IN_HOLDOUT = "in_holdout"
-OMITTED = "omitted"
-UNUSED = (IN_HOLDOUT, OMITTED)  # reasons for which an image has no example
 NEAR_DUPLICATES = "near_duplicates"  # their counts are:
 IMAGES, GROUPS, SEPARATED = "images", "groups", "separated"
 MANY_NEAR_DUPLICATES = 0.25  # of the images; grouping them is not meant for so many
@@ -66,11 +64,11 @@ def make_report(
 
     Returns:
         The report. Accepted images are counted in `splits`; as `left_out` of train, because an
-        equal image of another group is in eval; as excluded because they, or others of
-        their group, are also `in_holdout`; or as images of older spans `omitted` by older_share.
-        `duplicates` counts images whose pixels equal those of a previous one.
+        equal image of another group is in eval; or as `in_holdout`, because they, or others of
+        their group, are also there. `duplicates` counts images whose pixels equal those of a
+        previous one.
     """
-    unused = {name: counts.get(name, 0) for name in (LEFT_OUT, IN_HOLDOUT, OMITTED)}
+    unused = {name: counts.get(name, 0) for name in (LEFT_OUT, IN_HOLDOUT)}
     in_splits = {split: counts.get(split, 0) for split in splits}
     accepted = sum(in_splits.values()) + sum(unused.values())
     rejected = sum(reasons.values())

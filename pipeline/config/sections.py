@@ -18,7 +18,7 @@ from trainer.common.options import Options
 from trainer.common.text import shorten
 from trainer.source.options import ALLOWED, DegradationText
 
-SPAN_KEYS = ("span", "window", "exclude", "older_share")  # of data; need a pattern
+SPAN_KEYS = ("span", "window", "exclude")  # of data; need a pattern
 
 
 class DataConfig(ImageOptions, WindowOptions):

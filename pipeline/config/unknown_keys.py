@@ -19,6 +19,7 @@ OTHER_NAMES = {  # of the same in other programs
 }
 OPTIONS = {"cron": "`iadb schedule --cron`"}  # what is no key
 REPLACED = {  # keys that are gone, with what took their place
+    "data.older_share": "read fewer spans with data.window",
     "distill.method": "leave it out: students learn mean slopes",
     "distill.pairs": "leave it out: students learn from the training images",
     "evaluate.features.weights": "set evaluate.features.name=onnx:URI",

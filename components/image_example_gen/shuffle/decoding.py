@@ -20,7 +20,7 @@ from components.image_example_gen.near_duplicates.look import look_of
 from components.image_example_gen.options import ImageOptions
 from components.image_example_gen.pairs.decoding import decode_source, notes_on
 from components.image_example_gen.reading import ImageReader
-from components.image_example_gen.report import UNUSED
+from components.image_example_gen.report import IN_HOLDOUT
 from components.image_example_gen.shuffle.files import PART_SUFFIX
 from components.image_example_gen.shuffle.parts import Member, Part
 from components.image_example_gen.shuffle.rows import (
@@ -141,7 +141,7 @@ class DecodeParts(beam.DoFn):
         except OSError as error:
             return _Result(Outcome(f"{UNREADABLE} ({error.strerror})"))
         row = to_row(file, image, source, self._options, self._split_salt, before)
-        example = b"" if row.split in UNUSED else row.example
+        example = b"" if row.split == IN_HOLDOUT else row.example
         sha256 = bytes.fromhex(row.sha256)
         look = look_of(image.pixels) if self._is_compared(file, source) else NO_LOOK
         return _Result(Outcome("", notes_on(image, before)), sha256, row.split, example, look=look)

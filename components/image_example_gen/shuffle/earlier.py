@@ -39,7 +39,7 @@ from components.image_example_gen.shuffle.rows import (
 
 THREADS = 8  # that wait for files
 # These decide which examples are used, not what is in them.
-_SELECTING = {"max_rejected", "eval_percent", "older_share"}
+_SELECTING = {"max_rejected", "eval_percent"}
 _UNREADABLE = (OSError, tf.errors.OpError, DamagedRowsError)
 
 

@@ -17,7 +17,7 @@ from components.image_example_gen import names
 from components.image_example_gen.example import choose_split, split_group
 from components.image_example_gen.files import ImageFile
 from components.image_example_gen.options import ImageOptions
-from components.image_example_gen.report import MAX_REJECTED_FILES, UNUSED
+from components.image_example_gen.report import IN_HOLDOUT, MAX_REJECTED_FILES
 from components.image_example_gen.shuffle.decoding import NOTES, REASONS
 from components.image_example_gen.shuffle.earlier import Known
 from components.image_example_gen.shuffle.rows import Rows, bounds, write_rows
@@ -139,13 +139,13 @@ class TakeOver:
         self._known.rows["use"][begin + orders] = uses
         self._known.rows["order"][begin + orders] = orders
         # An earlier run may have had no use for the example.
-        used = ~rejected & ~np.isin(uses, [self._uses[reason] for reason in UNUSED])
+        used = ~rejected & (uses != self._uses[IN_HOLDOUT])
         has_none = used & (rows["size"] == 0)
         self._known.found[begin + orders[has_none]] = False
 
     def _use(self, file: ImageFile, sha256: str, source: ImageSource) -> str:
         group = split_group(file.path_in_span, sha256, self._options)
-        return choose_split(group, file.span, source, self._options, self._split_salt)
+        return choose_split(group, source, self._options, self._split_salt)
 
 
 def _count(values: np.ndarray) -> list[tuple[int, int]]:

@@ -6,7 +6,6 @@ import tensorflow as tf
 
 from components.image_example_gen.example import (
     image_example,
-    is_taken,
     split_of,
     to_row,
     with_group,
@@ -54,16 +53,6 @@ def test_equal_pixels_give_equal_hashes_whatever_the_file(channels):
     assert rows[0].sha256 == rows[1].sha256 == hashlib.sha256(pixels.tobytes()).hexdigest()
     assert rows[0].split == rows[1].split
     assert rows[0].example != rows[1].example
-
-
-def test_a_share_of_the_groups_is_selected_independently_of_their_splits():
-    groups = [str(group) for group in range(20_000)]
-    taken = {group for group in groups if is_taken(group, 0.25)}
-    assert len(taken) / 20_000 == pytest.approx(0.25, abs=0.01)
-    held_out = sum(split_of(group, 20) == "eval" for group in taken)
-    assert held_out / len(taken) == pytest.approx(0.2, abs=0.02)
-    assert taken < {group for group in groups if is_taken(group, 0.5)}
-    assert all(is_taken(group, 1.0) for group in groups)
 
 
 def test_label_and_group_depend_on_the_path_in_the_span():

@@ -403,25 +403,6 @@ def test_the_spans_of_a_window_are_read_as_one_data_set(tmp_path, run_executor, 
     assert not hashes["train"] & hashes["eval"]
 
 
-def test_a_share_of_older_spans_and_all_of_the_newest_are_read(tmp_path, run_executor, noise):
-    for span in (1, 2, 3):
-        for seed in range(40):
-            path = tmp_path / f"span-{span}" / f"{seed}.png"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            noise(100 * span + seed).save(path)
-    artifact = run_executor(tmp_path, spans=[1, 2, 3], older_share=0.5)
-    rows = read_all(artifact)
-    taken = {span: {p for p in rows if p.startswith(f"span-{span}/")} for span in (1, 2, 3)}
-    assert len(taken[3]) == 40
-    assert 5 < len(taken[1]) < 35
-    report = report_of(artifact)
-    assert report["omitted"] == 120 - len(rows)
-    assert report["accepted"] == 120
-    later = read_all(run_executor(tmp_path, spans=[1, 2], older_share=0.5))
-    assert {path for path in later if path.startswith("span-1/")} == taken[1]
-    assert len(later) == 40 + len(taken[1])
-
-
 def test_held_out_images_are_a_split_and_are_not_trained_on(image_folder, run_executor, noise):
     holdout = image_folder.parent / "held out"
     for seed in (*range(20), 50, 51):  # about half of them are also in the data

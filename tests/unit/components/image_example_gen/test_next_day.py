@@ -152,7 +152,7 @@ def test_a_changed_file_is_decoded_again_and_a_removed_one_disappears(
 
 @pytest.mark.parametrize(
     "options",
-    [{"eval_percent": 50}, {"older_share": 0.3}, {"max_rejected": 0.9}],
+    [{"eval_percent": 50}, {"max_rejected": 0.9}],
     ids=lambda options: next(iter(options)),
 )
 def test_options_that_only_choose_examples_decode_nothing(first, ingest, decoded, options):
@@ -178,23 +178,26 @@ def test_other_options_or_code_decode_everything(first, ingest, decoded, options
     assert again == ingest(1, alone=True, **options)
 
 
-def test_images_that_older_share_left_out_are_known_without_their_examples(
-    first_artifact, ingest, decoded
+def test_images_that_a_holdout_kept_out_are_known_without_their_examples(
+    ingest, decoded, days, tmp_path
 ):
-    ingest(1, older_share=0.3)
+    options = {"group_pattern": r"/(\d)\d\.", "eval_percent": 40}
+    holdout = tmp_path / "holdout"
+    shutil.copytree(days / "span-1/cats", holdout / "cats")
+    ingest(1, **options, holdout=str(holdout))
     decoded.clear()
-    ingest(2, older_share=0.3)
+    ingest(2, **options, holdout=str(holdout))
     assert not decoded
     reports = []
     with listening(reports.append):
-        everything = ingest(3)
-    assert 5 < len(decoded) < 32
+        everything = ingest(3, **options)
+    assert 5 < len(decoded) < 54
     done, expected = (
         sum(getattr(each, name) for each in reports if each.phase == DECODED)
         for name in ("done", "expected")
     )
     assert done == expected > len(decoded)  # none is counted twice
-    assert everything == contents(first_artifact)
+    assert everything == ingest(1, alone=True, **options)
 
 
 def test_groups_and_held_out_images_are_as_after_a_full_decode(ingest, days, tmp_path):

@@ -203,7 +203,6 @@ def test_a_folder_may_have_any_name(name):
         ("data.span=0", "data: span=0 needs a data.pattern with {SPAN} or a date"),
         ("data.exclude=[3]", "data: exclude=(3,) needs a data.pattern"),
         ("data.exclude=3", "data.exclude: got 3; expected a list: [..., ...]"),
-        ("data.older_share=0", "data.older_share: got 0; input should be greater than 0"),
         (
             "evaluate.thresholds={kid@holdout: {maximum: 1}}",
             "evaluate.thresholds: a metric @holdout needs data.holdout",

@@ -18,7 +18,7 @@ from components.image_example_gen.shuffle.shards import WriteShards
 from components.image_example_gen.shuffle.taking_over import TakenOver, TakeOver
 from components.image_example_gen.spans import ImageSource
 
-USES = ["train", "eval", "omitted", "in_holdout", "rejected"]
+USES = ["train", "eval", "in_holdout", "rejected"]
 
 
 def decode(folder, part, partial):
