@@ -216,17 +216,13 @@ def _snapshots(config: PipelineConfig) -> dict[int, bytes]:
     """The files that the run will find; what arrives later is new for the next one."""
     data = config.data
     with suppress(ImageDataError):  # which the run itself will report
-        return read_files.snapshots(
-            data.folder, data, data.span, data.paired_source, data.unpaired_source
-        )
+        return read_files.snapshots(data.folder, data, data.span, data.paired_source)
     return {}
 
 
 def _count_files(found: dict[int, bytes], data: DataConfig) -> int:
-    """The number of files in snapshots, in the held-out folder, and of sources in no snapshot."""
-    others = [data.holdout] if data.holdout else []
-    if data.unpaired_source and not read_files.sources_share_spans(data):
-        others.append(data.unpaired_source)
+    """The number of files in snapshots, in the held-out folder, and of sources without pairs."""
+    others = filter(None, (data.holdout, data.unpaired_source))
     counted = sum(count_images(folder, sys.maxsize) for folder in others)
     return counted + sum(len(files) // read_files.DIGEST_BYTES for files in found.values())
 

@@ -19,7 +19,7 @@ from pipeline.workspace import Workspace
 if TYPE_CHECKING:
     from pipeline.unattended.new_data import SpanState
 
-JSON_KEYS = ("number", "folder", "images", "sources", "new", "trained", "late", "in_window")
+JSON_KEYS = ("number", "folder", "images", "new", "trained", "late", "in_window")
 
 
 @click.group(invoke_without_command=True)
@@ -42,31 +42,24 @@ def spans(
 
     config = arguments.load()
     require_folder(config.data, workspace.folder)
-    finding = look(config, Journal(workspace.journal, config.data.folder))
-    found = finding.spans
+    found = look(config, Journal(workspace.journal, config.data.folder)).spans
     if as_json:
         listed = [
             {
                 **{key: getattr(span, key) for key in JSON_KEYS},
-                "state": _describe(span, finding.closed, config.data.paired_source),
+                "state": _describe(span, config.data.paired_source),
             }
             for span in found
         ]
         click.echo(json.dumps(listed, indent=2))
         return
-    sources = any(span.sources is not None for span in found)
-    columns = (
-        *(number("span"), text("folder"), number("images")),
-        *([number("sources")] if sources else []),
-        text("state"),
-    )
+    columns = number("span"), text("folder"), number("images"), text("state")
     rows = [
         (
             cell(span.number),
             cell(span.folder or None),
             cell(span.images, ","),
-            *([cell(span.sources, ",")] if sources else []),
-            cell(_describe(span, finding.closed, config.data.paired_source)),
+            cell(_describe(span, config.data.paired_source)),
         )
         for span in found
     ]
@@ -97,12 +90,11 @@ def release(numbers: tuple[int, ...], workspace: Workspace) -> None:
     click.echo(f"released: {released}; the next check reads them if they are within data.window")
 
 
-def _describe(span: "SpanState", closed: str, paired: str | None) -> str:
+def _describe(span: "SpanState", paired: str | None) -> str:
     """What became of a span, and what the next run does with it, in a few words.
 
     Args:
         span: to describe.
-        closed: as in Finding.
         paired: folder of sources that are paired with images; None without.
     """
     if span.held and not span.held.released:
@@ -116,14 +108,8 @@ def _describe(span: "SpanState", closed: str, paired: str | None) -> str:
         words.append(f"{span.new:,} {'late' if span.late else 'new'}")
     if span.held:
         words.append("released")
-    if closed:
-        words.append(f"not read: all spans of {closed} are held or excluded")
-    elif not span.images and not span.sources:
+    if not span.images:
         words.append("no image with its source" if paired else "empty")
-    elif span.waiting:
-        words.append(f"waits for its {'sources' if span.images else 'images'}")
     elif not span.in_window:
         words.append("outside data.window")
-    elif span.outside:
-        words.append(f"{span.outside:,} of them outside data.window")
     return ", ".join(words) or "empty"

@@ -2,9 +2,8 @@
 
 A snapshot of a span has, for each of its files, an eight-byte digest of the path in the span's
 folder, the size, the modification time and the place in an archive, and of those of its source if
-it has one. Sources that are not paired with images have digests of their own, in the same snapshot.
-The journal keeps the union of what runs have read of each folder, since files that were removed may
-come back.
+it has one. The journal keeps the union of what runs have read of each folder, since files that were
+removed may come back.
 TFX is imported for remote folders only.
 """
 
@@ -17,7 +16,6 @@ import numpy as np
 from components.image_example_gen.files import ImageFile, walk_images
 from components.image_example_gen.options import WindowOptions
 from components.image_example_gen.pairs.matching import match
-from components.image_example_gen.pattern import has_spans
 from components.image_example_gen.spans import Span, may_have_sources
 from components.image_example_gen.windows import find_windows
 from pipeline.registry.journal import Journal
@@ -42,31 +40,11 @@ def snapshot(folder: str, span: Span, sources: str | None = None) -> bytes:
     return digests(b"".join(map(_digest, files))).tobytes()
 
 
-def snapshot_of_sources(folder: str, span: Span) -> bytes:
-    """The snapshot of the sources of a span that are not paired with images.
-
-    Raises:
-        ImageDataError: its folder is missing or unreadable.
-    """
-    found = (_digest(file, b"source") for file in _walk(folder, span))
-    return digests(b"".join(found)).tobytes()
-
-
-def sources_share_spans(options: WindowOptions) -> bool:
-    """Whether sources that are not paired with images belong to the spans of the images.
-
-    If neither have spans, both belong to span 0. If the images alone have, sources belong to none,
-    are in no snapshot, and new ones start no run.
-    """
-    return has_spans(options.source_pattern) == has_spans(options.pattern)
-
-
 def snapshots(
     folder: str,
     options: WindowOptions,
     newest: int | None,
-    paired: str | None = None,
-    unpaired: str | None = None,
+    sources: str | None = None,
 ) -> dict[int, bytes]:
     """The snapshots of the spans that a run reads, by number.
 
@@ -74,19 +52,13 @@ def snapshots(
         folder: as in `find_windows`, like the next two.
         options: which folders below it are read.
         newest: number of the last span.
-        paired: folder of sources that are paired with images, if there are any.
-        unpaired: folder of those that are not, if there are any.
+        sources: folder of sources that are paired with images, if there are any.
 
     Raises:
         ImageDataError: the folders or their spans do not match the arguments.
     """
-    windows = find_windows(folder, options, newest, unpaired)
-    found = {span.number: snapshot(folder, span, paired) for span in windows.images}
-    if unpaired and sources_share_spans(options):
-        for span in windows.sources:
-            before = found.get(span.number, b"")
-            found[span.number] = digests(before + snapshot_of_sources(unpaired, span)).tobytes()
-    return found
+    window = find_windows(folder, options, newest).images
+    return {span.number: snapshot(folder, span, sources) for span in window}
 
 
 def digests(files: bytes) -> np.ndarray:
@@ -107,5 +79,5 @@ def _walk(folder: str, span: Span) -> Iterator[ImageFile]:
     return walk_images(f"{folder.rstrip('/')}/{span.folder}".rstrip("/") or "/", Counter())
 
 
-def _digest(file: ImageFile, kind: bytes = b"") -> bytes:
-    return blake2b(file.state.encode(), digest_size=DIGEST_BYTES, person=kind).digest()
+def _digest(file: ImageFile) -> bytes:
+    return blake2b(file.state.encode(), digest_size=DIGEST_BYTES).digest()

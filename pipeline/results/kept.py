@@ -31,7 +31,7 @@ def keep_results(
     if run.student and run.student.evaluation:
         keep_report(run.student.evaluation, workspace, LATEST_STUDENT)
     if run.blessed is not None:
-        spans = {*run.spans, *run.source_spans}
+        spans = run.spans
         read = {span: files for span, files in found.items() if span in spans}
         _remember(journal, read, console)
 

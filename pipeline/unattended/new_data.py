@@ -1,21 +1,16 @@
 """Finds images that no run has read yet. TFX is imported for remote folders only."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from components.image_example_gen.errors import ImageDataError, NotListedError
 from components.image_example_gen.files import check_not_unread
 from components.image_example_gen.pattern import has_spans
 from components.image_example_gen.spans import Span, list_spans
-from components.image_example_gen.windows import Windows, choose_windows
+from components.image_example_gen.windows import choose_windows
 from pipeline.config.pipeline_config import PipelineConfig
 from pipeline.registry.journal import HeldSpan, Journal
-from pipeline.registry.read_files import (
-    digests,
-    snapshot,
-    snapshot_of_sources,
-    sources_share_spans,
-)
+from pipeline.registry.read_files import digests, snapshot
 from trainer.common.text import quantity
 
 SPANS_SHOWN = 5  # spans that a line names one by one
@@ -25,20 +20,15 @@ SPANS_SHOWN = 5  # spans that a line names one by one
 class SpanState:
     """A span, compared with what runs have read of it.
 
-    Sources count that are not paired with images, but belong to the same spans.
-
     Attributes:
         number: of the span; 0 if the data have no spans.
-        folder: of its images, relative to the data folder; empty also if it has sources alone.
+        folder: relative to the data folder.
         images: number of image files; None if it is held, excluded or unlisted.
-        sources: number of source files; None like `images`, and if no sources count.
         new: number of those files that no run has read.
-        new_images: number of the images among these that the next run reads.
-        new_sources: number of the sources among these that the next run reads.
         trained: whether a run has read some of it.
         late: whether new files arrived after a run had read a later span.
-        in_window: whether the next run reads some of it.
-        waiting: whether it is left out until there are files in each of its folders.
+        in_window: whether the next run reads it.
+        waiting: whether it is left out until there are files in its folder.
         unlisted: whether a folder or an archive in it cannot be read: nothing is known then.
         held: when and why it was held, and when it was released; None if it never was.
     """
@@ -46,21 +36,13 @@ class SpanState:
     number: int
     folder: str
     images: int | None
-    sources: int | None
     new: int
-    new_images: int
-    new_sources: int
     trained: bool
     late: bool
     in_window: bool
     waiting: bool
     unlisted: bool
     held: HeldSpan | None
-
-    @property
-    def outside(self) -> int:
-        """Number of the new files that are outside the window of their folder."""
-        return 0 if self.waiting else self.new - self.new_images - self.new_sources
 
 
 @dataclass(frozen=True)
@@ -70,24 +52,20 @@ class Finding:
     Attributes:
         spans: all spans, ascending.
         numbered: whether the data have spans; otherwise the whole folder is span 0.
-        closed: images or sources, of two folders, if all spans of one are held or excluded, so
-            that no run can read the others; empty otherwise.
     """
 
     spans: tuple[SpanState, ...]
     numbered: bool
-    closed: str = ""
 
     @property
     def empty(self) -> tuple[int, ...]:
-        """The spans that are left out until there are files in each of their folders."""
+        """The spans that are left out until there are files in their folders."""
         return tuple(span.number for span in self.spans if span.waiting)
 
     @property
     def new(self) -> dict[int, int]:
-        """Number of new images and sources by span, of those that the next run reads."""
-        counts = {span.number: span.new_images + span.new_sources for span in self.spans}
-        return {number: count for number, count in counts.items() if count}
+        """Number of new images by span, of those that the next run reads."""
+        return {span.number: span.new for span in self.spans if span.in_window and span.new}
 
     @property
     def late(self) -> dict[int, int]:
@@ -97,10 +75,8 @@ class Finding:
 
     @property
     def outside(self) -> dict[int, int]:
-        """Number of new images and sources by span, of those too old for the next run."""
-        if self.closed:
-            return {}
-        return {span.number: span.outside for span in self.spans if span.outside}
+        """Number of new images by span, of those too old for the next run."""
+        return {span.number: span.new for span in self.spans if span.new and not span.in_window}
 
     @property
     def held(self) -> tuple[SpanState, ...]:
@@ -131,11 +107,8 @@ class Finding:
     @property
     def text(self) -> str:
         """A summary in one line."""
-        images = sum(span.new_images for span in self.spans)
-        sources = sum(span.new_sources for span in self.spans)
-        counts = {"new image": images, "new source": sources}
-        found = " and ".join(quantity(n, kind) for kind, n in counts.items() if n)
-        found = found or "no new images"
+        images = sum(self.new.values())
+        found = quantity(images, "new image") if images else "no new images"
         if self.numbered and self.new:
             found += self._where()
         elif self.numbered and self.newest is not None:
@@ -143,8 +116,6 @@ class Finding:
         if self.outside:
             spans = ", ".join(map(str, [*self.outside][-SPANS_SHOWN:]))
             found += f"; {sum(self.outside.values()):,} in spans outside data.window: {spans}"
-        if self.closed and self.numbered:
-            found += f"; all spans of {self.closed} are held or excluded"
         if self.held and self.numbered:  # the reasons were reported when they were held
             numbers = ", ".join(str(span.number) for span in self.held[-SPANS_SHOWN:])
             found += f"; held (see `iadb spans`): {numbers}"
@@ -177,59 +148,46 @@ class Finding:
 
 
 def look(config: PipelineConfig, journal: Journal) -> Finding:
-    """Compares the files of the data folders with what the journal remembers.
+    """Compares the files of the data folder with what the journal remembers.
 
     Raises:
-        ImageDataError: a folder or its spans do not match the configuration.
+        ImageDataError: the folder or its spans do not match the configuration.
     """
     data = config.data
     held = journal.held_spans()
     remembered = journal.snapshots()
-    images, sources = list_spans(data.folder, data.pattern), []
-    if data.unpaired_source and sources_share_spans(data):
-        sources = list_spans(data.source, data.source_pattern)
+    span_of = {span.number: span for span in list_spans(data.folder, data.pattern)}
     unreleased = {number for number, span in held.items() if span.released is None}
     closed = unreleased | {*data.exclude}
-    folders = {"images": images, "sources": sources}
-    blocking = [kind for kind, spans in folders.items() if spans and _are_closed(spans, closed)]
-    image_of = {span.number: span for span in images}
-    source_of = {span.number: span for span in sources}
     numbered = has_spans(data.pattern)
     # Also those whose folders are gone, or a person would look in vain for what is held.
-    numbers = sorted(image_of.keys() | source_of.keys() | (held.keys() if numbered else set()))
-    found: dict[int, list[bytes | None]] = {number: [None, None] for number in numbers}
+    numbers = sorted(span_of.keys() | (held.keys() if numbered else set()))
+    found: dict[int, bytes | None] = dict.fromkeys(numbers)
     empty = set()  # a folder that is made before its files come is not the newest span yet
     unlisted: dict[int, NotListedError] = {}  # which matter only in a window
     for number in found.keys() - closed:
-        image_span, source_span = image_of.get(number), source_of.get(number)
+        span = span_of.get(number)
         try:
-            found[number][0] = (
-                snapshot(data.folder, image_span, data.paired_source) if image_span else b""
-            )
-            if sources:
-                found[number][1] = (
-                    snapshot_of_sources(data.source, source_span) if source_span else b""
-                )
+            found[number] = snapshot(data.folder, span, data.paired_source) if span else b""
         except NotListedError as error:
             unlisted[number] = error
             continue
-        folders_of = zip((image_span, source_span), found[number], strict=True)
-        if any(span and not files for span, files in folders_of):
+        if span and not found[number]:
             empty.add(number)
-    filled = {n: n in unlisted or any(found[n]) for n in found.keys() - closed}
+    filled = {n: n in unlisted or bool(found[n]) for n in found.keys() - closed}
     _check_there(data.folder, filled, remembered)
-    windows, left_out = Windows((), ()), closed | empty
-    some_left = not any(_are_closed(spans, left_out) for spans in folders.values() if spans)
-    if some_left and data.span not in empty | unreleased:
-        windows = choose_windows(images, sources, data.span, data.window, left_out)
-    for span in (*windows.images, *windows.sources):
+    window, left_out = (), closed | empty
+    if span_of.keys() - left_out and data.span not in empty | unreleased:
+        spans = tuple(span_of.values())
+        window = choose_windows(spans, (), data.span, data.window, left_out).images
+    for span in window:
         if span.number in unlisted:
             raise unlisted[span.number]
     states = [
         _compare(
-            image_of.get(number) or Span(number, None, ""),
+            span_of.get(number) or Span(number, None, ""),
             found[number],
-            (image_of.get(number) in windows.images, source_of.get(number) in windows.sources),
+            span_of.get(number) in window,
             number in empty,
             number in unlisted,
             remembered,
@@ -237,7 +195,7 @@ def look(config: PipelineConfig, journal: Journal) -> Finding:
         )
         for number in numbers
     ]
-    return Finding(tuple(states), numbered, " and ".join(blocking if sources else []))
+    return Finding(tuple(states), numbered)
 
 
 def _check_there(
@@ -256,38 +214,26 @@ def _check_there(
         )
 
 
-def _are_closed(spans: Sequence[Span], closed: Collection[int]) -> bool:
-    return all(span.number in closed for span in spans)
-
-
 def _compare(
     span: Span,
-    found: Sequence[bytes | None],
-    in_window: Sequence[bool],
+    found: bytes | None,
+    in_window: bool,
     waiting: bool,
     unlisted: bool,
     remembered: dict[int, bytes],
     held: HeldSpan | None,
 ) -> SpanState:
-    """Compares a span; `found` and `in_window` are of its images and of its sources."""
     read = remembered.get(span.number, b"")
-    images, sources = (None if files is None else len(digests(files)) for files in found)
-    new = [len(digests((files or b"") + read)) - len(digests(read)) for files in found]
-    new_images, new_sources = (
-        count if reads else 0 for count, reads in zip(new, in_window, strict=True)
-    )
+    new = len(digests((found or b"") + read)) - len(digests(read))
     trained = span.number in remembered
     return SpanState(
         number=span.number,
         folder=span.folder,
-        images=images,
-        sources=sources,
-        new=sum(new),
-        new_images=new_images,
-        new_sources=new_sources,
+        images=None if found is None else len(digests(found)),
+        new=new,
         trained=trained,
-        late=trained and sum(new) > 0 and span.number < max(remembered),
-        in_window=any(in_window),
+        late=trained and new > 0 and span.number < max(remembered),
+        in_window=in_window,
         waiting=waiting,
         unlisted=unlisted,
         held=held,

@@ -55,26 +55,6 @@ def test_spans_are_listed_with_their_states(tmp_path, workspace, journal):
     ]
 
 
-def test_spans_of_sources_are_counted_beside_those_of_images(tmp_path, workspace, journal):
-    for name in ("data/span-1/a.png", "data/span-2/a.png", "sources/1/a.png", "sources/1/b.png"):
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_bytes(b"")
-    source = (f"data.source={tmp_path / 'sources'}", "data.source_pattern='{SPAN}'")
-    both = (*source, "data.pairing=none", "model.source=map")
-    words = [word for setting in both for word in ("--set", setting)]
-    result = spans(tmp_path / "data", workspace, *words)
-    assert [line.strip().split(maxsplit=4) for line in result.output.splitlines()] == [
-        ["span", "folder", "images", "sources", "state"],
-        ["1", "span-1", "1", "2", "3 new, 1 of them outside data.window"],
-        ["2", "span-2", "1", "0", "1 new"],
-    ]
-    listed = json.loads(spans(tmp_path / "data", workspace, *words, "--json").output)
-    assert [(span["images"], span["sources"], span["new"]) for span in listed] == [
-        (1, 2, 3),
-        (1, 0, 1),
-    ]
-
-
 def test_a_span_whose_images_lack_their_sources_is_not_called_empty(tmp_path, workspace):
     for name in ("data/span-1/a.png", "data/span-2/a.png", "sources/span-1/a.png"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)

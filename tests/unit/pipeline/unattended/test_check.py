@@ -45,10 +45,9 @@ data = yaml.safe_load(config)["data"]
 for text in arguments:
     key, _, value = text.removeprefix("--set=data.").partition("=")
     data |= {key: yaml.safe_load(value)} if text.startswith("--set=data.") else {}
-keys = "pattern", "source_pattern", "window", "exclude"
-unpaired = data["source"] if data["pairing"] == "none" else None
+keys = "pattern", "window", "exclude"
 window = WindowOptions(**{key: data[key] for key in keys})
-found = read_files.snapshots(data["folder"], window, data["span"], unpaired=unpaired)
+found = read_files.snapshots(data["folder"], window, data["span"])
 time.sleep(seconds)
 if code in (0, 5):
     journal = Journal(folder / "workspace" / "journal.sqlite", data["folder"])
@@ -368,34 +367,6 @@ def test_what_a_run_that_was_stopped_has_written_is_kept(unattended, monkeypatch
     assert not cleaned
     assert unattended.check().outcome == Outcome.BLESSED
     assert cleaned
-
-
-def test_new_sources_lead_to_a_run_that_reads_them_and_wrong_ones_hold_their_span(unattended):
-    def put(span, *names):
-        folder = unattended.folder / "sources" / f"{span}"
-        folder.mkdir(parents=True, exist_ok=True)
-        for name in names:
-            (folder / name).write_bytes(b"")
-
-    source = (f"data.source={unattended.folder / 'sources'}", "data.source_pattern='{SPAN}'")
-    both = (*source, "data.pairing=none", "model.source=map")
-    unattended.put(1)
-    put(1, "a.png")
-    unattended.plan((0,))
-    assert unattended.check(*both).message.startswith("2 new images and 1 new source in span 1; ")
-    put(2, "a.png", "b.png")
-    unattended.plan((0,))
-    assert unattended.check(*both).outcome == Outcome.BLESSED
-    assert settings(unattended.calls[0]) == ["data.span=2"]
-    assert unattended.check(*both).outcome == Outcome.NOTHING_NEW
-    put(3, "dark.png")
-    unattended.plan((exit_codes.HELD, "iadb: the sources of span 3 drifted"))
-    assert unattended.check(*both).outcome == Outcome.HELD
-    unattended.put(3)
-    unattended.put(4)
-    unattended.plan((0,))
-    assert unattended.check(*both).message.startswith("2 new images in span 4; held ")
-    assert settings(unattended.calls[0]) == ["data.span=4", "data.exclude=[3]"]
 
 
 def test_a_held_folder_without_spans_waits_as_a_whole(unattended):

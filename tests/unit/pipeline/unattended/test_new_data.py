@@ -33,9 +33,7 @@ def config_of(folder, *overrides):
 
 def snapshots(config):
     data = config.data
-    return read_files.snapshots(
-        data.folder, data, data.span, data.paired_source, data.unpaired_source
-    )
+    return read_files.snapshots(data.folder, data, data.span, data.paired_source)
 
 
 def read(config, journal):
@@ -218,37 +216,13 @@ def test_an_empty_span_has_nothing_new_and_a_missing_folder_is_an_error(spanned,
         look(config_of(folder(9)), journal)
 
 
-@pytest.fixture
-def with_sources(tmp_path):
-    """A configuration of spans whose sources are not paired, in `data` and `sources`."""
-    return config_of(
-        tmp_path / "data",
-        "data.pattern=span-{SPAN}",
-        f"data.source={tmp_path / 'sources'}",
-        "data.source_pattern=span-{SPAN}",
-        "data.pairing=none",
-        "model.source=map",
-    )
-
-
-@pytest.mark.parametrize("waiting", ["data", "sources"])
-def test_a_span_whose_images_or_sources_have_not_come_is_not_the_newest(
-    with_sources, tmp_path, journal, waiting
-):
-    for folder in ("data", "sources"):
-        put(tmp_path / folder / "span-1", "a.png")
-        put(tmp_path / folder / "span-2", *(["b.png"] if folder != waiting else []))
-    found = look(with_sources, journal)
+def test_a_span_whose_images_have_not_come_is_not_the_newest(spanned, journal):
+    config, folder = spanned
+    put(folder(1), "a.png")
+    put(folder(2))
+    found = look(config, journal)
     assert (found.newest, found.empty, found.outside) == (1, (2,), {})
     assert "outside" not in found.text
-
-
-def test_a_source_that_is_gone_does_not_mean_that_the_images_are(with_sources, tmp_path, journal):
-    for folder in ("data", "sources"):
-        put(tmp_path / folder / "span-1", "a.png")
-    read(with_sources, journal)
-    (tmp_path / "sources" / "span-1" / "a.png").unlink()
-    assert look(with_sources, journal).empty == (1,)
 
 
 def test_spans_whose_folders_were_removed_are_not_missed(spanned, journal):
@@ -326,91 +300,16 @@ def test_a_span_without_a_folder_of_sources_has_nothing_new(tmp_path, journal):
         look(config, journal)
 
 
-@pytest.fixture
-def both(tmp_path):
-    """Spans of images and of sources without pairs: overrides -> configuration, two folders."""
+def test_sources_without_pairs_are_no_new_data(tmp_path, journal):
     images, sources = tmp_path / "data", tmp_path / "sources"
     unpaired = (f"data.source={sources}", "data.pairing=none", "model.source=map")
-
-    def configured(*overrides, pattern="{SPAN}"):
-        spans = ("data.pattern=span-{SPAN}", f"data.source_pattern='{pattern}'")
-        return config_of(images, "data.window=2", *spans, *unpaired, *overrides)
-
-    return configured, lambda n: images / f"span-{n}", lambda n: sources / f"{n}"
-
-
-def test_new_sources_are_new_data_of_their_span_even_of_one_without_images(both, journal):
-    configured, images, sources = both
-    put(images(1), "a.png", "b.png")
-    put(sources(1), "a.png")
-    for folder in (images(1), sources(1)):
-        os.utime(folder / "a.png", (1, 1))  # equal in name, size and time, but two files
-    found = look(configured(), journal)
-    assert (found.new, found.text) == ({1: 3}, "2 new images and 1 new source in span 1")
-    read(configured(), journal)
-    assert look(configured(), journal).new == {}
-    put(sources(3), "a.png", "b.png")
-    found = look(configured(), journal)
-    assert (found.new, found.newest, found.text) == ({3: 2}, 3, "2 new sources in span 3")
-    spans = [(span.number, span.folder, span.images, span.sources) for span in found.spans]
-    assert spans == [(1, "span-1", 2, 1), (3, "", 0, 2)]
-    read(configured("data.span=3"), journal)  # as the run of a check
-    assert look(configured(), journal).new == {}
-
-
-def test_each_folder_has_a_window_of_its_own_and_late_sources_are_late(both, journal):
-    configured, images, sources = both
-    for number in (1, 2, 3):
-        put(images(number), "a.png")
-    for number in (1, 3, 4):
-        put(sources(number), "a.png")
-    found = look(configured(), journal)
-    assert (found.new, found.outside) == ({2: 1, 3: 2, 4: 1}, {1: 2})
-    read(configured(), journal)
-    put(images(1), "late.png")
-    put(sources(3), "late.png")
-    found = look(configured(), journal)
-    assert (found.new, found.late, found.outside) == ({3: 1}, {3: 1}, {1: 3})
-    assert found.text == "1 new source late in span 3; 3 in spans outside data.window: 1"
-
-
-def test_a_held_span_is_read_of_neither_folder(both, journal):
-    configured, images, sources = both
-    for folder in (images(1), sources(1), images(2), sources(2)):
-        put(folder, "a.png")
-    journal.hold(2, "the sources drifted", NOW)
-    found = look(configured(), journal)
-    assert (found.new, found.newest) == ({1: 2}, 1)
-    assert [(span.images, span.sources) for span in found.spans] == [(1, 1), (None, None)]
-    found = look(configured("data.exclude=[1]"), journal)
-    assert (found.new, found.newest) == ({}, None)
-
-
-def test_where_no_sources_are_left_nothing_is_read(both, journal):
-    configured, images, sources = both
-    for folder in (images(1), images(2), sources(2)):
-        put(folder, "a.png")
-    journal.hold(2, "the sources drifted", NOW)
-    found = look(configured(), journal)
-    assert (found.new, found.newest, found.outside) == ({}, None, {})
-    blocked = "all spans of sources are held or excluded; held (see `iadb spans`): 2"
-    assert found.text == f"no new images; {blocked}"
-
-
-def test_new_sources_without_spans_start_a_run_where_images_have_none_either(both, journal):
-    configured, images, sources = both
-    put(images(1), "a.png")
-    put(sources(1), "a.png")
-    spanned = configured(pattern="")
-    assert look(spanned, journal).new == {1: 1}
-    read(spanned, journal)
-    assert [span.sources for span in look(spanned, journal).spans] == [None]
-    whole = configured("data.pattern=''", "data.window=1", pattern="")
-    found = look(whole, journal)
-    assert (found.new, found.text) == ({0: 2}, "1 new image and 1 new source")
-    read(whole, journal)
-    put(sources(1), "b.png")
-    assert look(whole, journal).text == "1 new source"
+    config = config_of(images, *unpaired)
+    put(images, "a.png")
+    put(sources, "a.png", "b.png")
+    assert look(config, journal).new == {0: 1}
+    read(config, journal)
+    put(sources, "c.png")
+    assert look(config, journal).new == {}
 
 
 def test_spans_of_two_folders_have_holds_and_files_of_their_own(tmp_path):
