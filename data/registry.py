@@ -50,11 +50,6 @@ DATASETS: Mapping[str, Dataset] = MappingProxyType(
             "8,189 color flowers in 102 classes, from Oxford's archive",
             "none stated",
         ),
-        "celeba64": Dataset(
-            "data.celeba64",
-            "202,599 color 64x64 faces, from CelebA's aligned images",
-            "non-commercial research only",
-        ),
     }
 )
 

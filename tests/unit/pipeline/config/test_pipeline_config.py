@@ -297,7 +297,7 @@ def test_guidance_is_for_conditional_models():
 
 
 def test_an_unknown_preset_names_those_there_are():
-    with pytest.raises(ConfigError, match="no 'mnist'; there are celeba64, digits"):
+    with pytest.raises(ConfigError, match="no 'mnist'; there are digits, emoji"):
         load("mnist")
 
 
