@@ -28,8 +28,7 @@ class DriftGate(base_beam_component.BaseBeamComponent):
     """Compares the images of the newest spans with a sample of those since the last drift.
 
     Args:
-        examples: Examples with the splits train and eval, and source_train and source_eval of
-            sources without pairs (trainer/examples.py), which are compared by themselves.
+        examples: Examples with the splits train and eval (trainer/examples.py).
         reference: the DriftVerdict on earlier data, from a Resolver; may resolve to none.
         options: limits, and the action on drift.
         features: the feature space.

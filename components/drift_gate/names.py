@@ -9,13 +9,11 @@ VERDICT_TYPE = "components.DriftVerdict"
 VERDICT_JSON = "verdict.json"  # the comparison with all numbers
 NEWEST_NPZ = "newest.npz"  # the Sample of the new images
 REFERENCE_NPZ = "reference.npz"  # the Sample to compare the next images with
-OF_SOURCES = "sources_"  # before the names of the samples of sources without pairs
 
 # Its custom properties.
 DRIFTED = "drifted"  # 1 or 0
 SUMMARY = "summary"  # one line
 REFERENCE = "reference"  # URI of the DriftVerdict compared with; may be empty
 EXAMPLES = "examples"  # id of the judged Examples
-SPAN = "span"  # their newest span of images; 0 for data without spans
-SOURCE_SPAN = "source_span"  # that of sources without pairs; 0 without spans
+SPAN = "span"  # their newest span; 0 for data without spans
 SPACE = "space"  # of the sample in REFERENCE_NPZ; empty without one

@@ -10,9 +10,8 @@ class LatestVerdictOnEarlierDataStrategy(resolver.ResolverStrategy):
     """Resolves the DriftVerdict of the newest earlier spans, or of other examples without spans.
 
     A repeated run thus has the same reference and a cached verdict, and data are never compared
-    with themselves, even if the same spans are read again. Where sources have spans of their own,
-    neither those nor the spans of images may be later. Held data never become a reference: TFX does
-    not publish the outputs of a failed node.
+    with themselves, even if the same spans are read again. Held data never become a reference: TFX
+    does not publish the outputs of a failed node.
 
     A verdict on images that can be compared comes before newer ones of another size or feature
     space, so that a run with these does not let all that was accepted before be forgotten.
@@ -29,19 +28,19 @@ class LatestVerdictOnEarlierDataStrategy(resolver.ResolverStrategy):
     ) -> dict[str, list[types.Artifact]]:
         """Returns `verdict`, empty if there is none, and `examples`."""
         (examples,) = input_dict["examples"]
-        now = _newest_spans(examples)
+        now = _newest_span(examples)
         earlier = [
             verdict
             for verdict in input_dict[names.VERDICT]
             if verdict.get_int_custom_property(names.EXAMPLES) != examples.id
-            and _are_earlier(_newest_spans(verdict), now)
+            and (not now or _newest_span(verdict) < now)
         ]
         # After spans begin or end, those with and without cannot be compared.
-        alike = [each for each in earlier if _numbered(each) == _numbered(examples)]
+        alike = [each for each in earlier if bool(_newest_span(each)) == bool(now)]
         earlier = alike or earlier
         # Verdicts of earlier versions do not say their space.
         comparable = [each for each in earlier if _space(each) in ("", self._space)]
-        earlier = sorted(comparable or earlier, key=lambda each: (_newest_spans(each), each.id))
+        earlier = sorted(comparable or earlier, key=lambda each: (_newest_span(each), each.id))
         return {names.VERDICT: earlier[-1:], "examples": input_dict["examples"]}
 
 
@@ -49,20 +48,5 @@ def _space(verdict: types.Artifact) -> str:
     return verdict.get_string_custom_property(names.SPACE)
 
 
-def _newest_spans(artifact: types.Artifact) -> tuple[int, int]:
-    """The newest span of images and that of sources; 0 for those without spans."""
-    images, sources = map(artifact.get_int_custom_property, (names.SPAN, names.SOURCE_SPAN))
-    return images, sources
-
-
-def _numbered(artifact: types.Artifact) -> tuple[bool, bool]:
-    images, sources = _newest_spans(artifact)
-    return images > 0, sources > 0
-
-
-def _are_earlier(spans: tuple[int, int], now: tuple[int, int]) -> bool:
-    numbered = [(span, newest) for span, newest in zip(spans, now, strict=True) if newest]
-    return not numbered or (
-        all(span <= newest for span, newest in numbered)
-        and any(span < newest for span, newest in numbered)
-    )
+def _newest_span(artifact: types.Artifact) -> int:
+    return artifact.get_int_custom_property(names.SPAN)

@@ -37,12 +37,7 @@ class DriftResult:
         return {"drifted": self.drifted, "summary": self.summary, "differences": differences}
 
 
-def judge(
-    newest: Sample | None,
-    reference: Sample | None,
-    options: DriftOptions,
-    kind: str = "images",
-) -> DriftResult:
+def judge(newest: Sample | None, reference: Sample | None, options: DriftOptions) -> DriftResult:
     """Compares new images with earlier ones.
 
     The next reference is a random sample of all images since the last drift, so that slow changes
@@ -53,17 +48,16 @@ def judge(
         newest: sample of the new images; None if there are none.
         reference: sample of the images accepted before; None if there are none.
         options: the limits.
-        kind: what they are called.
     """
     if newest is None:
-        return DriftResult((), f"not compared: no new {kind}", reference)
+        return DriftResult((), "not compared: no new images", reference)
     if reference is None:
-        return DriftResult((), f"not compared: no earlier {kind}", newest)
+        return DriftResult((), "not compared: no earlier images", newest)
     if newest.space != reference.space:
-        why = f"the earlier {kind} have another size, or other features or sources"
+        why = "the earlier images have another size, or other features or sources"
         return DriftResult((), f"not compared: {why}", newest)
     together = reference.merged(newest, options.images)
-    sides = f"{len(newest):,} new {kind} against {len(reference):,} earlier ones"
+    sides = f"{len(newest):,} new images against {len(reference):,} earlier ones"
     if min(len(newest), len(reference)) < MIN_IMAGES:
         return DriftResult(
             (), f"not compared: {sides}, at least {MIN_IMAGES} each required", together

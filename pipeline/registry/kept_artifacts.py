@@ -85,11 +85,10 @@ def _drift_references(store: MetadataStore) -> set[int]:
         for artifact in store.get_artifacts_by_context(pipeline.id):
             if artifact.type == drift_names.VERDICT_TYPE and artifact.state == mlmd.Artifact.LIVE:
                 about = properties(artifact)
-                spans = (drift_names.SPAN, drift_names.SOURCE_SPAN)
-                rank = (*(about.get(name, 0) for name in spans), artifact.id)
+                span = about.get(drift_names.SPAN, 0)
+                rank = (span, artifact.id)
                 # A folder with spans and one without are compared with their own kind alone.
-                numbered = tuple(about.get(name, 0) > 0 for name in spans)
-                place = (pipeline.id, about.get(drift_names.SPACE, ""), numbered)
+                place = (pipeline.id, about.get(drift_names.SPACE, ""), span > 0)
                 newest[place] = max(rank, newest.get(place, rank))
     return {artifact for *_, artifact in newest.values()}
 

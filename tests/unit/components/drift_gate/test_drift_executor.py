@@ -54,11 +54,8 @@ class Gate:
         """`last`: the verdict on the spans before."""
         self._folder, self._number, self.last = folder, last.id if last else 0, last
 
-    def judge(self, spans, features="pixels", sources=None, **options):
-        """Judges spans {number: images}, and sources without pairs; returns the verdict.
-
-        Sources are images, or have spans of their own {number: images}.
-        """
+    def judge(self, spans, features="pixels", **options):
+        """Judges spans {number: images}; returns the verdict."""
         self._number += 1
         folder = self._folder / str(self._number)
         examples, verdict = Examples(), DriftVerdict()
@@ -67,11 +64,6 @@ class Gate:
         examples.set_int_custom_property("span", max(spans))
         records = [serialize(image, span) for span, images in spans.items() for image in images]
         splits = {"train": records[::2], "eval": records[1::2]}
-        if sources is not None:
-            by_span = sources if isinstance(sources, dict) else {0: sources}
-            examples.set_int_custom_property("source_span", max(by_span))
-            records = [serialize(image, span) for span, part in by_span.items() for image in part]
-            splits |= {"source_train": records[::2], "source_eval": records[1::2]}
         examples.split_names = artifact_utils.encode_split_names([*splits])
         for split, part in splits.items():
             write_records(folder / f"Split-{split}" / "data.gz", part)
@@ -85,13 +77,7 @@ class Gate:
             },
         )
         self.last = verdict
-        return self.written
-
-    @property
-    def written(self):
-        """The newest verdict, also one that stopped the run."""
-        path = self._folder / str(self._number) / "verdict" / "verdict.json"
-        return json.loads(path.read_text())
+        return json.loads(Path(verdict.uri, "verdict.json").read_text())
 
     @property
     def reference(self):
@@ -285,44 +271,6 @@ def test_sources_are_watched_as_well_as_images(first_pairs, digits, tmp_path, ch
     assert names == {*SCALARS, *SOURCE_SCALARS, "features"}
     drifted = {found["name"] for found in verdict["differences"] if found["drifted"]}
     assert ("source_mean" in drifted) == (change == "light")
-
-
-@pytest.mark.slow
-def test_sources_without_pairs_are_watched_by_themselves(gate, digits):
-    first = gate.judge({1: digits[:DAY]}, sources=digits[300:360])
-    assert first["summary"] == "not compared: no earlier images; not compared: no earlier sources"
-    same = gate.judge({2: digits[DAY : 2 * DAY]}, sources=digits[300:390], on_drift="hold")
-    assert same["summary"] == (
-        "no drift: 60 new images against 60 earlier ones; "
-        "no drift: 90 new sources against 60 earlier ones"
-    )
-    assert len(Sample.load(f"{gate.last.uri}/sources_reference.npz")) == 90
-    new = {3: digits[2 * DAY : 3 * DAY]}
-    with pytest.raises(DriftError, match=r"^the sources of span 3 drifted: no drift: 60 new im"):
-        gate.judge(new, sources=rotated(digits[480:540]), on_drift="hold")
-    verdict = gate.written
-    assert verdict["drifted"] and verdict["sources"]["drifted"]
-    assert not any(found["drifted"] for found in verdict["differences"])
-
-
-@pytest.mark.slow
-def test_of_sources_with_spans_those_are_compared_that_the_reference_has_not_seen(gate, digits):
-    window = {1: digits[:DAY]}
-    first = {3: digits[300:420]}
-    gate.judge(window, sources=first)
-    verdict = gate.judge(window, sources={**first, 5: digits[420:480]}, on_drift="hold")
-    assert verdict["summary"] == (
-        "not compared: no new images; no drift: 60 new sources against 120 earlier ones"
-    )
-    assert len(gate.reference) == DAY
-    window[2] = 255 - digits[DAY : 2 * DAY]
-    sources = {5: digits[420:480], 6: 255 - digits[480:540]}
-    with pytest.raises(DriftError) as error:
-        gate.judge(window, sources=sources, on_drift="hold")
-    text = str(error.value)
-    assert text.startswith("the images of span 2 and the sources of span 6 drifted: ")
-    assert "60 new sources against 180 earlier ones" in text
-    assert text.endswith("drift.on_drift=warn and data.span=6")
 
 
 def test_images_with_sources_are_not_compared_with_images_without(after_one_day, digits):

@@ -5,11 +5,10 @@ from components.drift_gate.artifact import DriftVerdict
 from components.drift_gate.reference import LatestVerdictOnEarlierDataStrategy
 
 
-def examples(number, span, of_sources=0):
+def examples(number, span):
     found = Examples()
     found.id = number
     found.set_int_custom_property("span", span)
-    found.set_int_custom_property("source_span", of_sources)
     return found
 
 
@@ -18,8 +17,7 @@ def verdict(number, on, space=""):
     if space:
         found.set_string_custom_property("space", space)
     found.id = number
-    for name in ("span", "source_span"):
-        found.set_int_custom_property(name, on.get_int_custom_property(name))
+    found.set_int_custom_property("span", on.get_int_custom_property("span"))
     found.set_int_custom_property("examples", on.id)
     return found
 
@@ -76,18 +74,3 @@ def test_after_spans_end_the_verdicts_without_spans_are_the_references():
 def test_without_spans_the_latest_verdict_on_other_examples_is_the_reference(current, expected):
     verdicts = verdict(11, examples(1, 0)), verdict(12, examples(2, 0))
     assert resolve(examples(current, 0), *verdicts) == expected
-
-
-def test_new_spans_of_images_or_of_sources_alone_have_the_verdict_before_as_reference():
-    first, images, sources = examples(1, 3, 7), examples(2, 4, 7), examples(3, 4, 9)
-    verdicts = verdict(11, first), verdict(12, images), verdict(13, sources)
-    assert resolve(images, *verdicts) == [11]
-    assert resolve(sources, *verdicts) == [12]
-    assert resolve(examples(4, 5, 8), *verdicts) == [12]  # sources of span 9 are later
-    assert resolve(examples(5, 5, 9), *verdicts) == [13]
-
-
-def test_sources_without_spans_do_not_choose_the_reference():
-    first, second = examples(1, 3, 7), examples(2, 4)
-    assert resolve(examples(3, 5), verdict(11, first), verdict(12, second)) == [12]
-    assert resolve(examples(4, 4), verdict(11, first), verdict(12, second)) == [11]
