@@ -41,9 +41,6 @@ def build_model(
         ema=ema,
         solver=solvers.get(sample.solver, sample.grid),
         seed=train.seed,
-        alpha_density=train.alpha_density,
-        coupling=train.coupling,
-        paired=source is None or source.paired,
         nb_class=nb_class,
         label_dropout=train.label_dropout,
         guidance=sample.guidance,
@@ -76,8 +73,6 @@ def _optimizer(train: TrainOptions) -> keras.optimizers.Optimizer:
     }
     if train.optimizer == "adam":
         return FusedAdam(**arguments)
-    if train.optimizer == "adamw":
-        return FusedAdam(weight_decay=train.weight_decay, **arguments)
     return ConvolutionalMuon(exclude_layers=LEFT_TO_ADAM, **arguments)
 
 

@@ -30,10 +30,8 @@ from trainer.ode.guidance import WHOLE, Interval
 from trainer.ode.sampling import TRACED
 from trainer.optimizers.adam import FusedAdam  # noqa: F401
 from trainer.optimizers.muon import ConvolutionalMuon  # noqa: F401
-from trainer.options import AlphaDensity, Coupling
 from trainer.step.batches import Batch, unpack
 from trainer.step.checked_model import CheckedModel
-from trainer.step.coupling import groups, optimal_transport
 from trainer.step.draws import Draws, blend_noise, draw, draw_for
 from trainer.step.ema import ExponentialMovingAverage
 from trainer.step.guiding import GuidingNetwork
@@ -44,7 +42,7 @@ from trainer.vector_field import beside, evaluate_network
 
 NETWORKS = ("network", "ema_network")
 # Attributes that decide how it is trained, and that may be set between two calls of `fit`.
-TRAINED = ("alpha_density", "coupling", "label_dropout", "paired", "pair_noise", "seed")
+TRAINED = ("label_dropout", "pair_noise", "seed")
 
 
 @keras.saving.register_keras_serializable("iadb")
@@ -78,14 +76,6 @@ class IADBModel(CheckedModel):
         solver: a Solver (trainer.ode.solvers.get) or a name in trainer.ode.solvers.SOLVERS.
         seed: seed of noise and alpha. Both depend only on it and on the number of steps, so a
             resumed training continues exactly as an uninterrupted one.
-        alpha_density: `uniform` as in the paper; `logit_normal`, which trains more in the middle
-            of the path (Esser et al., "Scaling Rectified Flow Transformers", 2024, section 3.1); or
-            `u_shaped`, more at its ends (trainer/step/draws.py).
-        coupling: `independent` as in the paper, or `optimal_transport` (trainer/step/coupling.py),
-            which couples x0 and data within a batch, among images of one class and
-            augmentation.
-        paired: whether the x0 of a batch (x0, x1) belongs to its x1, so that `coupling` keeps it.
-            Otherwise it is drawn independently, and coupled as noise is.
         nb_class: number of classes of a conditional network; 0 if the network takes no label.
         label_dropout: fraction of a batch that is trained without its label.
         guidance: weight of classifier-free guidance in sampling: 1 samples without guidance, 0
@@ -113,9 +103,6 @@ class IADBModel(CheckedModel):
         ema: ExponentialMovingAverage | None = None,
         solver: str | solvers.Solver = "euler",
         seed: int = 0,
-        alpha_density: AlphaDensity = "uniform",
-        coupling: Coupling = "independent",
-        paired: bool = True,
         nb_class: int = 0,
         label_dropout: float = 0.1,
         guidance: float = 1.0,
@@ -127,9 +114,7 @@ class IADBModel(CheckedModel):
         autoguidance_interval: Interval = WHOLE,
         **kwargs: object,
     ) -> None:
-        check_training(
-            rank, source_channels, alpha_density, coupling, label_dropout, pair_noise, seed
-        )
+        check_training(rank, label_dropout, pair_noise, seed)
         check_guidance(guidance, nb_class, autoguidance, autoguidance_interval, guide is not None)
         if guide and guide.source is not (ema.network if ema else network):
             raise ValueError(
@@ -155,9 +140,6 @@ class IADBModel(CheckedModel):
         self.rank = rank
         self.ema = ema
         self.seed = seed
-        self.alpha_density = alpha_density
-        self.coupling = coupling
-        self.paired = paired
         self.label_dropout = label_dropout
         self.pair_noise = pair_noise
         # Not the optimizer's iterations, which skip steps whose float16 gradients overflowed.
@@ -172,7 +154,6 @@ class IADBModel(CheckedModel):
         self.loss_tracker = keras.metrics.Mean("loss")
         self.gradient_norm_tracker = keras.metrics.Mean("gradient_norm")
         self.loss_by_alpha = LossByAlpha()
-        self.supports_jit = coupling == "independent"  # optimal_transport is solved by SciPy
         self.built = True  # else Keras would call this model symbolically
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -197,11 +178,7 @@ class IADBModel(CheckedModel):
             )
         if name in TRAINED and self.built:
             how = {each: getattr(self, each) for each in TRAINED} | {name: value}
-            del how["paired"]
-            check_training(self.rank, self.source_channels, **how)
-            self.supports_jit = how["coupling"] == "independent"
-            if self.compiled and not self.supports_jit:
-                self.jit_compile = False
+            check_training(self.rank, **how)
         super().__setattr__(name, value)
         if name in TRAINED and self.built:  # also in the middle of a training, by a callback
             if self.train_function is not None:
@@ -237,12 +214,7 @@ class IADBModel(CheckedModel):
         if alpha is not None and length is not None:
             raise ValueError("this model draws the steps that it learns: leave out alpha")
         alpha = drawn_alpha[part] if alpha is None else alpha
-        kept = x0 is not None and self.paired
         x0 = noise[part] if x0 is None else blend_noise(x0, noise[part], self.pair_noise)
-        if self.coupling == "optimal_transport" and not kept:
-            coupled = (x0, x1, groups(label, augmentation))
-            every = (each if each is None else replicas.all_gather(each, 0) for each in coupled)
-            x0 = optimal_transport(*every)[part]
         inputs = self._blend(x0, x1, alpha, source, augmentation)
         if self.nb_class:
             none = tf.constant(self.nb_class, tf.int64)
@@ -324,10 +296,7 @@ class IADBModel(CheckedModel):
         x0, x1, alpha, label, source, augmentation = batch
         drawn = draw_for(x1, self.seed)
         alpha = drawn.alpha if alpha is None else alpha
-        kept = x0 is not None and self.paired
         x0 = drawn.noise if x0 is None else blend_noise(x0, drawn.noise, self.pair_noise)
-        if self.coupling == "optimal_transport" and not kept:
-            x0 = optimal_transport(x0, x1, groups(label, augmentation))
         inputs = self._blend(x0, x1, alpha, source, augmentation)
         if self.nb_class:
             inputs.append(tf.cast(label, tf.int64))
@@ -396,7 +365,7 @@ class IADBModel(CheckedModel):
     def draw(self, shape: tf.Tensor) -> Draws:
         """Draws noise and alphas for the next step, and the labels that it drops."""
         seed = tf.stack([tf.constant(self.seed, tf.int64), tf.convert_to_tensor(self.step)])
-        return draw(seed, shape, self.alpha_density, self.label_dropout)
+        return draw(seed, shape, self.label_dropout)
 
     def get_config(self) -> dict[str, Any]:
         """Returns what `from_config` needs, for keras.saving.
@@ -413,9 +382,6 @@ class IADBModel(CheckedModel):
             "ema": self.ema and {"half_life": self.ema.half_life, "warmup": self.ema.warmup},
             "solver": solvers.to_names(self.solver),
             "seed": int(self.seed),
-            "alpha_density": self.alpha_density,
-            "coupling": self.coupling,
-            "paired": self.paired,
             # Tensors are taken as well; as such, they would be saved and could not be loaded.
             "nb_class": int(self.nb_class),
             "label_dropout": float(self.label_dropout),

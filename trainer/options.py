@@ -17,8 +17,6 @@ MAX_AUTOGUIDANCE = 100  # beyond any use
 MAX_REPEATS = 5
 PIXEL_WIDTH = 16  # channels of each pixel before the last layer of a network with patches
 
-AlphaDensity = Literal["uniform", "logit_normal", "u_shaped"]
-Coupling = Literal["independent", "optimal_transport"]
 Fraction = Annotated[float, Field(ge=0.0, lt=1.0)]
 Alpha = Annotated[float, Field(ge=0.0, le=1.0)]
 
@@ -138,12 +136,11 @@ class TrainOptions(Options):
 
     steps: PositiveInt = Field(1000, le=MAX_STEPS, description="number of batches to train on")
     batch_size: PositiveInt = Field(64, description="images per step, over all replicas")
-    optimizer: Literal["muon", "adam", "adamw"] = Field(
+    optimizer: Literal["muon", "adam"] = Field(
         "muon",
         description="optimization algorithm; muon learned as much as adam in half of the steps "
         "where this was measured",
     )
-    weight_decay: float = Field(0.0, ge=0, description="decoupled weight decay; adamw only")
     accumulate: PositiveInt = Field(
         1, description="number of batches whose gradients are averaged for each weight update"
     )
@@ -163,16 +160,6 @@ class TrainOptions(Options):
         description="data type of the training's computation; weights are always float32, and the "
         "model that is exported computes in it; auto: bfloat16 on GPUs or a CPU that multiply it, "
         "else float32",
-    )
-    alpha_density: AlphaDensity = Field(
-        "uniform",
-        description="distribution of alpha in training; logit_normal trains more in the middle of "
-        "the path, u_shaped at its ends",
-    )
-    coupling: Coupling = Field(
-        "independent",
-        description="how noise and images are paired within a batch; optimal_transport straightens "
-        "the paths, within each class and each augmentation",
     )
     label_dropout: float = Field(
         0.1,
@@ -265,10 +252,6 @@ class TrainOptions(Options):
             raise ValueError(
                 f"accumulate={self.accumulate} exceeds steps={self.steps}: the weights would never "
                 "change"
-            )
-        if self.weight_decay and self.optimizer != "adamw":
-            raise ValueError(
-                f"weight_decay={self.weight_decay:g} requires optimizer=adamw, got {self.optimizer}"
             )
         return self
 

@@ -125,11 +125,6 @@ class PipelineConfig(Options):
                 "data.pairing=none needs model.source=map: no source belongs to an image, so that "
                 "a network could learn nothing from seeing one"
             )
-        if self.source.paired and self.train.coupling != "independent":
-            raise ValueError(
-                f"train.coupling={self.train.coupling} ignores which source is of which image; use "
-                "independent"
-            )
         if self.source.degradation is None:
             return self
         degrade, (kind, amount) = self.data.degrade, self.source.degradation

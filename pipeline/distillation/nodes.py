@@ -108,7 +108,6 @@ def _training_config(config: dict[str, Any], distill: DistillOptions) -> dict[st
             **training,
             "learning_rate": distill.learning_rate,
             "warmup_steps": None,
-            "alpha_density": "uniform",
             # Samples are not augmented.
             "flip": False,
             "augment": 0.0,

@@ -41,7 +41,7 @@ def runs(tmp_path_factory, digits_folder):
     (runs.sources / "broken.png").write_bytes(b"no image")
     runs.settings = (
         *(f"data.source={runs.sources}", "data.pairing=none", "model.source=map"),
-        *("train.coupling=optimal_transport", "train.flip=true"),
+        "train.flip=true",
     )
     runs.first = runs.run(*runs.settings)
     return runs

@@ -9,7 +9,7 @@ ALPHA_SCALE = 1000.0  # the default of ModelOptions.alpha_scale
 
 
 def build_mlp(dim: int, width: int = 128, depth: int = 3) -> keras.Model:
-    """Builds the network. It is rough in alpha, for which solvers with adaptive steps are unfit.
+    """Builds the network.
 
         model = IADBModel(build_mlp(dim=2), rank=2)
 

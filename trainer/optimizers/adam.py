@@ -14,7 +14,7 @@ from trainer.optimizers.joint_update import JointUpdate, Row
 
 @keras.saving.register_keras_serializable("iadb")
 class FusedAdam(JointUpdate, keras.optimizers.Adam):
-    """Keras's Adam, or with `weight_decay` its AdamW, for variables of float32."""
+    """Keras's Adam, for variables of float32."""
 
     def build(self, var_list: Sequence[keras.Variable]) -> None:
         """Creates the variables of the optimizer.

@@ -1,1 +1,1 @@
-"""Parts of one training step: coupling, moving average, gradients, loss by alpha."""
+"""Parts of one training step: moving average, gradients, loss by alpha."""

@@ -1,13 +1,8 @@
 """What training and evaluation draw at random for a batch: noise, alphas, and labels to drop."""
 
-import math
 from typing import NamedTuple
 
 import tensorflow as tf
-
-from trainer.options import AlphaDensity
-
-U_STEEPNESS = 4.0  # of the density u_shaped, as published
 
 
 class Draws(NamedTuple):
@@ -26,39 +21,18 @@ class Draws(NamedTuple):
     length: tf.Tensor | None = None
 
 
-def draw(
-    seed: tf.Tensor,
-    shape: tf.Tensor,
-    alpha_density: AlphaDensity,
-    label_dropout: float,
-) -> Draws:
+def draw(seed: tf.Tensor, shape: tf.Tensor, label_dropout: float) -> Draws:
     """Draws what one step of a training needs.
 
     Args:
         seed: int64 [2], of the training and of the step.
         shape: int32 [rank], of the batch.
-        alpha_density: as in IADBModel.
         label_dropout: share of the images without their label.
     """
     for_noise, for_alpha, for_labels = tf.unstack(tf.random.split(seed, num=3))
-    if alpha_density == "logit_normal":
-        alpha = tf.sigmoid(tf.random.stateless_normal(shape[:1], for_alpha))
-    else:
-        alpha = tf.random.stateless_uniform(shape[:1], for_alpha)
-        if alpha_density == "u_shaped":
-            alpha = u_shaped(alpha)
+    alpha = tf.random.stateless_uniform(shape[:1], for_alpha)
     unlabeled = tf.random.stateless_uniform(shape[:1], for_labels) < label_dropout
     return Draws(tf.random.stateless_normal(shape, for_noise), alpha, unlabeled)
-
-
-def u_shaped(uniform: tf.Tensor) -> tf.Tensor:
-    """Maps uniform numbers in [0, 1] to the density cosh(U_STEEPNESS (alpha - 1/2)) on [0, 1].
-
-    It is the inverse of the density's distribution function. Lee et al., "Improving the Training of
-    Rectified Flows" (2024, arXiv 2405.20320): straight paths are hardest to learn at their ends.
-    """
-    half = U_STEEPNESS / 2
-    return 0.5 + tf.asinh((2.0 * uniform - 1.0) * math.sinh(half)) / U_STEEPNESS
 
 
 def blend_noise(x0: tf.Tensor, noise: tf.Tensor, share: float) -> tf.Tensor:
@@ -77,7 +51,7 @@ def draw_for(x1: tf.Tensor, seed: int) -> Draws:
     Alphas are spread evenly over [0, 1], one in each of N equal parts; no label is dropped.
     """
     content = tf.reduce_sum(tf.cast(tf.bitcast(x1, tf.int32), tf.int64))
-    drawn = draw(tf.stack([tf.constant(seed, tf.int64), content]), tf.shape(x1), "uniform", 0.0)
+    drawn = draw(tf.stack([tf.constant(seed, tf.int64), content]), tf.shape(x1), 0.0)
     count = tf.shape(x1)[0]
     parts = tf.cast(tf.range(count), tf.float32)
     return drawn._replace(alpha=(parts + drawn.alpha) / tf.cast(count, tf.float32))

@@ -2,23 +2,13 @@
 
 import math
 from numbers import Integral
-from typing import get_args
 
 import keras
 
 from trainer.ode.guidance import Interval
-from trainer.options import AlphaDensity, Coupling
 
 
-def check_training(
-    rank: int,
-    source_channels: int,
-    alpha_density: str,
-    coupling: str,
-    label_dropout: float,
-    pair_noise: float,
-    seed: int,
-) -> None:
+def check_training(rank: int, label_dropout: float, pair_noise: float, seed: int) -> None:
     """Checks what a training depends on.
 
     Raises:
@@ -26,17 +16,6 @@ def check_training(
     """
     if rank < 2:
         raise ValueError(f"rank={rank} must be at least 2, that of a batch of points")
-    for name, value, choices in (
-        ("alpha_density", alpha_density, get_args(AlphaDensity)),
-        ("coupling", coupling, get_args(Coupling)),
-    ):
-        if value not in choices:
-            raise ValueError(f"{name}={value!r} is unknown; choose from {', '.join(choices)}")
-    if coupling != "independent" and source_channels:
-        raise ValueError(
-            f"coupling={coupling!r} would couple noise with the sources that the network sees, "
-            "which samples do not: use independent"
-        )
     if not isinstance(seed, Integral) or not -(2**63) <= seed < 2**63:
         raise ValueError(f"seed={seed!r} must be a whole number of 64 bits")
     for name, share in (("label_dropout", label_dropout), ("pair_noise", pair_noise)):

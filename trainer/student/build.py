@@ -75,7 +75,6 @@ def student_of(
         ema=ExponentialMovingAverage(network, train.ema.half_life, train.ema.warmup),
         solver=solvers.get(sample.solver, sample.grid),
         seed=train.seed,
-        coupling=train.coupling,
         nb_class=teacher.nb_class,
         label_dropout=train.label_dropout,
     )

@@ -111,46 +111,21 @@ def test_a_batch_may_choose_its_alphas():
     np.testing.assert_array_equal(alpha, batch["alpha"])
 
 
-def test_logit_normal_alphas_are_denser_in_the_middle_of_the_path():
-    def middle(density):
-        model = IADBModel(network(2), rank=2, alpha_density=density)
-        alpha = model.draw(tf.constant([20_000, 2])).alpha
-        return np.mean(np.abs(alpha - 0.5) < 0.25)
-
-    assert middle("uniform") == pytest.approx(0.5, abs=0.02)
-    # P(|z| < log 3) for a standard normal z
-    assert middle("logit_normal") == pytest.approx(0.728, abs=0.02)
+def test_alphas_are_uniform_from_0_to_1():
+    alpha = IADBModel(network(2), rank=2).draw(tf.constant([20_000, 2])).alpha
+    shares, _ = np.histogram(alpha, bins=4, range=(0, 1))
+    np.testing.assert_allclose(shares / 20_000, 0.25, atol=0.015)
 
 
-@pytest.mark.slow
-def test_a_training_with_optimal_transport_reaches_the_data_too():
-    data = tf.data.Dataset.from_tensor_slices(points(2048))
-    model, _ = trained(data, coupling="optimal_transport")
-    x1, _ = model.sample_iadb(tf.random.stateless_normal([500, 2], [0, 1]), nb_step=4)
-    np.testing.assert_allclose(np.mean(x1, 0), (3.0, -1.0), atol=0.15)
-
-
-@pytest.mark.parametrize("paired", [True, False])
-def test_optimal_transport_couples_a_given_x0_only_if_it_is_not_paired(paired):
+def test_a_given_x0_stays_with_its_x1():
     x1 = points(64)
     x, alpha = keras.Input((2,)), keras.Input(())
     zero = keras.Model([x, alpha], 0.0 * keras.layers.Dense(2)(x))
-    model = IADBModel(zero, rank=2, coupling="optimal_transport", paired=paired)
+    model = IADBModel(zero, rank=2)
     model.compile(optimizer="sgd")
     data = tf.data.Dataset.from_tensors((np.roll(x1, 1, axis=0), x1))
     (loss,) = model.fit(data, verbose=0).history["loss"]
-    distance = np.mean((np.roll(x1, 1, axis=0) - x1) ** 2)
-    assert loss == pytest.approx(distance if paired else 0.0)  # coupled, each is its own x0
-
-
-def test_noise_is_not_coupled_with_sources_that_the_network_sees():
-    x, source, alpha = keras.Input((4, 4, 1)), keras.Input((4, 4, 3)), keras.Input(())
-    net = keras.Model([x, alpha, source], keras.layers.Conv2D(1, 1)(x))
-    with pytest.raises(ValueError, match="couple noise with the sources that the network sees"):
-        IADBModel(net, source_channels=3, coupling="optimal_transport")
-    model = IADBModel(net, source_channels=3)
-    with pytest.raises(ValueError, match="couple noise with the sources that the network sees"):
-        model.coupling = "optimal_transport"
+    assert loss == pytest.approx(np.mean((np.roll(x1, 1, axis=0) - x1) ** 2))
 
 
 def test_a_weight_that_the_network_does_not_use_is_unchanged():
@@ -189,7 +164,7 @@ from trainer.step.guiding import GuidingNetwork
 from trainer.iadb import IADBModel
 x1 = np.float32(np.random.default_rng(0).normal(2.0, 0.1, (64, 2)))
 label = np.arange(64) % 3
-weights, conditional, paired = [], [], []
+weights = []
 for devices in (["CPU:0"], ["CPU:0", "CPU:1"]):
     strategy = tf.distribute.MirroredStrategy(devices)
     with strategy.scope():
@@ -211,32 +186,27 @@ for devices in (["CPU:0"], ["CPU:0", "CPU:1"]):
         averages.append(model.transport(x1, 2).numpy())
     weights.append(net.get_weights() + averages + logs["loss"] + logs["gradient_norm"])
 
-    ends = []
-    for coupling in ("independent", "optimal_transport"):
-        with strategy.scope():
-            keras.utils.set_random_seed(0)
-            inputs = keras.Input((2,)), keras.Input(()), keras.Input((), dtype="int64")
-            h = keras.layers.Concatenate()([inputs[0], keras.layers.Embedding(4, 8)(inputs[2])])
-            net = keras.Model(inputs, keras.layers.Dense(2)(h))
-            model = IADBModel(net, rank=2, nb_class=3, label_dropout=0.5, coupling=coupling)
-            model.compile(optimizer=keras.optimizers.SGD(1e-2, global_clipnorm=0.1))
-        data = tf.data.Dataset.from_tensor_slices({"x1": x1[:61], "label": label[:61]})
-        model.fit(data.batch(16), epochs=3, verbose=0)  # of the last batch, they have 8 and 5
-        ends += net.get_weights()
-    conditional.append(ends)
+    with strategy.scope():
+        keras.utils.set_random_seed(0)
+        inputs = keras.Input((2,)), keras.Input(()), keras.Input((), dtype="int64")
+        h = keras.layers.Concatenate()([inputs[0], keras.layers.Embedding(4, 8)(inputs[2])])
+        net = keras.Model(inputs, keras.layers.Dense(2)(h))
+        model = IADBModel(net, rank=2, nb_class=3, label_dropout=0.5)
+        model.compile(optimizer=keras.optimizers.SGD(1e-2, global_clipnorm=0.1))
+    data = tf.data.Dataset.from_tensor_slices({"x1": x1[:61], "label": label[:61]})
+    model.fit(data.batch(16), epochs=3, verbose=0)  # of the last batch, they have 8 and 5
+    weights[-1] += net.get_weights()
 
-    ends = []
-    for given in (x1, (x1[::-1], x1)):
-        with strategy.scope():
-            keras.utils.set_random_seed(0)
-            x, alpha = keras.Input((2,)), keras.Input(())
-            net = keras.Model([x, alpha], keras.layers.Dense(2)(x))
-            model = IADBModel(net, rank=2, coupling="optimal_transport", paired=False)
-            model.compile(optimizer=keras.optimizers.SGD(1e-2))
-        model.fit(tf.data.Dataset.from_tensor_slices(given).batch(16), epochs=3, verbose=0)
-        ends += net.get_weights()
-    paired.append(ends)
-for one, two in [*zip(*weights, strict=True), *zip(*conditional, strict=True), *zip(*paired)]:
+    with strategy.scope():
+        keras.utils.set_random_seed(0)
+        x, alpha = keras.Input((2,)), keras.Input(())
+        net = keras.Model([x, alpha], keras.layers.Dense(2)(x))
+        model = IADBModel(net, rank=2, pair_noise=0.2)
+        model.compile(optimizer=keras.optimizers.SGD(1e-2))
+    pairs = tf.data.Dataset.from_tensor_slices((x1[::-1], x1))
+    model.fit(pairs.batch(16), epochs=3, verbose=0)
+    weights[-1] += net.get_weights()
+for one, two in zip(*weights, strict=True):
     np.testing.assert_allclose(one, two, rtol=1e-5, atol=1e-6)
 """
 

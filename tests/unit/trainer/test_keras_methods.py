@@ -165,38 +165,28 @@ def test_a_solver_without_a_name_cannot_be_saved(tmp_path):
 
 
 @functools.cache
-def trained_weights(coupling, **how):
-    model = make(coupling=coupling)
+def trained_weights(**how):
+    model = make()
     model.compile(optimizer="adam", **how)
     model.fit(points(), batch_size=32, verbose=0)
     return model.network.get_weights()
 
 
-@pytest.mark.parametrize(
-    ("coupling", "how"),
-    [
-        ("independent", {"run_eagerly": True}),
-        ("optimal_transport", {"run_eagerly": True}),
-        ("optimal_transport", {"steps_per_execution": 4}),
-    ],
-)
-def test_steps_train_the_same_however_they_are_run(coupling, how):
-    weights = trained_weights(coupling), trained_weights(coupling, **how)
+@pytest.mark.parametrize("how", [{"run_eagerly": True}, {"steps_per_execution": 4}])
+def test_steps_train_the_same_however_they_are_run(how):
+    weights = trained_weights(), trained_weights(**how)
     for one, other in zip(*weights, strict=True):
         np.testing.assert_allclose(one, other, atol=1e-5)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("coupling", ["independent", "optimal_transport"])
-def test_a_step_can_be_compiled_or_says_that_it_is_not(coupling, recwarn):
-    model = make(coupling=coupling)
+def test_a_step_can_be_compiled(recwarn):
+    model = make()
     model.compile(optimizer=keras.optimizers.Adam(1e-2), jit_compile=True)
     losses = model.fit(points(1024), epochs=5, verbose=0).history["loss"]
     assert losses[-1] < losses[0] / 2
-    warned = any("jit_compile" in str(warning.message) for warning in recwarn)
-    assert (model.jit_compile, warned) == (
-        (True, False) if coupling == "independent" else (False, True)
-    )
+    assert model.jit_compile
+    assert not any("jit_compile" in str(warning.message) for warning in recwarn)
 
 
 @pytest.mark.slow
@@ -451,8 +441,6 @@ def test_steps_that_are_run_eagerly_take_arrays(data):
 @pytest.mark.parametrize(
     ("arguments", "error"),
     [
-        ({"coupling": "ot"}, "coupling='ot' is unknown; choose from independent, optimal_tra"),
-        ({"alpha_density": "normal"}, "alpha_density='normal' is unknown; choose from uniform, "),
         ({"solver": "eular"}, "solver 'eular' is unknown; choose from euler, "),
         ({"label_dropout": 2.0}, "label_dropout=2.0 must be from 0 to 1"),
         ({"pair_noise": -1.0}, "pair_noise=-1.0 must be from 0 to 1"),
@@ -611,17 +599,13 @@ def test_the_loss_of_an_epoch_is_that_of_its_images_whatever_the_size_of_the_las
     assert found == [pytest.approx((64 * losses[0] + losses[1]) / 65, rel=1e-5)]
 
 
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [("alpha_density", "u_shaped"), ("seed", 5), ("coupling", "optimal_transport")],
-)
-def test_what_decides_the_training_may_be_set_between_two_calls(name, value):
+def test_what_decides_the_training_may_be_set_between_two_calls():
     changed, same = compiled(), compiled()
     for model in (changed, same):
         model.fit(points(64), verbose=0)
         model.evaluate(points(64), verbose=0)
-    setattr(changed, name, value)
-    made = compiled(**{name: value})
+    changed.seed = 5
+    made = compiled(seed=5)
     made.set_weights(changed.get_weights())
     made.optimizer.build(made.network.trainable_variables)
     for old, new in zip(made.optimizer.variables, changed.optimizer.variables, strict=True):
@@ -631,12 +615,11 @@ def test_what_decides_the_training_may_be_set_between_two_calls(name, value):
     weights = [np.concatenate([w.ravel() for w in m.get_weights()]) for m in (changed, same, made)]
     np.testing.assert_array_equal(weights[0], weights[2])
     assert np.any(weights[0] != weights[1])
-    assert changed.supports_jit == made.supports_jit
 
 
 def test_a_callback_may_set_what_decides_the_training():
     def change(epoch):
-        model.alpha_density = "u_shaped"
+        model.seed = 5
 
     model = compiled()
     callback = keras.callbacks.LambdaCallback(on_epoch_begin=lambda epoch, logs: change(epoch))
@@ -645,32 +628,10 @@ def test_a_callback_may_set_what_decides_the_training():
     assert np.isfinite([*found["loss"], *found["val_loss"]]).all()
 
 
-def test_a_coupling_that_cannot_be_compiled_ends_the_compilation():
-    model = make()
-    model.compile(optimizer="adam", jit_compile=True)
-    model.coupling = "optimal_transport"
-    assert np.isfinite(model.fit(points(64), verbose=0).history["loss"]).all()
-
-
-@pytest.mark.parametrize(("name", "value"), [("alpha_density", "typo"), ("label_dropout", 2.0)])
+@pytest.mark.parametrize(("name", "value"), [("seed", 0.5), ("label_dropout", 2.0)])
 def test_what_decides_the_training_is_checked_when_it_is_set(used, name, value):
     with pytest.raises(ValueError, match=f"^{name}="):
         setattr(used, name, value)
-
-
-@pytest.mark.parametrize("paired", [True, False])
-def test_the_loss_on_other_images_is_that_of_the_pairs_which_the_training_makes(paired):
-    plain = make(average=False, paired=paired)
-    coupled = make(average=False, paired=paired, coupling="optimal_transport")
-    coupled.set_weights(plain.get_weights())
-    x1 = np.random.default_rng(0).normal(0, 1, (64, 2)).astype(np.float32)
-    x0 = x1[np.random.default_rng(1).permutation(64)]
-    of_noise, of_pairs = (
-        [float(tf.reduce_mean(model.held_out_losses(data)[0])) for model in (plain, coupled)]
-        for data in (x1, (x0, x1))
-    )
-    assert of_noise[1] < of_noise[0]
-    assert (of_pairs[1] == of_pairs[0]) == paired
 
 
 def test_a_saved_model_keeps_the_policy_by_which_its_loss_is_scaled(tmp_path):

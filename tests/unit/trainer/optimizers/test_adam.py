@@ -10,20 +10,19 @@ SHAPES = [(3, 3, 4, 8), (8,), ()]
 
 
 @pytest.mark.parametrize(
-    ("of_keras", "kwargs"),
+    "kwargs",
     [
-        (keras.optimizers.Adam, {}),
-        (keras.optimizers.Adam, {"beta_1": 0.5, "beta_2": 0.9, "epsilon": 0.1}),
-        (keras.optimizers.Adam, {"global_clipnorm": 1.0}),
-        (keras.optimizers.Adam, {"gradient_accumulation_steps": 2}),
-        (keras.optimizers.AdamW, {"weight_decay": 0.1}),
+        {},
+        {"beta_1": 0.5, "beta_2": 0.9, "epsilon": 0.1},
+        {"global_clipnorm": 1.0},
+        {"gradient_accumulation_steps": 2},
     ],
 )
-def test_variables_move_as_by_keras(of_keras, kwargs):
+def test_variables_move_as_by_keras(kwargs):
     generator = np.random.default_rng(0)
     start = [generator.normal(size=shape).astype("float32") for shape in SHAPES]
     ours, theirs = ([keras.Variable(value) for value in start] for _ in range(2))
-    optimizers = FusedAdam(1e-2, **kwargs), of_keras(1e-2, **kwargs)
+    optimizers = FusedAdam(1e-2, **kwargs), keras.optimizers.Adam(1e-2, **kwargs)
     for _ in range(6):
         gradients = [generator.normal(size=shape).astype("float32") for shape in SHAPES]
         for optimizer, variables in zip(optimizers, (ours, theirs), strict=True):
@@ -39,7 +38,7 @@ def test_amsgrad_is_refused():
 
 
 def test_a_saved_optimizer_is_read_again_as_it_was():
-    optimizer = FusedAdam(1e-2, weight_decay=0.1, beta_1=0.8)
+    optimizer = FusedAdam(1e-2, beta_1=0.8)
     config = keras.saving.serialize_keras_object(optimizer)
     read = keras.saving.deserialize_keras_object(config)
     assert isinstance(read, FusedAdam)
