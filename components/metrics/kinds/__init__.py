@@ -1,1 +1,1 @@
-"""Kinds of images, classes or clusters, and how many of each a model draws."""
+"""Kinds of images, classes or clusters, and which of them a model leaves out."""

@@ -13,20 +13,21 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from components.metrics.kinds.clusters import cluster_shares
+from components.metrics.kinds.gaps import missing_clusters
 from components.metrics.kinds.shares import (
+    MAX_EXAMPLES,
     MAX_TRAINING,
     MIN_EXPECTED,
     MIN_IMAGES,
-    MISSING,
+    Kind,
     Kinds,
     check_enough,
-    kind_of,
 )
 from components.metrics.threads import one_thread
 
 COMPONENTS = 64  # principal ones that the classifier sees
 STRENGTH = 0.1  # of the fit, C: a low one, so that probabilities are not too sure
+MISSING = 0.2  # of the expected images: with fewer, a class is missing
 MIN_RECOGNIZED = 0.5  # of the held-out images of a class, or it is not judged
 # How much more often a class has to be found in its images than in others (Youden's index): labels
 # of splits or dates say nothing of what images show, and the largest is found in all of them.
@@ -52,8 +53,8 @@ def class_shares(
     recognizes among held-out images, or finds in others as often, have no estimate. One that it
     finds at least half as often among generated images as among held-out ones is not missing.
 
-    By clusters instead, if any image has no label, if there is one class only or more than
-    MAX_CLASSES, or if all classes are too small or recognized too seldom to be judged.
+    The clusters that are missing instead, if any image has no label, if there is one class only or
+    more than MAX_CLASSES, or if all classes are too small or recognized too seldom to be judged.
 
     Args:
         train: features, float [N, d].
@@ -71,7 +72,7 @@ def class_shares(
     train, train_labels = train[:MAX_TRAINING], np.array(train_labels[:MAX_TRAINING], str)
     real_labels, labeled = np.array(real_labels, str), train_labels != ""
     if not 2 <= len(np.unique(train_labels[labeled])) <= MAX_CLASSES or not any(real_labels):
-        return cluster_shares(train, real, generated)
+        return missing_clusters(train, real, generated)
     with one_thread():
         classifier = make_pipeline(
             StandardScaler(),
@@ -82,7 +83,7 @@ def class_shares(
     kinds = None
     if labeled.all() and all(real_labels):
         kinds = _count(classifier, train_labels, real_labels, generated, found_real, found)
-    kinds = kinds or cluster_shares(train, real, generated)
+    kinds = kinds or missing_clusters(train, real, generated)
     known, asked = real_labels != "", np.array(asked, str)
     return _with_followed(kinds, found_real[known], real_labels[known], found, asked)
 
@@ -115,10 +116,17 @@ def _count(
             # Where classes overlap, the correction exaggerates: it may take all from one of two.
             if estimated < MISSING * wanted and beside_real >= wanted / 2:
                 estimated = beside_real
-        kinds.append(kind_of(str(name), examples, float(expected.get(name, 0)), estimated))
+        kinds.append(_kind(str(name), examples, float(expected.get(name, 0)), estimated))
     if all(kind.estimated is None or kind.expected < MIN_EXPECTED for kind in kinds):
         return None
     return Kinds("class", float(recognized.mean()), tuple(kinds))
+
+
+def _kind(name: str, examples: np.ndarray, expected: float, estimated: float | None) -> Kind:
+    """Describes a class, from the indices of all its held-out images."""
+    missing = expected >= MIN_EXPECTED and estimated is not None and estimated < MISSING * expected
+    shown = tuple(map(int, examples[:MAX_EXAMPLES])) if missing else ()
+    return Kind(name, len(examples), expected, estimated, missing, shown)
 
 
 def _is_known(found: np.ndarray, right: np.ndarray) -> bool:

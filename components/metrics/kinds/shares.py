@@ -1,6 +1,5 @@
 """The numbers of images of each kind, and which kinds are missing."""
 
-from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -10,7 +9,6 @@ from components.metrics.arrays import MetricError, check_features
 MIN_IMAGES = 100  # training, held-out and generated ones each, or there are no kinds
 MAX_TRAINING = 5000  # images that kinds are learned from; more change little
 MIN_EXPECTED = 15  # generated images: with fewer, none may be there by chance
-MISSING = 0.2  # of the expected images: with fewer, a kind is missing
 MAX_EXAMPLES = 8  # of a missing kind
 
 
@@ -18,7 +16,7 @@ class Kind(NamedTuple):
     """One kind of image.
 
     Attributes:
-        name: the label of a class, or the number of a cluster from 1.
+        name: the label of a class, or the number of a missing cluster from 1.
         held_out: number of held-out images.
         expected: number of generated images if their shares are those of the held-out ones.
         estimated: number of generated images; None if that cannot be told.
@@ -38,11 +36,11 @@ class Kinds(NamedTuple):
     """All kinds.
 
     Attributes:
-        by: what kinds are; None if there are none.
+        by: what kinds are; None if they are not known.
         accuracy: share of the held-out images whose class was recognized, 0 to 1; None for
             clusters.
-        kinds: of the training images.
-        unavailable: why there are none.
+        kinds: all classes of the training images, or the clusters that are missing.
+        unavailable: why they are not known.
         followed: how far the generated images are recognized as the classes that they were asked
             for: 0 as often as by chance, 1 as often as held-out images as theirs; None without
             classes that were asked for, or if held-out images are hardly recognized.
@@ -70,17 +68,3 @@ def check_enough(**arrays: np.ndarray) -> None:
                 f"{len(array)} {images} are too few for kinds: {MIN_IMAGES} are needed"
             )
     check_features(**arrays)
-
-
-def kind_of(name: str, examples: Sequence[int], expected: float, estimated: float | None) -> Kind:
-    """Describes a kind.
-
-    Args:
-        name: of the kind.
-        examples: indices of all its held-out images, best first.
-        expected: number of generated images.
-        estimated: number of generated images.
-    """
-    missing = expected >= MIN_EXPECTED and estimated is not None and estimated < MISSING * expected
-    shown = tuple(map(int, examples[:MAX_EXAMPLES])) if missing else ()
-    return Kind(name, len(examples), expected, estimated, missing, shown)

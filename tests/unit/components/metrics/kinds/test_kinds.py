@@ -6,8 +6,8 @@ from sklearn.datasets import load_digits
 
 from components.metrics.arrays import MetricError
 from components.metrics.kinds.classes import class_shares
-from components.metrics.kinds.clusters import cluster_shares
-from components.metrics.kinds.shares import MAX_EXAMPLES, MIN_EXPECTED
+from components.metrics.kinds.gaps import missing_clusters
+from components.metrics.kinds.shares import MAX_EXAMPLES, MIN_EXPECTED, Kinds
 
 SEEDS = range(20)
 SIDE = 12  # of the shapes
@@ -87,8 +87,8 @@ def test_without_labels_a_class_that_is_left_out_is_mostly_missing(stock, share)
     for seed in SEEDS:
         (train, _), (real, labels), others = split(stock, seed)
         name = str(names[seed % len(names)])
-        first, *_ = cluster_shares(train, real, left_out(others, name, share)).kinds
-        found += first.missing and (labels[list(first.examples)] == name).mean() >= 0.5
+        kinds = missing_clusters(train, real, left_out(others, name, share)).kinds
+        found += bool(kinds) and (labels[list(kinds[0].examples)] == name).mean() >= 0.5
     assert found >= 16
 
 
@@ -96,12 +96,11 @@ def test_without_labels_a_class_that_is_left_out_is_mostly_missing(stock, share)
 def test_good_images_lack_no_kind(stock, seed):
     train, real, (others, _) = split(stock, seed)
     by_class = class_shares(*train, *real, others[:300])
-    by_cluster = cluster_shares(train[0], real[0], others[:300])
-    for found in (by_class, by_cluster):
-        assert not missing(found)
-        assert not any(kind.examples for kind in found.kinds)
-        assert sum(kind.estimated for kind in found.kinds) == pytest.approx(300)
-        assert sum(kind.expected for kind in found.kinds) == pytest.approx(300)
+    assert not missing(by_class)
+    assert not any(kind.examples for kind in by_class.kinds)
+    assert sum(kind.estimated for kind in by_class.kinds) == pytest.approx(300)
+    assert sum(kind.expected for kind in by_class.kinds) == pytest.approx(300)
+    assert missing_clusters(train[0], real[0], others[:300]) == Kinds("cluster")
 
 
 @pytest.mark.parametrize("seed", SEEDS[:5])
@@ -113,7 +112,7 @@ def test_of_a_single_class_all_others_are_missing(stock, seed):
     found = class_shares(*train, *real, generated)
     judged = {kind.name for kind in found.kinds if kind.expected >= MIN_EXPECTED}
     assert missing(found) == judged - {name}
-    assert len(missing(cluster_shares(train[0], real[0], generated))) >= 2
+    assert len(missing(missing_clusters(train[0], real[0], generated))) >= 2
 
 
 @pytest.mark.parametrize("share", [0.5, 0.8])
@@ -124,7 +123,7 @@ def test_labels_that_say_nothing_of_the_images_are_no_classes(stock, share):
     drawn = [np.where(generator.random(len(x)) < share, "a", "b") for x in (train, real)]
     name = str(np.unique(labels)[0])
     found = class_shares(train, drawn[0], real, drawn[1], left_out(others, name))
-    assert found == cluster_shares(train, real, left_out(others, name))
+    assert found == missing_clusters(train, real, left_out(others, name))
 
 
 def test_the_number_of_generated_images_may_differ():
@@ -236,11 +235,10 @@ def test_a_class_that_is_hardly_recognized_has_no_estimate():
 
 
 def test_without_classes_to_judge_the_kinds_are_clusters():
-    (train, labels), (real, real_labels), (others, _) = split(digits(), 0)
-    expected = cluster_shares(train, real, others)
-    assert expected.by == "cluster"
-    assert expected.accuracy is None
-    assert len(expected.kinds) == 12
+    (train, labels), (real, real_labels), others = split(digits(), 0)
+    others = left_out(others, "0")
+    expected = missing_clusters(train, real, others)
+    assert (expected.by, expected.accuracy, missing(expected)) == ("cluster", None, {"1"})
     nothing = np.full(len(labels), "")
     unlabeled = np.where(np.arange(len(labels)) == 5, "", labels)
     alone = np.full(len(labels), "7")
@@ -259,12 +257,14 @@ def test_a_class_that_is_new_among_held_out_images_is_no_kind():
     assert not missing(found)
 
 
-def test_the_first_cluster_is_what_is_left_out_with_the_images_in_its_middle_first():
+def test_a_missing_cluster_is_what_is_left_out_with_the_images_in_its_middle_first():
     rng = np.random.default_rng(0)
     middles = np.tile([-60.0, -20.0, 20.0, 60.0], 60)
     train, real, drawn = (middles + rng.standard_normal(240) for _ in range(3))
-    found = cluster_shares(train[:, None], real[:, None], np.resize(drawn[middles != 20], (240, 1)))
-    first, *others = found.kinds
+    found = missing_clusters(
+        train[:, None], real[:, None], np.resize(drawn[middles != 20], (240, 1))
+    )
+    [first] = found.kinds
     assert first.missing
     assert first.name == "1"
     assert first.held_out > 40
@@ -272,14 +272,14 @@ def test_the_first_cluster_is_what_is_left_out_with_the_images_in_its_middle_fir
     assert set(middles[list(first.examples)]) == {20}
     distances = np.abs(real - real[first.examples[0]])
     assert np.diff(distances[list(first.examples)]).min() > -1
-    assert not any(kind.missing for kind in others)
-    assert sum(kind.held_out for kind in found.kinds) == 240
 
 
 def test_the_same_images_give_the_same_kinds():
     train, real, (others, _) = split(digits(), 3)
     assert class_shares(*train, *real, others) == class_shares(*train, *real, others)
-    assert cluster_shares(train[0], real[0], others) == cluster_shares(train[0], real[0], others)
+    assert missing_clusters(train[0], real[0], others) == missing_clusters(
+        train[0], real[0], others
+    )
 
 
 @pytest.mark.parametrize(
@@ -290,7 +290,7 @@ def test_too_few_images_have_no_kinds(name, counts):
     arrays = [np.random.default_rng(0).standard_normal((n, 4)) for n in counts]
     reason = f"99 {name} images are too few for kinds: 100 are needed"
     with pytest.raises(MetricError, match=reason):
-        cluster_shares(*arrays)
+        missing_clusters(*arrays)
     labels = [np.arange(n) % 2 for n in counts]
     with pytest.raises(MetricError, match=reason):
         class_shares(arrays[0], labels[0], arrays[1], labels[1], arrays[2])
@@ -301,14 +301,12 @@ def test_hostile_features_are_rejected():
     bad = good.copy()
     bad[3, 1] = np.nan
     with pytest.raises(MetricError, match="generated features hold NaN"):
-        cluster_shares(good, good, bad)
+        missing_clusters(good, good, bad)
     with pytest.raises(MetricError, match="the training images are all alike"):
-        cluster_shares(np.ones((120, 4)), good, good)
+        missing_clusters(np.ones((120, 4)), good, good)
 
 
-def test_few_different_images_have_as_many_clusters():
+def test_of_few_different_images_those_that_are_left_out_are_missing():
     train = np.repeat(np.eye(3), 100, axis=0)
-    found = cluster_shares(train, train, train)
-    assert [kind.held_out for kind in found.kinds] == [100] * 3
-    assert not missing(found)
-    assert len(missing(cluster_shares(train, train, train[:100]))) == 2
+    assert not missing(missing_clusters(train, train, train))
+    assert len(missing(missing_clusters(train, train, train[:100]))) == 2

@@ -203,12 +203,14 @@ def test_a_class_without_an_estimate_is_not_taken_for_one_that_was_not_drawn(pag
     assert uncounted in render(make_bare_summary(kinds=kinds), Pictures())
 
 
-def test_a_model_without_labels_has_a_table_of_clusters():
-    kind = {"name": "1", "held_out": 8, "expected": 7.6, "estimated": None, "missing": False}
+def test_a_model_without_labels_has_a_table_of_missing_clusters():
+    kind = {"name": "1", "held_out": 8, "expected": 17.6, "estimated": 3.5, "missing": True}
     kinds = {"by": "cluster", "accuracy": None, "kinds": [kind], "unavailable": None}
     page = render(make_bare_summary(kinds=kinds), Pictures())
     assert "Clusters of images</h2>" in page
-    assert '<th scope="row">1</th><td>8</td><td>8</td><td>–</td>' in page
+    assert '<th scope="row">✗ 1</th><td>8</td><td>18</td><td>4</td>' in page
+    page = render(make_bare_summary(kinds={**kinds, "kinds": []}), Pictures())
+    assert "No cluster of training images that look alike is missing" in page
 
 
 def test_kinds_that_could_not_be_counted_say_why():
