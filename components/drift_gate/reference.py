@@ -38,7 +38,7 @@ class LatestVerdictOnEarlierDataStrategy(resolver.ResolverStrategy):
         # After spans begin or end, those with and without cannot be compared.
         alike = [each for each in earlier if bool(_newest_span(each)) == bool(now)]
         earlier = alike or earlier
-        # Verdicts of earlier versions do not say their space.
+        # Without images yet, there is no space.
         comparable = [each for each in earlier if _space(each) in ("", self._space)]
         earlier = sorted(comparable or earlier, key=lambda each: (_newest_span(each), each.id))
         return {names.VERDICT: earlier[-1:], "examples": input_dict["examples"]}

@@ -85,11 +85,13 @@ def _other_split(model: EvaluatedModel, baseline: EvaluatedModel) -> Sequence[st
         {f"data.{key}": value for key, value in _recorded(each, "conversion").items()}
         for each in (model, baseline)
     ]
-    ours, before = splits
-    if all(conversions):  # an earlier version did not record it
-        ours, before = ours | conversions[0], before | conversions[1]
+    if not splits[1]:
+        return ()
+    ours, before = (
+        split | conversion for split, conversion in zip(splits, conversions, strict=True)
+    )
     other = sorted(key for key in ours.keys() | before.keys() if ours.get(key) != before.get(key))
-    if not before or not other:
+    if not other:
         return ()
     return (
         f"the baseline was trained with another {list_some(other)}: it may have seen images that "

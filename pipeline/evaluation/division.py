@@ -68,8 +68,6 @@ def divide(data: DataConfig, models: Mapping[Path, Mapping[str, Any]]) -> Divisi
     held_out = "images that the training held out, if it read this folder"
     line = f"compared: {held_out}, by {_describe(options)}"
     converted = _recorded_conversion(models.values())
-    if not converted:  # of an earlier version
-        line += f", if its data.fit and data.background were {data.fit} and {data.background}"
     used = options | conversion(data, models.values())
     if other := {key: value for key, value in (common | converted).items() if used[key] != value}:
         line = f"warning: {line}, as is set; the training had {_describe(other)}"

@@ -3,7 +3,6 @@
 import json
 from collections.abc import Sequence
 from typing import Any
-from unicodedata import normalize
 
 import numpy as np
 import tensorflow as tf
@@ -122,8 +121,7 @@ class LoadedSampler:
     @property
     def mark(self) -> str:
         """The XMP packet of pictures of the images that it draws (trainer/common/xmp.py)."""
-        weights = str(self.metadata.get("weights", ""))  # which older models do not have
-        return xmp.packet(weights, xmp.EVALUATION)
+        return xmp.packet(str(self.metadata.get("weights", "")), xmp.EVALUATION)
 
     @property
     def has_trajectory(self) -> bool:
@@ -150,9 +148,7 @@ class LoadedSampler:
     ) -> np.ndarray:
         """Calls a signature as often as the limits of the model require."""
         if self.labels:
-            # Earlier versions kept accents as a file system had composed them.
-            spelled = {normalize("NFC", label): label for label in self.labels}
-            known = [spelled.get(normalize("NFC", label), NO_LABEL) for label in labels]
+            known = [label if label in self.labels else NO_LABEL for label in labels]
             rows["label"] = tf.constant(known, tf.string)
         steps = tf.constant(nb_step, tf.int32)
         count = len(next(iter(rows.values())))

@@ -10,7 +10,7 @@ from absl import logging
 from tfx import types
 
 from components.features.options import FeatureOptions, identity
-from components.metrics import AT_HOLDOUT, HOLDOUT_PAIR_METRICS, PAIR_METRICS
+from components.metrics import AT_HOLDOUT
 from components.sample_evaluator import names, sources
 from components.sample_evaluator.options import is_of_pairs
 from trainer.source.options import Source
@@ -35,11 +35,11 @@ class _Evaluation(pydantic.BaseModel):
     """The part of metrics.json that the history reads."""
 
     features: str
-    feature_settings: dict[str, Any] = {}
+    feature_settings: dict[str, Any]
     samples: int
-    shape: list[int] | None = None
-    images: dict[str, int] = {}
-    task: dict[str, Any] | None = None
+    shape: list[int]
+    images: dict[str, int]
+    task: dict[str, Any] | None
     model: _Model
     metrics: dict[str, _Metric]
 
@@ -86,8 +86,6 @@ def earlier_metrics(
             continue
         space = identity(found.features, found.feature_settings)
         same_holdout = found.images.get(sources.HOLDOUT, 0) == holdout
-        if task and task["paired"] and not found.metrics.keys() & HOLDOUT_PAIR_METRICS:
-            same_holdout = False  # earlier versions compared it with results for other sources
         same = found.samples == samples
         values = {
             name: metric.candidate
@@ -100,11 +98,9 @@ def earlier_metrics(
             if None not in (metric.place, metric.place_margin)
             and (name in OF_ANY_NUMBER or _is_comparable(name, same, same_holdout))
         }
-        if found.task is None and PAIR_METRICS.keys() & found.metrics.keys():
-            continue  # earlier versions did not record the tasks of models that translate
         if space != features.identity or found.task != task or not (values or places):
             continue
-        if None not in (shape, found.shape) and found.shape != list(shape):
+        if shape is not None and found.shape != list(shape):
             continue
         milliseconds = artifact.mlmd_artifact.create_time_since_epoch
         evaluated = datetime.datetime.fromtimestamp(milliseconds / 1000, datetime.timezone.utc)

@@ -60,7 +60,7 @@ def test_images_of_another_size_do_not_hide_the_reference_of_this_one():
     assert resolve(examples(3, 5), larger) == [12]  # reports that it cannot be compared
 
 
-def test_verdicts_of_earlier_versions_are_references():
+def test_verdicts_without_images_yet_are_references():
     assert resolve(examples(3, 5), verdict(11, examples(1, 3)), verdict(12, examples(2, 4))) == [12]
 
 

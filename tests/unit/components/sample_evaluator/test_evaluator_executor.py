@@ -585,7 +585,6 @@ def test_the_component_carries_its_options_as_json():
         ({"split": {"data.eval_percent": 20}, "conversion": {"fit": "crop"}}, None),
         ({"split": {"data.eval_percent": 50}, "conversion": {"fit": "crop"}}, "data.eval_percent"),
         ({"split": {"data.eval_percent": 20}, "conversion": {"fit": "pad"}}, "data.fit"),
-        ({"split": {"data.eval_percent": 20}}, None),  # of earlier versions
         ({}, None),
         ([], None),
         ({"split": [1], "conversion": ["x"]}, None),

@@ -35,6 +35,8 @@ def content(uri, features="pixels", samples=200, kid=0.01, settings=None, holdou
             "features": features,
             "feature_settings": settings or {},
             "samples": samples,
+            "shape": [8, 8, 1],
+            "task": None,
             "images": {"holdout": holdout} if holdout else {},
             "model": {"uri": uri},
             "metrics": {"kid": {"candidate": kid}, "frechet_distance": {"candidate": None}}
@@ -105,14 +107,6 @@ def test_models_that_translate_something_else_are_left_out(evaluation):
         assert [entry["model"] for entry in found] == expected
 
 
-def test_evaluations_of_earlier_versions_have_no_task_and_are_left_out(evaluation):
-    found = json.loads(content("translates"))
-    found["metrics"]["psnr"] = {"candidate": 20.0}
-    made = [evaluation("a", json.dumps(found)), evaluation("b", content("draws"))]
-    assert [entry["model"] for entry in earlier_metrics(made, PIXELS, 200)] == ["draws"]
-    assert not earlier_metrics(made, PIXELS, 200, task=task_of(Source(degrade="gray")))
-
-
 def test_weights_may_lie_elsewhere(evaluation):
     here, there = (FeatureOptions(name=f"onnx:{each}/n.onnx", sha256=64 * "a") for each in "ab")
     made = [evaluation("a", content("models/1", features=there.name, settings=there.settings))]
@@ -138,20 +132,16 @@ def test_metrics_that_other_images_or_numbers_of_samples_change_are_skipped(
     }
 
 
-def test_fixed_images_are_not_compared_with_results_for_other_sources_as_in_earlier_versions(
-    evaluation,
-):
+def test_pairs_at_fixed_images_are_compared_whatever_the_number_of_samples(evaluation):
     task = task_of(Source(degrade="gray"))
-    found = json.loads(content("earlier", holdout=50)) | {"task": task}
-    made = [evaluation("earlier", json.dumps(found))]
+    made = []
     for samples in (200, 300):
-        found |= {"model": {"uri": f"of {samples}"}, "samples": samples}
+        found = json.loads(content(f"of {samples}", samples=samples, holdout=50)) | {"task": task}
         found["metrics"]["psnr@holdout"] = {"candidate": 20.0}
         made.append(evaluation(str(samples), json.dumps(found)))
     history = earlier_metrics(made, PIXELS, 200, 50, task)
     fixed = {"kid@holdout": 0.02, "psnr@holdout": 20.0}
     assert {entry["model"]: entry["metrics"] for entry in history} == {
-        "earlier": {"kid": 0.01},
         "of 200": {"kid": 0.01, **fixed, "coverage@holdout": 0.9},
         "of 300": fixed,
     }
@@ -175,7 +165,7 @@ def test_the_best_places_are_the_smallest_with_their_errors(evaluation):
     assert best == {"kid": pytest.approx(0.04), "coverage": pytest.approx(-0.05)}
 
 
-def test_evaluations_of_earlier_versions_have_no_places(evaluation):
+def test_metrics_without_a_place_have_no_best_one(evaluation):
     made = [evaluation("a", content("models/1")), evaluation("b", content("models/2", holdout=50))]
     history = earlier_metrics(made, PIXELS, 200, 50)
     assert [entry["places"] for entry in history] == [{}, {}]
@@ -198,10 +188,10 @@ def test_places_of_other_numbers_of_images_are_the_best_where_they_do_not_depend
 
 
 def test_images_of_another_shape_are_left_out(evaluation):
-    shapes = {"smaller": [8, 8, 1], "same": [16, 16, 1], "earlier": None}
+    shapes = {"smaller": [8, 8, 1], "same": [16, 16, 1]}
     made = [
         evaluation(name, json.dumps(json.loads(content(name)) | {"shape": shape}))
         for name, shape in shapes.items()
     ]
     found = earlier_metrics(made, PIXELS, 200, shape=(16, 16, 1))
-    assert [entry["model"] for entry in found] == ["same", "earlier"]
+    assert [entry["model"] for entry in found] == ["same"]
