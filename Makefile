@@ -74,8 +74,8 @@ $(VENV)/docs: $(VENV)/complete docs/requirements.lock
 
 # Runs all benchmarks, in most of a day: time_to_quality, translation and distillation take hours;
 # `make bench NAMES="main_job training_step"` runs some of them, and benchmarks/settings.py names what
-# shortens a run, or gives it other sizes. PyTorch and MLServer have environments of their own.
-bench: venv .venv-parity/complete .venv-mlserver/complete
+# shortens a run, or gives it other sizes. PyTorch has an environment of its own.
+bench: venv .venv-parity/complete
 	$(BIN)/python -m benchmarks $(NAMES)
 
 # Compares the network with diffusers' UNet2DModel, and the metrics with clean-fid, torch-fidelity
@@ -99,11 +99,6 @@ month: venv
 .venv-parity/complete: tests/parity/requirements.txt
 	$(PYTHON) -m venv --clear .venv-parity
 	.venv-parity/bin/python -m pip install --quiet --disable-pip-version-check -r tests/parity/requirements.txt
-	@touch $@
-
-.venv-mlserver/complete: benchmarks/mlserver/requirements.txt
-	$(PYTHON) -m venv --clear .venv-mlserver
-	.venv-mlserver/bin/python -m pip install --quiet --disable-pip-version-check -r benchmarks/mlserver/requirements.txt
 	@touch $@
 
 # Builds the image of the nodes on a cluster; TARGET=gpu includes the CUDA libraries. BUILD_OPTIONS
@@ -141,4 +136,4 @@ lock: venv
 	printf '%s\n' mkdocs mkdocs-click mkdocs-gen-files mkdocs-material 'mkdocstrings[python]' | $(COMPILE) --constraint requirements.lock --output-file docs/requirements.lock -
 
 clean:
-	rm -rf $(VENV) .venv-checkov .venv-mlserver .venv-parity build *.egg-info
+	rm -rf $(VENV) .venv-checkov .venv-parity build *.egg-info

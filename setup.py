@@ -14,7 +14,6 @@ TEST = [
     "pytest==9.2.0",
     "pytest-xdist==3.8.0",
     "ruff==0.17.6",
-    "tritonclient[http]==2.69.0",
     "websockets==17.4",
 ]
 GPU = ["tensorflow[and-cuda]>=2.21,<2.22"]

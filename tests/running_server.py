@@ -28,10 +28,10 @@ class RunningServer:
         self.lines = []
         self.live = Live(lambda: newest(folder), self.lines.append, 0.02)
         self.service = Service("iadb", self.live, deadline)
-        page = Playground("iadb", self.live, workspace)
+        self.page = Playground("iadb", self.live, workspace)
         self._socket = socket.create_server(("127.0.0.1", 0))
         self.port = self._socket.getsockname()[1]
-        self._server = make_server(make_app(self.service, page, Access(token, names)), 10)
+        self._server = make_server(make_app(self.service, self.page, Access(token, names)), 10)
         self._thread = threading.Thread(target=self._server.run, args=([self._socket],))
 
     def __enter__(self):

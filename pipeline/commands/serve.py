@@ -42,7 +42,7 @@ def serve(
 ) -> None:
     """Serve the live model over HTTP, with a page to play with it.
 
-    Speaks TensorFlow Serving's REST and the Open Inference Protocol. Follows pushes and rollbacks.
+    Speaks TensorFlow Serving's REST. Follows pushes and rollbacks.
     """
     if not NAME.fullmatch(name):
         raise click.BadParameter("expected up to 64 letters, digits and _ . -", param_hint="--name")

@@ -1,7 +1,7 @@
 """The live model over HTTP, and the page to play with it.
 
 `versions` loads models, `live` follows what is live, `batching` lets requests share calls of a
-model, `solving` draws with the solver that a request chooses, `tf_serving` and `open_inference`
-translate the two protocols, `app` answers requests, `middleware` guards and logs them, `server`
+model, `solving` draws with the solver that a request chooses, `tf_serving` translates requests and
+answers, `app` answers requests, `middleware` guards and logs them, `server`
 runs it on a port.
 """

@@ -19,7 +19,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from pipeline.serve import open_inference, tf_serving
+from pipeline.serve import tf_serving
 from pipeline.serve.batching import Batcher, Job
 from pipeline.serve.errors import RequestError
 from pipeline.serve.live import Live
@@ -70,7 +70,7 @@ class Access:
 
 
 class Service:
-    """Answers both protocols with one model.
+    """Answers with one model.
 
     Args:
         name: of the model in paths.
@@ -100,25 +100,18 @@ class Service:
         self._batcher.stop()
 
     def routes(self) -> list[Route]:
-        """The paths of both protocols, of health and of metrics."""
-        v1, v2 = "/v1/models/{name:name}", "/v2/models/{name:name}"
-        either = ("", "/versions/{version:version}")
+        """The paths of the model, of health and of metrics."""
+        model = "/v1/models/{name:name}"
         found = [
             Route("/healthz", self._healthy),
             Route("/readyz", self._ready),
             Route("/metrics", self._metrics),
-            Route("/v2", self._server),
-            Route("/v2/health/live", self._healthy),
-            Route("/v2/health/ready", self._ready),
         ]
-        for version in either:
+        for path in (model, f"{model}/versions/{{version:version}}"):
             found += [
-                Route(f"{v1}{version}:predict", self._predict, methods=["POST"]),
-                Route(f"{v1}{version}/metadata", self._tf_metadata),
-                Route(f"{v1}{version}", self._tf_status),
-                Route(f"{v2}{version}/infer", self._infer, methods=["POST"]),
-                Route(f"{v2}{version}/ready", self._model_ready),
-                Route(f"{v2}{version}", self._model),
+                Route(f"{path}:predict", self._predict, methods=["POST"]),
+                Route(f"{path}/metadata", self._metadata),
+                Route(path, self._status),
             ]
         return found
 
@@ -144,42 +137,12 @@ class Service:
             )
         return _Answer(self, content, media_type="application/json")
 
-    async def _tf_status(self, request: Request) -> Response:
+    async def _status(self, request: Request) -> Response:
         self._check_name(request)
         return as_json(tf_serving.status(self._live, request.path_params.get("version")))
 
-    async def _tf_metadata(self, request: Request) -> Response:
+    async def _metadata(self, request: Request) -> Response:
         return as_json(tf_serving.metadata(self._name, self._version(request)))
-
-    async def _server(self, request: Request) -> Response:
-        about = {"name": "iadb", "version": "2", "extensions": open_inference.EXTENSIONS}
-        return as_json(about)
-
-    async def _model(self, request: Request) -> Response:
-        return as_json(open_inference.metadata(self._name, self._version(request)))
-
-    async def _model_ready(self, request: Request) -> Response:
-        version = self._version(request)
-        return as_json({"name": self._name, "version": str(version.number), "ready": True})
-
-    async def _infer(self, request: Request) -> Response:
-        version = self._version(request)
-        async with self._in_time(), _Body(self, request) as body:
-            length = request.headers.get(open_inference.HEADER_LENGTH)
-            async with self._parsing:
-                asked = await run_in_threadpool(open_inference.parse, body, length, version)
-            outputs = await self._call(request, version, asked.signature, asked.inputs)
-            content, header = await run_in_threadpool(
-                open_inference.answer, asked, outputs, self._name, version
-            )
-        if header is None:
-            return _Answer(self, content, media_type="application/json")
-        return _Answer(
-            self,
-            content,
-            media_type="application/octet-stream",
-            headers={open_inference.HEADER_LENGTH: str(header)},
-        )
 
     def _check_name(self, request: Request) -> None:
         name = request.path_params["name"]
@@ -294,7 +257,7 @@ class _Answer(Response):
 
 
 def make_app(service: Service, page: Playground, access: Access) -> Starlette:
-    """The application, of both protocols and the page."""
+    """The application, of the model and the page."""
     files = page.files()
     guard = Middleware(Guard, access.token, access.names, {route.path for route in files})
     return Starlette(
@@ -309,7 +272,7 @@ def make_app(service: Service, page: Playground, access: Access) -> Starlette:
 
 
 def _explain(request: Request, error: Exception) -> Response:
-    """An error as both protocols write it."""
+    """An error as TensorFlow Serving writes it."""
     if isinstance(error, HTTPException):
         text = f"{error.detail}: {request.method} {printable(shorten(request.scope['path']))}"
         return as_json({"error": text}, error.status_code, dict(error.headers or {}))

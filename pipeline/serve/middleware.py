@@ -52,7 +52,7 @@ class Guard:
         self._app = app
         self._token = token
         self._names = names
-        self._open = {"/healthz", "/readyz", "/v2/health/live", "/v2/health/ready", *pages}
+        self._open = {"/healthz", "/readyz", *pages}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers a request, or passes it on."""
@@ -133,7 +133,7 @@ class Observed:
 
     def _record(self, scope: Scope, status: int, seconds: float) -> None:
         protocol = scope["path"].lstrip("/").partition("/")[0]  # OPTIONS has a path *
-        self._metrics.request(protocol if protocol in ("v1", "v2") else "other", status, seconds)
+        self._metrics.request(protocol if protocol == "v1" else "other", status, seconds)
         client = scope["client"][0] if scope.get("client") else "-"
         ACCESS.info(
             "%s %s %s %d %.1f ms %s",

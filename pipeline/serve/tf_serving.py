@@ -4,18 +4,24 @@ https://www.tensorflow.org/tfx/serving/api_rest. Not supported are classify and 
 models have no signatures for, and labels of versions.
 """
 
+import base64
+import binascii
+import json
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from pipeline.serve import json_text
 from pipeline.serve.errors import RequestError
 from pipeline.serve.live import NOT_LOADED, Live
-from pipeline.serve.tensors import Signature, array_of
+from pipeline.serve.tensors import BYTES, Signature, array_of
 from pipeline.serve.versions import DEFAULT_SIGNATURE, Version
 from trainer.common.text import list_some
 
+MAX_VALUES = 2**21  # some 100 bytes each while they are read or written as JSON
+MAX_LISTS = 300_000  # of a request, and objects; as many as 64 images of 64x64 pixels have
+MAX_DEPTH = 32  # of nested lists
+B64 = "b64"  # key of an object in place of bytes
 KEYS = {"signature_name", "instances", "inputs"}
 
 
@@ -40,7 +46,7 @@ def parse(body: bytes, version: Version) -> Request:
     Raises:
         RequestError: it is none, or does not fit the model.
     """
-    content = json_text.parse(body)
+    content = _parse_json(body)
     if unknown := content.keys() - KEYS:
         raise RequestError(
             f"unknown key {list_some(sorted(unknown))}; known: {', '.join(sorted(KEYS))}"
@@ -53,9 +59,9 @@ def parse(body: bytes, version: Version) -> Request:
         raise RequestError('expected either "instances" (rows) or "inputs" (columns)')
     in_rows = "instances" in content
     columns = _columns(content["instances"], signature) if in_rows else content["inputs"]
-    if not isinstance(columns, dict) or json_text.is_bytes(columns):
+    if not isinstance(columns, dict) or _is_bytes(columns):
         columns = {_only_input(signature): columns}
-    arrays = {key: array_of(key, json_text.decode(value)) for key, value in columns.items()}
+    arrays = {key: array_of(key, decode(value)) for key, value in columns.items()}
     return Request(signature, signature.check(arrays), in_rows)
 
 
@@ -65,11 +71,11 @@ def answer(request: Request, outputs: dict[str, np.ndarray]) -> dict[str, Any]:
     Raises:
         RequestError: it would be too large, or an output has no rows.
     """
-    json_text.check_size(outputs)
+    check_size(outputs)
     for name, array in outputs.items():
         if request.in_rows and not array.ndim:
             raise RequestError(f'{name} has no rows: use the columnar format, "inputs"')
-    columns = {name: json_text.encode(name, array) for name, array in outputs.items()}
+    columns = {name: encode(name, array) for name, array in outputs.items()}
     if not request.in_rows:
         return {"outputs": next(iter(columns.values())) if len(columns) == 1 else columns}
     if len(columns) == 1:
@@ -115,11 +121,80 @@ def metadata(name: str, version: Version) -> dict[str, Any]:
     }
 
 
+def decode(value: Any, depth: int = MAX_DEPTH) -> Any:
+    """Replaces strings and {"b64": ...} by bytes in nested lists.
+
+    Raises:
+        RequestError: the base64, or a string, is invalid, or lists are nested more than `depth`
+            deep.
+    """
+    if isinstance(value, list):
+        if not depth:
+            raise RequestError(f"lists are nested more than {MAX_DEPTH} deep")
+        return [decode(each, depth - 1) for each in value]
+    try:
+        if isinstance(value, str):
+            return value.encode()
+        if _is_bytes(value):
+            return base64.b64decode(value[B64], validate=True)
+    except (binascii.Error, TypeError, ValueError) as error:
+        raise RequestError(f"invalid string or base64: {str(error)[:200]}") from None
+    return value
+
+
+def check_size(outputs: dict[str, np.ndarray]) -> None:
+    """Raises RequestError if outputs have more values than an answer may have."""
+    values = sum(array.size for array in outputs.values())
+    if values > MAX_VALUES:
+        raise RequestError(
+            f"the answer has {values:,} numbers, at most {MAX_VALUES:,} as JSON: ask for fewer "
+            "images or steps"
+        )
+
+
+def encode(name: str, array: np.ndarray) -> Any:
+    """The values of an output: files, which have such a name, as {"b64": ...}, else text."""
+    if array.dtype != BYTES:
+        return array.tolist()
+    return _encode_strings(array.tolist(), file=name.endswith("_bytes"))
+
+
+def _encode_strings(value: Any, *, file: bool) -> Any:
+    if isinstance(value, list):
+        return [_encode_strings(each, file=file) for each in value]
+    return {B64: base64.b64encode(value).decode()} if file else value.decode(errors="replace")
+
+
+def _parse_json(body: bytes) -> dict[str, Any]:
+    """The object in a body."""
+    # Counted before they are read: of 3 bytes each, lists would take 60 times the memory of a body.
+    if body.count(b",") > MAX_VALUES or body.count(b"[") + body.count(b"{") > MAX_LISTS:
+        raise RequestError(
+            f"JSON of the request: at most {MAX_VALUES:,} values in {MAX_LISTS:,} lists; send "
+            "fewer images",
+            413,
+        )
+    try:
+        parsed = json.loads(body)
+    except RecursionError:
+        raise RequestError("JSON of the request: nested too deeply") from None
+    except ValueError as error:
+        raise RequestError(f"JSON of the request: {str(error)[:200]}") from None
+    if not isinstance(parsed, dict):
+        raise RequestError("JSON of the request: expected an object")
+    return parsed
+
+
+def _is_bytes(value: Any) -> bool:
+    """Whether a value is an object {"b64": ...}."""
+    return isinstance(value, dict) and value.keys() == {B64}
+
+
 def _columns(rows: Any, signature: Signature) -> Any:
     """The inputs of a request in rows; a list if the only input is not named."""
     if not isinstance(rows, list) or not rows:
         raise RequestError('"instances": expected a list with at least one row')
-    if not isinstance(rows[0], dict) or json_text.is_bytes(rows[0]):
+    if not isinstance(rows[0], dict) or _is_bytes(rows[0]):
         return rows
     names = rows[0].keys()
     if any(not isinstance(row, dict) or row.keys() != names for row in rows):

@@ -6,6 +6,7 @@ from typing import Any
 from pydantic import BaseModel, Field
 
 from pipeline.monitoring.dashboard.collect import TrainedModel, collect
+from pipeline.serve import tf_serving
 from pipeline.serve.versions import DEFAULT_SIGNATURE, Version
 from pipeline.workspace import Workspace
 from trainer.common import xmp
@@ -37,6 +38,7 @@ class About(BaseModel):
             or that has fixed steps.
         fixed_steps: whether it always takes `nb_step`.
         images, most_steps, states: limits of a request.
+        values: numbers that an answer may have.
         mark: in base64, the chunk of a PNG file that says that this model made it.
         verdict: of the gate, or what was decided since; None if it is not known.
         reason: of the verdict.
@@ -66,6 +68,7 @@ class About(BaseModel):
     images: int
     most_steps: int
     states: int
+    values: int
     mark: str
     verdict: str | None = None
     reason: str | None = None
@@ -107,6 +110,7 @@ def describe(name: str, version: Version, workspace: Workspace | None) -> About:
         images=version.limits.images,
         most_steps=version.limits.nb_step,
         states=version.limits.states,
+        values=tf_serving.MAX_VALUES,
         mark=base64.b64encode(xmp.png_chunk(xmp.packet(metadata.get("weights", "")))).decode(),
     )
     trained = _record(workspace, version.number) if workspace else None

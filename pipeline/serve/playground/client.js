@@ -1,7 +1,4 @@
-// A client of the Open Inference Protocol with binary tensors, as far as the page needs it.
-
-const LENGTH = "Inference-Header-Content-Length";
-const ARRAYS = { UINT8: Uint8Array, FP32: Float32Array };
+// A client of TensorFlow Serving's REST, as far as the page needs it.
 
 let token = sessionStorage.getItem("token");
 
@@ -34,33 +31,29 @@ export async function ask(path, options = {}) {
   throw new Refused(wait ? `${error} (try again in ${wait} s)` : error, answer.status);
 }
 
-export const int64 = (name, values) => ({ name, datatype: "INT64", shape: [values.length], data: values });
-export const scalar = (name, datatype, value) => ({ name, datatype, shape: [], data: [value] });
-export const strings = (name, values) => ({ name, datatype: "BYTES", shape: [values.length], data: values });
-export const tensor = (name, datatype, shape, values) =>
-  ({ name, datatype, shape, bytes: new Uint8Array(values.buffer, values.byteOffset, values.byteLength) });
-
-export function file(name, content) {
-  const bytes = new Uint8Array(4 + content.length);
-  new DataView(bytes.buffer).setUint32(0, content.length, true);
-  bytes.set(content, 4);
-  return { name, datatype: "BYTES", shape: [1], bytes };
+// Calls a signature of a version; returns its one output in nested lists.
+export async function predict(model, version, signature, inputs) {
+  const body = JSON.stringify({ signature_name: signature, inputs });
+  const answer = await ask(`/v1/models/${model}/versions/${version}:predict`, { method: "POST", body });
+  return (await answer.json()).outputs;
 }
 
-// Calls a signature; returns its one output as { values, shape, version }.
-export async function infer(model, signature, inputs) {
-  const described = inputs.map(({ bytes, ...rest }) =>
-    bytes ? { ...rest, parameters: { binary_data_size: bytes.length } } : rest);
-  const request = JSON.stringify({
-    parameters: { signature_name: signature, binary_data_output: true }, inputs: described });
-  const header = new TextEncoder().encode(request);
-  const body = new Blob([header, ...inputs.filter(each => each.bytes).map(each => each.bytes)]);
-  const answer = await ask(`/v2/models/${model}/infer`,
-    { method: "POST", body, headers: { [LENGTH]: String(header.length) } });
-  const content = await answer.arrayBuffer();
-  const length = Number(answer.headers.get(LENGTH));
-  const about = JSON.parse(new TextDecoder().decode(content.slice(0, length)));
-  const [{ datatype, shape }] = about.outputs;
-  const values = new ARRAYS[datatype](content.slice(length));
-  return { values, shape, version: Number(about.model_version) };
+// The content of a file as JSON takes it.
+export async function encoded(file) {
+  const reader = new FileReader();
+  await new Promise((resolve, reject) => {
+    Object.assign(reader, { onload: resolve, onerror: () => reject(reader.error) });
+    reader.readAsDataURL(file);
+  });
+  return { b64: reader.result.slice(reader.result.indexOf(",") + 1) };
+}
+
+// The numbers of nested lists.
+export const flat = (lists, type = Uint8Array) => type.from(lists.flat(Infinity));
+
+// Numbers in nested lists.
+export function nested(values, [size, ...rest]) {
+  if (!rest.length) return [...values];
+  const part = values.length / size;
+  return Array.from({ length: size }, (_, i) => nested(values.subarray(i * part, (i + 1) * part), rest));
 }

@@ -1,6 +1,6 @@
 """The paths of the playground.
 
-The page asks for images by the Open Inference Protocol, like any client. Besides, it needs to know
+The page asks for images by TensorFlow Serving's REST, like any client. Besides, it needs to know
 what the model is, and the noise of seeds, to mix it.
 """
 

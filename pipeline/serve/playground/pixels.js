@@ -26,13 +26,6 @@ export function rows(values, count) {
   return Array.from({ length: count }, (_, row) => values.subarray(row * size, (row + 1) * size));
 }
 
-// Arrays of equal lengths as the rows of one.
-export function stack(arrays) {
-  const whole = new arrays[0].constructor(arrays.length * arrays[0].length);
-  arrays.forEach((each, row) => whole.set(each, row * each.length));
-  return whole;
-}
-
 // Floats, -1 to 1, as uint8.
 export const toUint8 = values => Uint8Array.from(values, value =>
   Math.round((Math.min(Math.max(value, -1), 1) + 1) * 127.5));

@@ -1,7 +1,7 @@
 // The page: reads its controls, asks for images and shows them. Names are text, never markup.
 
-import { ask, file, hasToken, infer, int64, scalar, setToken, strings, tensor } from "./client.js";
-import { paint, readPicture, rows, save, slerp, stack, toUint8 } from "./pixels.js";
+import { ask, encoded, flat, hasToken, nested, predict, setToken } from "./client.js";
+import { paint, readPicture, rows, save, slerp, toUint8 } from "./pixels.js";
 
 const FRAMES = 9; // of a walk
 const CLASS_LENGTH = 60; // characters of a class that are shown
@@ -28,7 +28,8 @@ const number = id => {
 };
 const seeded = () => about.inputs.includes("seed");
 const guided = () => about.solvers.length > 0 && about.labels.length > 0;
-const labels = names => (about.labels.length ? [strings("label", names)] : []);
+const labels = names => (about.labels.length ? { label: names } : {});
+const size = () => about.shape.reduce((product, side) => product * side);
 const range = (start, count) => Array.from({ length: count }, (_, i) => start + i);
 
 // The class of a seed, empty for any, as without a seed where classes are drawn in turn.
@@ -64,20 +65,17 @@ async function act(text, action) {
   }
 }
 
-// Asks the live model; if it is another one than the page shows, the page shows it from then on.
+// Asks the model that the page shows; if it is not live any more, the page shows the one that is.
 async function call(signature, inputs) {
   const shown = about.version;
-  let answer;
   try {
-    answer = await infer(about.name, signature, inputs);
+    return await predict(about.name, shown, signature, inputs);
   } catch (error) {
-    if (![400, 404].includes(error.status)) throw error;
-    await describe(); // the request may not suit another model
+    if (error.status !== 404) throw error;
+    await describe();
     if (about.version === shown) throw error;
     throw new Error(`Version ${about.version} is live now, and the page shows it. Try again.`);
   }
-  if (answer.version !== shown) await describe();
-  return answer;
 }
 
 async function describe() {
@@ -120,7 +118,7 @@ function offer() {
   $("seed").closest("label").hidden = $("surprise").hidden = !seeded();
   $("count").closest("label").hidden = !seeded();
   $("go").textContent = translates ? "Translate" : "Draw";
-  $("count").max = about.images;
+  $("count").max = Math.min(about.images, Math.floor(about.values / size()));
   $("steps").closest("label").hidden = about.fixed_steps;
   $("steps").max = about.most_steps;
   if (about.fixed_steps || !$("steps").value) $("steps").value = about.nb_step;
@@ -148,25 +146,27 @@ function fill(id, options, fallback) {
 
 // The steps, and the solver and guidance where others are chosen than the model's own.
 function solving(nbStep = number("steps")) {
-  const inputs = [scalar("nb_step", "INT32", nbStep)];
+  const inputs = { nb_step: nbStep };
   const solver = $("solver").value;
-  if (about.solvers.length && solver !== about.solver) inputs.push(strings("solver", [solver]));
-  if (guided() && number("guidance") !== about.guidance) inputs.push(scalar("guidance", "FP64", number("guidance")));
+  if (about.solvers.length && solver !== about.solver) inputs.solver = solver;
+  if (guided() && number("guidance") !== about.guidance) inputs.guidance = number("guidance");
   return inputs;
 }
 
 // What images begin with: the source, for a model that translates, seeds and classes.
-const beginning = (seeds, source) => [
-  ...(source ? [tensor("source", "UINT8", [1, ...about.source_shape], source)] : []), // of all seeds
-  ...(seeded() ? [int64("seed", seeds)] : []),
+const beginning = (seeds, source) => ({
+  ...(source && { source }), // one for all seeds
+  ...(seeded() && { seed: seeds }),
   ...labels(seeds.map(label)),
-];
+});
+
+const drawing = source => (source ? "translate" : "generate");
 
 async function draw() {
   const source = about.source ? await readSource() : null;
   const seeds = range(seeded() ? number("seed") : 0, seeded() ? number("count") : 1);
-  const { values } = await call(source ? "translate" : "generate", [...beginning(seeds, source), ...solving()]);
-  show(rows(values, seeds.length), seeds, seed => act("Following the path …", () => enlarge(seed, source)));
+  const images = await call(drawing(source), { ...beginning(seeds, source), ...solving() });
+  show(images.map(each => flat(each)), seeds, seed => act("Following the path …", () => enlarge(seed, source)));
   await enlarge(seeds[0], source);
 }
 
@@ -174,8 +174,7 @@ async function draw() {
 async function readSource() {
   const picture = $("picture").files[0];
   if (!picture) throw new Error("Choose a picture first.");
-  const content = new Uint8Array(await picture.arrayBuffer());
-  return (await call("read_source", [file("image_bytes", content)])).values;
+  return call("read_source", { image_bytes: [await encoded(picture)] });
 }
 
 // Shows images in the grid; a click on one selects its seed.
@@ -199,12 +198,13 @@ function press(seed) {
 // Shows an image large, with its path from noise or from its source.
 async function enlarge(seed, source) {
   const nbStep = Math.min(number("steps"), about.states);
-  const { values, shape } = await call("trajectory", [...beginning([seed], source), ...solving(nbStep)]);
-  const states = rows(values, shape[1]);
+  const inputs = { ...beginning([seed], source), ...solving(nbStep) };
+  const fits = (nbStep + 1) * size() <= about.values; // else the image is shown without its path
+  const states = fits ? (await call("trajectory", inputs))[0] : await call(drawing(source), inputs);
   chosen = seed;
   $("large-title").textContent = title(seed);
-  const text = state => `after ${state} of ${states.length - 1} steps`;
-  player($("large"), states, text, `${source ? "translated" : "seed"}-${seed}.png`, states.length - 1);
+  const text = state => `after ${fits ? state : nbStep} of ${nbStep} steps`;
+  player($("large"), states.map(each => flat(each)), text, `${source ? "translated" : "seed"}-${seed}.png`, states.length - 1);
   press(seed);
 }
 
@@ -215,9 +215,9 @@ async function noise(seeds) {
 
 // The images of noises, each uint8, of one class.
 async function transport(noises, name) {
-  const x0 = tensor("x0", "FP32", [noises.length, ...about.shape], stack(noises));
-  const answer = await call("transport", [x0, ...solving(), ...labels(noises.map(() => name))]);
-  return rows(toUint8(answer.values), noises.length);
+  const x0 = noises.map(each => nested(each, about.shape));
+  const x1 = await call("transport", { x0, ...solving(), ...labels(noises.map(() => name)) });
+  return x1.map(each => toUint8(flat(each, Float32Array)));
 }
 
 const between = (from, to) => range(0, FRAMES).map(i => slerp(from, to, i / (FRAMES - 1)));
@@ -236,8 +236,8 @@ async function invert() {
   if (!file) throw new Error("Choose a picture first.");
   const seed = number("mix");
   const picture = await readPicture(file, about);
-  const image = tensor("image", "UINT8", [1, ...about.shape], picture);
-  const { values: x0 } = await call("invert", [image, ...solving(), ...labels([label()])]);
+  const image = [nested(picture, about.shape)];
+  const x0 = flat(await call("invert", { image, ...solving(), ...labels([label()]) }), Float32Array);
   const [other] = await noise([seed]);
   const images = await transport(between(x0, other), label());
   const errors = picture.map((value, i) => Math.abs(value - images[0][i]));

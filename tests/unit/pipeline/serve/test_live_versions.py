@@ -120,11 +120,11 @@ def test_an_end_that_waits_for_a_version_says_so(tmp_path, monkeypatch):
 
 def test_nothing_pushed_yet_is_no_reason_not_to_start(tmp_path, one_color):
     with RunningServer(tmp_path / "serving") as server:
-        for path in ("/readyz", "/v2/health/ready", "/v1/models/iadb", "/v2/models/iadb/ready"):
+        for path in ("/readyz", "/v1/models/iadb"):
             status, headers, answer = server.ask(path)
             assert (status, answer) == (503, {"error": "no model was pushed yet"})
             assert headers["Retry-After"] == "5"
-        assert server.ask("/healthz")[0] == server.ask("/v2/health/live")[0] == 200
+        assert server.ask("/healthz")[0] == 200
         server.wait_for(push(one_color[0], tmp_path / "serving"))
         assert server.ask("/readyz")[0] == 200
 
@@ -137,10 +137,9 @@ def test_who_asks_for_health_is_not_told_a_folder(tmp_path):
         while not server.live.failed:
             assert time.monotonic() < end
             time.sleep(0.02)
-        for path in ("/readyz", "/v2/health/ready"):
-            status, _, answer = server.ask(path)
-            expected = "version 1 does not load; the output of the server says why"
-            assert (status, answer) == (503, {"error": expected})
+        status, _, answer = server.ask("/readyz")
+        expected = "version 1 does not load; the output of the server says why"
+        assert (status, answer) == (503, {"error": expected})
         assert any("does not load: " in line for line in server.lines)
 
 

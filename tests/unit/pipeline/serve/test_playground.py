@@ -13,6 +13,7 @@ import tensorflow as tf
 from PIL import Image
 
 from pipeline.config.pipeline_config import load
+from pipeline.serve import tf_serving
 from tests.browser import LEAST_CONTRAST, READABLE
 from tests.exported_models import write_sampler, write_translator
 from tests.running_server import RunningServer
@@ -211,6 +212,19 @@ def test_a_slider_goes_from_noise_to_the_image(chromium, server, signatures):
     page.js(f"{slider}.value = 1; {slider}.dispatchEvent(new Event('input'))")
     assert_equal(page.gray("#large canvas"), states[1], 1)
     assert page.text("#large output") == "after 1 of 3 steps"
+
+
+def test_a_path_that_is_no_answer_of_json_is_left_out(chromium, server, signatures, monkeypatch):
+    monkeypatch.setattr(tf_serving, "MAX_VALUES", 4 * 64)
+    monkeypatch.setattr(server.page, "_about", None)
+    page = Page(chromium, server)
+    assert page.problem() == "Images: expected a whole number, 1 to 4."
+    page.set(seed=3, count=4, steps=4)
+    page.press("#go")
+    assert page.problem() == ""
+    assert_equal(page.gray("#large canvas"), generate(signatures, 3, 4), 1)
+    assert page.text("#large output") == "after 4 of 4 steps"
+    assert page.js("document.querySelector('#large input').hidden")
 
 
 def test_a_walk_begins_and_ends_with_the_images_of_its_seeds(chromium, server, signatures):

@@ -44,7 +44,7 @@ def test_requests_without_the_token_are_rejected(guarded):
 
 
 def test_health_and_the_files_of_the_page_need_no_token(guarded):
-    for path in ("/healthz", "/readyz", "/v2/health/live", "/", "/playground/playground.js"):
+    for path in ("/healthz", "/readyz", "/", "/playground/playground.js"):
         assert guarded.ask(path)[0] == 200, path
     for path in ("/playground/model", "/playground/noise?seeds=1", "/playground/report"):
         assert guarded.ask(path)[0] == 401, path
@@ -71,8 +71,7 @@ def test_a_server_that_calls_no_model_any_more_is_not_healthy(tmp_path):
     with RunningServer(tmp_path / "serving") as server:
         assert server.ask("/healthz")[0] == 200
         server.service._batcher.stop()
-        for path in ("/healthz", "/v2/health/live"):
-            assert server.ask(path)[::2] == (503, {"live": False})
+        assert server.ask("/healthz")[::2] == (503, {"live": False})
 
 
 def test_a_foreign_name_for_this_machine_is_rejected(guarded):
@@ -106,12 +105,6 @@ def test_every_answer_is_hardened(server):
 
 def test_unknown_paths_and_methods_are_errors_in_json(server):
     assert server.ask("/nope%7f")[2] == {"error": "Not Found: GET /nope\\x7f"}
-    status, headers, answer = server.ask("/v2/models/iadb/infer")
-    assert (status, headers["Allow"]) == (405, "POST")
-    assert "Method Not Allowed" in answer["error"]
-
-
-def test_a_question_that_lacks_its_body_is_told_the_method(server):
     status, headers, answer = server.ask(PREDICT)
     assert (status, headers["Allow"]) == (405, "POST")
     assert "Method Not Allowed" in answer["error"]

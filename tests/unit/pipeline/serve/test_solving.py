@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from PIL import Image
-from tritonclient import http as triton
 
 from pipeline.serve.errors import RequestError
 from pipeline.serve.versions import Version
@@ -170,24 +169,6 @@ def test_rest_takes_a_choice(conditional, guided):
     assert status == 200, answer
     expected = guided.call("generate", {"seed": SEED, "nb_step": STEPS, "label": LABEL})["image"]
     assert np.max(np.abs(np.array(answer["outputs"]) - expected.astype(int))) <= 1
-
-
-def test_the_open_inference_protocol_takes_a_choice(conditional, guided):
-    given = {
-        "seed": ("INT64", SEED),
-        "nb_step": ("INT32", STEPS[None]),
-        "label": ("BYTES", LABEL),
-        "solver": ("BYTES", strings(b"heun")),
-        "guidance": ("FP64", np.array([2.5])),
-    }
-    tensors = []
-    for name, (datatype, array) in given.items():
-        tensors.append(triton.InferInput(name, array.shape, datatype))
-        tensors[-1].set_data_from_numpy(array)
-    with triton.InferenceServerClient(f"127.0.0.1:{conditional.port}") as client:
-        answer = client.infer("iadb", tensors, parameters={"signature_name": "generate"})
-    expected = guided.call("generate", {"seed": SEED, "nb_step": STEPS, "label": LABEL})["image"]
-    assert np.max(np.abs(answer.as_numpy("image").astype(int) - expected)) <= 1
 
 
 def test_the_limits_count_network_evaluations(version, conditional):

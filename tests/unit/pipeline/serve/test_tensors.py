@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from pipeline.serve import json_text
+from pipeline.serve import tf_serving
 from pipeline.serve.errors import RequestError
 from pipeline.serve.tensors import BYTES, Signature, TensorSpec, array_of
 
@@ -61,12 +61,12 @@ def test_lists_in_json_are_nested_at_most_32_deep():
     value = "a"
     for _ in range(32):
         value = [value]
-    json_text.decode(value)
+    tf_serving.decode(value)
     with pytest.raises(RequestError, match="nested more than 32 deep"):
-        json_text.decode([value])
+        tf_serving.decode([value])
 
 
 def test_an_answer_in_json_has_at_most_two_million_numbers():
-    json_text.check_size({"x": np.zeros(2**21, bool)})
+    tf_serving.check_size({"x": np.zeros(2**21, bool)})
     with pytest.raises(RequestError, match="at most 2,097,152 as JSON"):
-        json_text.check_size({"x": np.zeros(2**21 + 1, bool)})
+        tf_serving.check_size({"x": np.zeros(2**21 + 1, bool)})
