@@ -103,7 +103,6 @@ class Images:
         accepted, rejected, duplicates: counts of files.
         splits: number of images by split.
         spans: ascending; empty if the data have none.
-        source_spans: the same of sources that are not paired with images.
     """
 
     source: str
@@ -112,7 +111,6 @@ class Images:
     duplicates: int
     splits: Mapping[str, int]
     spans: Sequence[int]
-    source_spans: Sequence[int]
 
 
 @dataclass(frozen=True)

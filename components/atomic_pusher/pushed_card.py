@@ -1,6 +1,5 @@
 """The card of a model that is pushed, from the artifacts that it was judged by."""
 
-import json
 from datetime import datetime
 
 from pydantic import BaseModel
@@ -85,7 +84,6 @@ def _images(examples: types.Artifact) -> card.Images | None:
         report = FileReport.model_validate_json(content or b"")
     except ValueError:
         return None
-    source_spans = examples.get_string_custom_property(example_names.SOURCE_SPANS)
     return card.Images(
         source=examples.get_string_custom_property(example_names.INPUT_BASE),
         accepted=report.accepted,
@@ -93,7 +91,6 @@ def _images(examples: types.Artifact) -> card.Images | None:
         duplicates=report.duplicates,
         splits=report.splits,
         spans=_without_whole(sorted(report.by_span)),
-        source_spans=_without_whole(json.loads(source_spans or "[]")),
     )
 
 

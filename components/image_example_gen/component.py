@@ -26,9 +26,8 @@ class ImageExampleGenSpec(component_spec.ComponentSpec):
         names.UNPAIRED_SOURCE: component_spec.ExecutionParameter(type=str),
         names.HOLDOUT_SOURCE: component_spec.ExecutionParameter(type=str),
         names.IMAGE_OPTIONS: component_spec.ExecutionParameter(type=str),
-        # The driver sets these.
+        # The driver sets it.
         names.WINDOW: component_spec.ExecutionParameter(type=str),
-        names.SOURCE_WINDOW: component_spec.ExecutionParameter(type=str),
         # A changed value invalidates TFX's cache, and examples of earlier runs.
         "source_hash": component_spec.ExecutionParameter(type=str),
     }
@@ -41,8 +40,7 @@ class ImageExampleGen(base_beam_component.BaseBeamComponent):
     in `rejected.json` in the root of the artifact, whose int properties `files`, `accepted`,
     `rejected` and `duplicates` are counts. Its property `remarks` is a JSON list of lines about
     skipped files and unusual images. Its property `span` is the newest span that was read, `spans`
-    the JSON list of all of them; `source_span` and `source_spans` are those of sources that are not
-    paired with images.
+    the JSON list of all of them.
     """
 
     SPEC_CLASS = ImageExampleGenSpec
@@ -66,8 +64,7 @@ class ImageExampleGen(base_beam_component.BaseBeamComponent):
         Args:
             folder: the data folder, local or a URI (gs://).
             options: how each image is converted.
-            window: which folders below it, and below that of unpaired sources, are read, with
-                their images at any depth.
+            window: which folders below it are read, with their images at any depth.
             span: the number of the newest span to read, or `latest`.
             holdout: a folder, local or a URI, with the images of the split holdout; equal images in
                 the data, and those of the same group of group_pattern, are not trained on.
@@ -88,7 +85,6 @@ class ImageExampleGen(base_beam_component.BaseBeamComponent):
             holdout_source=holdout_source or "",
             image_options=options.model_dump_json(),
             window="",
-            source_window="",
             source_hash=source_hash,
             examples=types.Channel(type=standard_artifacts.Examples),
         )

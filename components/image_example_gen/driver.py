@@ -17,7 +17,7 @@ from components.image_example_gen.spans import (
     holdout_source,
     unpaired_sources,
 )
-from components.image_example_gen.windows import find_windows, window_text
+from components.image_example_gen.windows import find_window, window_text
 
 
 class Driver(driver.Driver):
@@ -37,7 +37,7 @@ class Driver(driver.Driver):
         pipeline_info: data_types.PipelineInfo,
         component_info: data_types.ComponentInfo,
     ) -> dict[str, Any]:
-        """Finds the windows of images and of unpaired sources that end with the requested span.
+        """Finds the window that ends with the requested span, and lists its files.
 
         Raises:
             ImageDataError: no folder is set, the span is invalid or missing, all spans are
@@ -52,18 +52,16 @@ class Driver(driver.Driver):
             )
         options = WindowOptions.model_validate_json(exec_properties[names.WINDOW_OPTIONS])
         newest = parse_span(exec_properties[names.REQUESTED_SPAN], options.pattern)
-        unpaired = exec_properties[names.UNPAIRED_SOURCE]
-        windows = find_windows(folder, options, newest, unpaired)
-        sources = [ImageSource(folder, windows.images, sources=exec_properties[names.SOURCE])]
+        window = find_window(folder, options, newest)
+        sources = [ImageSource(folder, window, sources=exec_properties[names.SOURCE])]
         if holdout := exec_properties[names.HOLDOUT]:
             sources.append(holdout_source(holdout, exec_properties[names.HOLDOUT_SOURCE]))
-        if unpaired:
-            sources.append(unpaired_sources(unpaired, folder, windows.sources))
+        if unpaired := exec_properties[names.UNPAIRED_SOURCE]:
+            sources.append(unpaired_sources(unpaired, folder))
         self._offer = Offer(sources)  # a driver exists until its node has ended
         return exec_properties | {
-            names.WINDOW: window_text(windows.images),
-            names.SOURCE_WINDOW: window_text(windows.sources),
-            utils.SPAN_PROPERTY_NAME: windows.images[-1].number,
-            utils.VERSION_PROPERTY_NAME: windows.images[-1].version,
+            names.WINDOW: window_text(window),
+            utils.SPAN_PROPERTY_NAME: window[-1].number,
+            utils.VERSION_PROPERTY_NAME: window[-1].version,
             utils.FINGERPRINT_PROPERTY_NAME: self._offer.fingerprint,
         }

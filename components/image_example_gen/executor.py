@@ -39,7 +39,7 @@ from components.image_example_gen.shuffle.decoding import NOTES, REASONS, Decode
 from components.image_example_gen.shuffle.files import INDEX, PARTIAL, complete_file
 from components.image_example_gen.shuffle.plan import make_plan
 from components.image_example_gen.shuffle.shards import USES, WriteShards
-from components.image_example_gen.spans import ImageSource, Span, holdout_source, unpaired_sources
+from components.image_example_gen.spans import ImageSource, holdout_source, unpaired_sources
 from components.image_example_gen.windows import parse_window
 from trainer import examples
 from trainer.common.signals import raise_stop
@@ -62,10 +62,9 @@ class Executor(BeamExecutor):
         Args:
             input_dict: empty.
             output_dict: `examples`, one Examples artifact.
-            exec_properties: `input_base`, the data folder; `window` and `source_window`, as the
-                driver resolved them; `holdout`, the held-out folder, or empty; `source`,
-                `holdout_source` and `unpaired_source`, the folders of sources, or empty;
-                `image_options`.
+            exec_properties: `input_base`, the data folder; `window`, as the driver resolved it;
+                `holdout`, the held-out folder, or empty; `source`, `holdout_source` and
+                `unpaired_source`, the folders of sources, or empty; `image_options`.
 
         Raises:
             ImageDataError: no images, too many rejected files, an empty split, or all sources are
@@ -88,7 +87,8 @@ class Executor(BeamExecutor):
         artifact.split_names = artifact_utils.encode_split_names([*splits, *of_sources])
         examples_utils.set_payload_format(artifact, example_gen_pb2.FORMAT_TF_EXAMPLE)
         examples_utils.set_file_format(artifact, "tfrecords_gzip")
-        _set_spans(artifact, names.SPANS, window)
+        spans = json.dumps([span.number for span in window])
+        artifact.set_string_custom_property(names.SPANS, spans)
         code = exec_properties.get("source_hash", "")
         found = exec_properties.get(utils.FINGERPRINT_PROPERTY_NAME, "")
         # Without a hash of the code, what other code decoded could not be told apart.
@@ -109,13 +109,10 @@ class Executor(BeamExecutor):
         reports.check_sources(report, images.sources)
         remarks = reports.remarks(report, artifact.uri, duplicates=reports.SEEN)
         if unpaired:
-            source_window = parse_window(exec_properties[names.SOURCE_WINDOW])
-            _set_spans(artifact, names.SOURCE_SPANS, source_window)
-            artifact.set_int_custom_property(names.SOURCE_SPAN, source_window[-1].number)
             output = os.path.join(artifact.uri, names.SOURCES_FOLDER)
             of_unpaired = write_examples(
                 self._make_beam_pipeline(),
-                unpaired_sources(unpaired, images.folder, source_window),
+                unpaired_sources(unpaired, images.folder),
                 of_any_size(options),
                 output,
                 {
@@ -132,10 +129,6 @@ class Executor(BeamExecutor):
         for name in names.COUNTS:
             artifact.set_int_custom_property(name, report[name])
         artifact.set_string_custom_property(names.REMARKS, json.dumps(remarks))
-
-
-def _set_spans(artifact: types.Artifact, name: str, window: Sequence[Span]) -> None:
-    artifact.set_string_custom_property(name, json.dumps([span.number for span in window]))
 
 
 def write_examples(

@@ -11,7 +11,6 @@ INPUT_BASE = "input_base"  # the data folder
 REQUESTED_SPAN = "requested_span"  # the number of a span, or LATEST
 WINDOW_OPTIONS = "window_options"  # WindowOptions as JSON
 WINDOW = "window"  # the spans that are read, found by the driver, as JSON
-SOURCE_WINDOW = "source_window"  # those of UNPAIRED_SOURCE, likewise; no spans without one
 HOLDOUT = "holdout"  # the folder of data.holdout; empty without one
 SOURCE = "source"  # the folder of data.source, paired by name; empty without one
 UNPAIRED_SOURCE = "unpaired_source"  # the folder of data.source with data.pairing=none; or empty
@@ -29,5 +28,3 @@ COUNTS = (FILES, ACCEPTED, REJECTED, DUPLICATES)
 REMARKS = "remarks"  # lines about skipped files and unusual images, as JSON
 SPAN = "span"  # the newest that was read; 0 where the data have no spans
 SPANS = "spans"  # all that were read, ascending, as JSON
-SOURCE_SPAN = "source_span"  # the same two of sources without pairs; missing without such sources
-SOURCE_SPANS = "source_spans"

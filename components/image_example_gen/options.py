@@ -76,11 +76,6 @@ class WindowOptions(Options):
         description="path of the images below the folder, with {SPAN} or {YYYY}, {MM}, {DD}, and "
         "{VERSION}, for example span-{SPAN}/v-{VERSION}; empty: the folder itself",
     )
-    source_pattern: Annotated[str, BeforeValidator(_text), AfterValidator(_pattern)] = Field(
-        "",
-        description="the same for the folder of sources that are not paired with images; its spans "
-        "have the numbers of those of the images. Empty: all images in it, whatever their span",
-    )
     window: NonNegativeInt = Field(
         1, description="number of spans to read, the newest and those before it; 0: all"
     )

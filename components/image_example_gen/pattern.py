@@ -70,11 +70,6 @@ def parse_span(text: str, pattern: str) -> int | None:
     return int(text)
 
 
-def is_dated(pattern: str) -> bool:
-    """Whether the spans of a valid pattern are days."""
-    return "{YYYY}" in pattern
-
-
 def folder_expression(part: str) -> re.Pattern[str]:
     """Compiles one part of a pattern; placeholders match digits, all else itself."""
     expression, end = "", 0

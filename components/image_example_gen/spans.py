@@ -3,12 +3,11 @@
 Reads only folder names, and imports neither TFX nor TensorFlow for local folders.
 """
 
-import itertools
 import os
 import weakref
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta, timezone
 from pathlib import PurePosixPath
 
@@ -74,12 +73,8 @@ class ImageSource:
 
     @property
     def root(self) -> str:
-        """The folder of all images; where their paths begin with it, what those of spans share."""
-        if self.folder:
-            return self.folder
-        parts = zip(*(span.folder.split("/") for span in self.window), strict=False)
-        shared = itertools.takewhile(lambda names: len(set(names)) == 1, parts)
-        return "/".join(first for first, *_ in shared)
+        """The folder of all images; that of the only span where their paths begin with it."""
+        return self.folder or self.window[0].folder
 
     def listing(self, *, names_only: bool = False) -> Listing:
         """Lists the files of the window; `names_only` as in `list_folder`.
@@ -143,20 +138,18 @@ def holdout_source(folder: str, sources: str = "") -> ImageSource:
     return ImageSource("", (Span(0, None, folder.rstrip("/")),), examples.HOLDOUT, sources)
 
 
-def unpaired_sources(folder: str, images: str, window: Sequence[Span]) -> ImageSource:
-    """Returns sources that are not paired with images; their paths begin with the folder.
+def unpaired_sources(folder: str, images: str) -> ImageSource:
+    """Returns all sources of a folder, not paired with images; their paths begin with the folder.
 
     Args:
         folder: of the sources.
         images: the data folder.
-        window: the spans to read, with folders below that of the sources.
 
     Raises:
         ImageDataError: one of the folders is the other, or in it.
     """
     check_apart(images, folder)
-    within = (replace(span, folder=join(folder, span.folder).rstrip("/")) for span in window)
-    return ImageSource("", tuple(within))
+    return ImageSource("", (Span(0, None, folder.rstrip("/")),))
 
 
 class Offer:

@@ -9,7 +9,7 @@ from components import names as tfx_names
 from components.drift_gate import names as drift_names
 from components.image_example_gen import names as example_names
 from components.image_example_gen.options import ImageOptions, WindowOptions
-from components.image_example_gen.pattern import MAX_DIGITS, has_spans, is_dated
+from components.image_example_gen.pattern import MAX_DIGITS, has_spans
 from components.real_features import names as feature_names
 from components.sample_evaluator import names as evaluator_names
 from components.sample_evaluator.options import MAX_DIMENSION, EvaluateOptions, images_needed
@@ -95,11 +95,6 @@ class DataConfig(ImageOptions, WindowOptions):
             raise ValueError(
                 "pairing=none needs source, the folder of images that are to be translated"
             )
-        if self.source_pattern and not self.unpaired_source:
-            raise ValueError(
-                f"source_pattern={shorten(self.source_pattern)} needs pairing=none; sources that "
-                "are paired by name are in the folders of pattern"
-            )
         if bool(self.holdout_source) != bool(self.holdout and self.paired_source):
             raise ValueError(
                 "holdout_source must be set where source and holdout are, with pairing=name, and "
@@ -126,14 +121,6 @@ class DataConfig(ImageOptions, WindowOptions):
                     f"{name}={shorten(str(value))} needs a data.pattern with {{SPAN}} or a date, "
                     "which separate the spans"
                 )
-        if has_spans(self.source_pattern) and (
-            not has_spans(self.pattern) or is_dated(self.pattern) != is_dated(self.source_pattern)
-        ):
-            kind = "{YYYY}, {MM}, {DD}" if is_dated(self.source_pattern) else "{SPAN}"
-            raise ValueError(
-                f"source_pattern={shorten(self.source_pattern)} needs a data.pattern with {kind} "
-                "as well, because the spans of both folders have the same numbers"
-            )
         return self
 
 

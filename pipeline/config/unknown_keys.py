@@ -20,6 +20,7 @@ OTHER_NAMES = {  # of the same in other programs
 OPTIONS = {"cron": "`iadb schedule --cron`"}  # what is no key
 REPLACED = {  # keys that are gone, with what took their place
     "data.older_share": "read fewer spans with data.window",
+    "data.source_pattern": "name the folder of all sources in data.source",
     "distill.method": "leave it out: students learn mean slopes",
     "distill.pairs": "leave it out: students learn from the training images",
     "evaluate.features.weights": "set evaluate.features.name=onnx:URI",

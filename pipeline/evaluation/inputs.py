@@ -119,7 +119,7 @@ def check_without_pattern(data: DataConfig) -> None:
     """Raises a ConfigError if images have a pattern, which applies to none of the folders."""
     if not data.pattern:
         return
-    keys = ("pattern", "source_pattern", *SPAN_KEYS)
+    keys = ("pattern", *SPAN_KEYS)
     defaults = {name: DataConfig.model_fields[name].default for name in keys}
     without = [
         shlex.join(["--set", f"data.{name}={json.dumps(default)}"])

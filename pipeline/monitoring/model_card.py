@@ -88,5 +88,4 @@ def _images(dataset: IngestedImages) -> card.Images:
         duplicates=dataset.duplicates,
         splits=dataset.report.splits,
         spans=dataset.spans,
-        source_spans=dataset.source_spans,
     )

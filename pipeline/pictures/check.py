@@ -1,19 +1,12 @@
 """Checks the folders of a run before anything is started, kept or recorded."""
 
-from collections.abc import Sequence
 from math import ceil
 
 from components.image_example_gen.files import check_has_images
 from components.image_example_gen.pairs.matching import check_apart
-from components.image_example_gen.pattern import has_spans
-from components.image_example_gen.spans import (
-    WHOLE_FOLDER,
-    ImageSource,
-    Span,
-    holdout_source,
-)
+from components.image_example_gen.spans import ImageSource, holdout_source
 from components.image_example_gen.storage.remote import join, needs_tfx
-from components.image_example_gen.windows import find_windows
+from components.image_example_gen.windows import find_window
 from pipeline.config.pipeline_config import PipelineConfig
 from pipeline.config.sections import DataConfig, ValidationConfig
 from pipeline.schema import min_images
@@ -29,16 +22,14 @@ def check_images(data: DataConfig) -> None:
         ImageDataError: a folder is missing or unreadable or has no images, no span is left to read,
             no image has a source, or images and sources are not in folders apart.
     """
-    numbered = bool(data.unpaired_source) and has_spans(data.source_pattern)
-    sources = (WHOLE_FOLDER,)
-    if not any(map(needs_tfx, (data.folder, *([data.source] if numbered else [])))):
-        images, sources = find_windows(data.folder, data, data.span, data.unpaired_source)
-        check_has_images(_newest(data.folder, images))
+    if not needs_tfx(data.folder):
+        window = find_window(data.folder, data, data.span)
+        check_has_images(join(data.folder, window[-1].folder).rstrip("/") or "/")
         if data.paired_source and not needs_tfx(data.source):
-            ImageSource(data.folder, images, sources=data.source).listing(names_only=True)
+            ImageSource(data.folder, window, sources=data.source).listing(names_only=True)
     if data.unpaired_source and not needs_tfx(data.source):
         check_apart(data.folder, data.source)
-        check_has_images(_newest(data.source, sources))
+        check_has_images(data.source)
     if data.holdout and not needs_tfx(data.holdout):
         check_has_images(data.holdout)
         if data.holdout_source and not needs_tfx(data.holdout_source):
@@ -89,7 +80,3 @@ def warn_of_no_verdict(trained: int, held_out: int, config: PipelineConfig) -> l
         f"(evaluate.min_samples): here are about {trained} and {held_out}; {suffice:,} pictures "
         "suffice"
     ]
-
-
-def _newest(folder: str, window: Sequence[Span]) -> str:
-    return join(folder, window[-1].folder).rstrip("/") or "/"

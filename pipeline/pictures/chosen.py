@@ -320,9 +320,8 @@ def _look_at_sources(data: DataConfig) -> Pictures | None:
     """What was seen of the sources, which are converted as the images are; None without any."""
     if not data.source:
         return None
-    pattern = data.source_pattern if data.unpaired_source else data.pattern
-    alone = {"folder": data.source, "pattern": pattern, "source": None, "source_pattern": ""}
-    return _look(data.model_copy(update=alone))
+    spans = {"pattern": "", "span": None, "exclude": ()} if data.unpaired_source else {}
+    return _look(data.model_copy(update={"folder": data.source, "source": None, **spans}))
 
 
 def _look(data: DataConfig) -> Pictures:

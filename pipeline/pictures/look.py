@@ -30,7 +30,7 @@ from components.image_example_gen.options import ImageOptions
 from components.image_example_gen.reading import ImageReader
 from components.image_example_gen.storage.local import LINK
 from components.image_example_gen.storage.remote import is_remote
-from components.image_example_gen.windows import find_windows
+from components.image_example_gen.windows import find_window
 from pipeline.config.sections import DataConfig
 from pipeline.pictures.seen import Pictures, are_splits, kinds_among
 from trainer.common.text import shorten
@@ -151,7 +151,7 @@ def look(data: DataConfig) -> Pictures:
 
 def _list_places(data: DataConfig) -> tuple[list[_Place], Counter[str]]:
     """The images, and the numbers of other files by their endings."""
-    window = find_windows(data.folder, data, data.span, data.unpaired_source).images
+    window = find_window(data.folder, data, data.span)
     places, others = [], Counter[str]()
     for span in window:
         folder = os.path.join(data.folder, span.folder).rstrip("/") or "/"

@@ -57,7 +57,6 @@ class RegisteredModel:
         images: accepted ones that it was trained and judged on.
         span: the newest of these images.
         spans: all of these images, ascending.
-        source_spans: those of sources that are not paired with images; empty without such sources.
         examples: id of the artifact that holds them.
         parent: number of the model that a warm start was from, or None.
         teacher: number of the model that a student was distilled from, or None.
@@ -80,7 +79,6 @@ class RegisteredModel:
     images: int | None
     span: int | None
     spans: tuple[int, ...]
-    source_spans: tuple[int, ...]
     examples: int | None
     parent: int | None
     teacher: int | None
@@ -148,7 +146,6 @@ def load_models(store: MetadataStore, serving: AnyPath) -> list[RegisteredModel]
                 images=data.get(example_names.ACCEPTED),
                 span=data.get(example_names.SPAN),
                 spans=tuple(json.loads(data.get(example_names.SPANS, "[]"))),
-                source_spans=tuple(json.loads(data.get(example_names.SOURCE_SPANS, "[]"))),
                 examples=read,
                 parent=about.get(trainer_names.STARTED_FROM),
                 teacher=teacher,

@@ -17,7 +17,7 @@ from components.image_example_gen.files import ImageFile, walk_images
 from components.image_example_gen.options import WindowOptions
 from components.image_example_gen.pairs.matching import match
 from components.image_example_gen.spans import Span, may_have_sources
-from components.image_example_gen.windows import find_windows
+from components.image_example_gen.windows import find_window
 from pipeline.registry.journal import Journal
 
 DIGEST_BYTES = 8
@@ -49,7 +49,7 @@ def snapshots(
     """The snapshots of the spans that a run reads, by number.
 
     Args:
-        folder: as in `find_windows`, like the next two.
+        folder: as in `find_window`, like the next two.
         options: which folders below it are read.
         newest: number of the last span.
         sources: folder of sources that are paired with images, if there are any.
@@ -57,7 +57,7 @@ def snapshots(
     Raises:
         ImageDataError: the folders or their spans do not match the arguments.
     """
-    window = find_windows(folder, options, newest).images
+    window = find_window(folder, options, newest)
     return {span.number: snapshot(folder, span, sources) for span in window}
 
 

@@ -7,7 +7,7 @@ from components.image_example_gen.errors import ImageDataError, NotListedError
 from components.image_example_gen.files import check_not_unread
 from components.image_example_gen.pattern import has_spans
 from components.image_example_gen.spans import Span, list_spans
-from components.image_example_gen.windows import choose_windows
+from components.image_example_gen.windows import choose_window
 from pipeline.config.pipeline_config import PipelineConfig
 from pipeline.registry.journal import HeldSpan, Journal
 from pipeline.registry.read_files import digests, snapshot
@@ -178,8 +178,7 @@ def look(config: PipelineConfig, journal: Journal) -> Finding:
     _check_there(data.folder, filled, remembered)
     window, left_out = (), closed | empty
     if span_of.keys() - left_out and data.span not in empty | unreleased:
-        spans = tuple(span_of.values())
-        window = choose_windows(spans, (), data.span, data.window, left_out).images
+        window = choose_window(tuple(span_of.values()), data.span, data.window, left_out)
     for span in window:
         if span.number in unlisted:
             raise unlisted[span.number]

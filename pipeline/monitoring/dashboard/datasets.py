@@ -27,9 +27,7 @@ class IngestedImages:
         read: when, aware; the time of the check that started the run, if one did.
         source: the data folder or URI; None if it was not recorded.
         folders: the folder of each span, relative to `source`.
-        source_folders: those of spans of sources that are not paired with images.
         spans: ascending; empty if the data have none.
-        source_spans: the same of sources that are not paired with images.
         accepted, rejected, duplicates: counts of files.
         folder: of the artifact.
         files: reads what is in it.
@@ -39,9 +37,7 @@ class IngestedImages:
     read: datetime
     source: str | None
     folders: Mapping[int, str]
-    source_folders: Mapping[int, str]
     spans: tuple[int, ...]
-    source_spans: tuple[int, ...]
     accepted: int
     rejected: int
     duplicates: int
@@ -70,8 +66,6 @@ class SpanImages(NamedTuple):
         rejected: files; None like `accepted`.
         read: by a run; None if no run read it.
         held: the record of its review; None if it was never held.
-        sources: accepted ones that are not paired with images; None like `accepted`, or if it has
-            none.
     """
 
     span: int | None
@@ -80,7 +74,6 @@ class SpanImages(NamedTuple):
     rejected: int | None
     read: datetime | None
     held: HeldSpan | None = None
-    sources: int | None = None
 
     @property
     def waits(self) -> bool:
@@ -115,14 +108,13 @@ def load_datasets(
 
 
 def spans_of(dataset: IngestedImages) -> list[SpanImages]:
-    """The images of a dataset, and its sources without pairs, span by span."""
+    """The images of a dataset, span by span."""
     total = {"accepted": dataset.accepted, "rejected": dataset.rejected}
     if not dataset.spans:
         return [SpanImages(None, "", **total, read=dataset.read)]
     by_span = dataset.report.by_span
     if len(dataset.spans) == 1:
         by_span = {dataset.spans[0]: total}
-    sources = dataset.source_report.by_span if dataset.source_spans else {}
     return [
         SpanImages(
             span,
@@ -130,9 +122,8 @@ def spans_of(dataset: IngestedImages) -> list[SpanImages]:
             by_span.get(span, {}).get(example_names.ACCEPTED),
             by_span.get(span, {}).get(example_names.REJECTED),
             dataset.read,
-            sources=sources.get(span, {}).get(example_names.ACCEPTED),
         )
-        for span in sorted({*dataset.spans, *dataset.source_spans})
+        for span in dataset.spans
     ]
 
 
@@ -141,15 +132,8 @@ def all_spans(datasets: Sequence[IngestedImages], held: Mapping[int, HeldSpan]) 
     found: dict[int, SpanImages] = {}
     for dataset in datasets:
         for images in spans_of(dataset):
-            if images.span is None:
-                continue
-            before = found.get(images.span)
-            # The windows of images and sources may differ.
-            if before and images.span not in dataset.spans:
-                images = before._replace(sources=images.sources, read=images.read)
-            elif before and images.span not in dataset.source_spans:
-                images = images._replace(sources=before.sources)
-            found[images.span] = images
+            if images.span is not None:
+                found[images.span] = images
     for span, record in held.items():
         found[span] = found.get(span, SpanImages(span, "", None, None, None))._replace(held=record)
     return [found[span] for span in sorted(found)]
@@ -165,7 +149,7 @@ def rejected_files(datasets: Sequence[IngestedImages]) -> list[tuple[str, str]]:
     for dataset in reversed(datasets):
         for kind, report, spans, folders in (
             ("images", dataset.report, dataset.spans, dataset.folders),
-            ("sources", dataset.source_report, dataset.source_spans, dataset.source_folders),
+            ("sources", dataset.source_report, (), {}),
         ):
             for path, reason in report.rejected_files:
                 span = spans[0] if len(spans) == 1 else _span_of(path, folders)
@@ -195,9 +179,7 @@ def _dataset(
         read=attempt.started if attempt else lineage.recorded_at(artifact),
         source=source.get(example_names.INPUT_BASE),
         folders=_folders(source.get(example_names.WINDOW)),
-        source_folders=_folders(source.get(example_names.SOURCE_WINDOW)),
         spans=_spans(properties, source),
-        source_spans=_source_spans(properties, source),
         accepted=properties.get(example_names.ACCEPTED, 0),
         rejected=properties.get(example_names.REJECTED, 0),
         duplicates=properties.get(example_names.DUPLICATES, 0),
@@ -217,11 +199,3 @@ def _spans(properties: Mapping[str, Any], source: Mapping[str, Any]) -> tuple[in
     if pattern is not None and not has_spans(pattern):
         return ()
     return lineage.spans_of(properties)
-
-
-def _source_spans(properties: Mapping[str, Any], source: Mapping[str, Any]) -> tuple[int, ...]:
-    """The spans of sources without pairs; without a pattern of their own, they have none."""
-    pattern = json.loads(source.get(example_names.WINDOW_OPTIONS, "{}")).get("source_pattern")
-    if not has_spans(pattern or ""):
-        return ()
-    return tuple(json.loads(properties.get(example_names.SOURCE_SPANS, "[]")))

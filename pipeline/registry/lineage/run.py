@@ -98,14 +98,6 @@ class Run:
         return spans_of(self._properties(example_names.NODE, example_names.EXAMPLES))
 
     @property
-    def source_spans(self) -> tuple[int, ...]:
-        """The spans of sources without pairs that were read, as `spans`; empty without those."""
-        text = self._property(
-            example_names.NODE, example_names.EXAMPLES, example_names.SOURCE_SPANS
-        )
-        return tuple(json.loads(text or "[]"))
-
-    @property
     def image_remarks(self) -> list[str]:
         """Lines of ImageExampleGen about skipped files and unusual images."""
         text = self._property(example_names.NODE, example_names.EXAMPLES, example_names.REMARKS)

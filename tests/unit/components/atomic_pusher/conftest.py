@@ -66,7 +66,6 @@ def push(tmp_path):
         teacher=None,
         teacher_withdrawn=False,
         started_from=None,
-        source_spans=(),
     ):
         """Returns the PushedModel."""
         model, blessing, pushed = Model(), ModelBlessing(), PushedModel()
@@ -89,7 +88,6 @@ def push(tmp_path):
         evaluation.set_int_custom_property("current_model_id", 7)
         evaluation.set_float_custom_property("kid", 0.0125)
         examples.set_string_custom_property("input_base", "/home/me/digits")
-        examples.set_string_custom_property("source_spans", json.dumps(source_spans))
         destination = pusher_pb2.PushDestination()
         destination.filesystem.base_directory = str(serving)
         executor.Executor().Do(

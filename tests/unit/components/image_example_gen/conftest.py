@@ -123,9 +123,8 @@ def unprivileged():
 def run_executor(tmp_path_factory) -> Callable[..., standard_artifacts.Examples]:
     """A function: folder, Beam's arguments, options -> the artifact that the executor wrote.
 
-    With `spans` it reads the folders span-1, span-2 and so on, otherwise the whole folder, and with
-    `source_spans` those of `unpaired_source`. `uri` is where to write; the artifacts beside it are
-    earlier ones.
+    With `spans` it reads the folders span-1, span-2 and so on, otherwise the whole folder. `uri` is
+    where to write; the artifacts beside it are earlier ones.
     """
 
     def run(
@@ -136,14 +135,10 @@ def run_executor(tmp_path_factory) -> Callable[..., standard_artifacts.Examples]
         source: str = "",
         holdout_source: str = "",
         unpaired_source: str = "",
-        source_spans: Sequence[int] = (),
         uri: Path | None = None,
         code: str = "code",
         **options,
     ) -> standard_artifacts.Examples:
-        def window(numbers: Sequence[int]) -> str:
-            return json.dumps([[n, None, f"span-{n}"] for n in numbers] or [[0, None, ""]])
-
         artifact = standard_artifacts.Examples()
         artifact.uri = str(uri or tmp_path_factory.mktemp("examples"))
         beam_pipeline_args = [*BeamConfig().arguments("ImageExampleGen"), *beam_args]
@@ -157,8 +152,7 @@ def run_executor(tmp_path_factory) -> Callable[..., standard_artifacts.Examples]
                 "source": source,
                 "holdout_source": holdout_source,
                 "unpaired_source": unpaired_source,
-                "window": window(spans),
-                "source_window": window(source_spans),
+                "window": json.dumps([[n, None, f"span-{n}"] for n in spans] or [[0, None, ""]]),
                 "source_hash": code,
                 "image_options": ImageOptions(**{"min_size": 1, **options}).model_dump_json(),
             },

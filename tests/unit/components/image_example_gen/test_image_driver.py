@@ -17,11 +17,13 @@ from components.image_example_gen.windows import parse_window
 from pipeline.config.sections import BeamConfig
 
 
-def resolve(folder, pattern="", span=None, holdout=None, **window):
+def resolve(folder, pattern="", span=None, holdout=None, unpaired=None, **window):
     """Returns the execution properties of the component as the driver resolves them."""
     asked = LATEST if span is None else str(span)
     options = WindowOptions(pattern=pattern, **window)
-    component = ImageExampleGen(str(folder), ImageOptions(), options, asked, holdout)
+    component = ImageExampleGen(
+        str(folder), ImageOptions(), options, asked, holdout, unpaired_source=unpaired
+    )
     return Driver(None).resolve_exec_properties(component.exec_properties, None, None)
 
 
@@ -164,31 +166,17 @@ def test_the_fingerprint_follows_the_images_that_are_held_out(make_images):
         resolve(folder / "data", holdout=f"{folder}/none")
 
 
-def test_the_window_of_sources_is_found_beside_that_of_images(make_images):
-    folder = make_images("images/1/a.png", "images/2/a.png", "sources/day-2/x/a.png")
-    make_images("sources/day-1/a.png", "sources/day-3/a.png")
+def test_the_fingerprint_follows_sources_without_pairs(make_images):
+    folder = make_images("images/1/a.png", "images/2/a.png", "sources/b.png")
 
-    def found(pattern, span=LATEST, **window):
-        options = WindowOptions(pattern="{SPAN}", source_pattern=pattern, **window)
-        sources = f"{folder}/sources"
-        component = ImageExampleGen(
-            f"{folder}/images", ImageOptions(), options, span, unpaired_source=sources
-        )
-        return Driver(None).resolve_exec_properties(component.exec_properties, None, None)
+    def found():
+        properties = resolve(f"{folder}/images", "{SPAN}", unpaired=f"{folder}/sources")
+        return properties["input_fingerprint"]
 
-    def folders(properties):
-        return [span.folder for span in parse_window(properties["source_window"])]
-
-    properties = found("day-{SPAN}", window=2)
-    assert (folders(properties), properties["span"]) == (["day-2", "day-3"], 2)
-    assert folders(found("day-{SPAN}", "2")) == ["day-2"]
-    assert folders(found("", "2")) == [""]
-    with pytest.raises(ImageDataError, match=r"sources: no folder matches the pattern 'week-{S"):
-        found("week-{SPAN}")
-    before = [found(*each)["input_fingerprint"] for each in (("day-{SPAN}", "1"), ("day-{SPAN}",))]
-    make_images("sources/day-3/b.png")
-    after = [found(*each)["input_fingerprint"] for each in (("day-{SPAN}", "1"), ("day-{SPAN}",))]
-    assert (before[0] == after[0], before[1] == after[1]) == (True, False)
+    before = found()
+    assert found() == before
+    make_images("sources/new/c.png")
+    assert found() != before
 
 
 def test_the_examples_record_the_folder_that_they_are_from(make_images):

@@ -8,7 +8,6 @@ import tensorflow as tf
 from components.image_example_gen.errors import ImageDataError
 from components.image_example_gen.pattern import has_spans
 from components.image_example_gen.spans import (
-    WHOLE_FOLDER,
     ImageSource,
     Offer,
     Span,
@@ -182,17 +181,12 @@ def test_an_older_span_may_be_empty_but_not_the_newest(make_folders):
 
 
 def test_sources_without_pairs_have_paths_that_begin_with_their_folder(tmp_path):
-    touch(tmp_path, "in/1/cats/x.png", "in/2/y.png")
-    window = list_spans(str(tmp_path), "in/{SPAN}")
-    source = unpaired_sources(f"{tmp_path}/", f"{tmp_path}-images", window)
+    touch(tmp_path, "in/1/cats/x.png")
+    source = unpaired_sources(f"{tmp_path}/", f"{tmp_path}-images")
     assert [(file.path, file.path_in_span, file.span) for file in source.list_files()] == [
-        (f"{tmp_path}/in/1/cats/x.png", "cats/x.png", 1),
-        (f"{tmp_path}/in/2/y.png", "y.png", 2),
+        (f"{tmp_path}/in/1/cats/x.png", "in/1/cats/x.png", 0)
     ]
-    assert source.root == f"{tmp_path}/in"
-    whole = unpaired_sources(f"{tmp_path}/", f"{tmp_path}-images", [WHOLE_FOLDER])
-    assert whole.list_files()[0].path_in_span == "in/1/cats/x.png"
-    assert whole.root == str(tmp_path)
+    assert source.root == str(tmp_path)
 
 
 def test_spans_and_their_files_are_listed_without_tensorflow_and_without_tfx(tmp_path):

@@ -94,32 +94,6 @@ def test_a_later_run_decodes_new_sources_alone(
         assert records(first, split) == records(second, split)
 
 
-@pytest.mark.slow
-def test_sources_of_spans_have_their_numbers(image_folder, sources, run_executor):
-    for number in range(3):
-        (sources / str(number)).rename(sources / f"span-{number + 1}")
-    (sources / "span-3" / "x.png").write_bytes(b"x")
-
-    def run(*spans, **options):
-        found = {"unpaired_source": str(sources), "source_spans": spans}
-        return run_executor(image_folder, **found, resolution=12, **options)
-
-    artifact = run(2, 3)
-    assert artifact.get_string_custom_property(names.SOURCE_SPANS) == "[2, 3]"
-    assert artifact.get_int_custom_property(names.SOURCE_SPAN) == 3
-    assert artifact.get_string_custom_property(names.SPANS) == "[0]"
-    found = [*records(artifact, SPLITS[2]), *records(artifact, SPLITS[3])]
-    features = [tf.train.Example.FromString(record).features.feature for record in found]
-    spans = {each[examples.PATH].bytes_list.value[0].decode(): each for each in features}
-    assert {
-        (Path(path).parent, each[examples.SPAN].int64_list.value[0]) for path, each in spans.items()
-    } == {(sources / "span-2", 2), (sources / "span-3", 3)}
-    report = json.loads(Path(artifact.uri, "sources/rejected.json").read_text("ascii"))
-    assert report["by_span"]["3"] == {"accepted": 16, "rejected": 1}
-    with pytest.raises(ImageDataError, match=r"^" + str(sources) + r": 1 of 34 files rejected"):
-        run(2, 3, max_rejected=0.01)
-
-
 def test_sources_that_are_all_images_end_the_run_and_some_are_a_remark(
     image_folder, sources, run_executor, tmp_path
 ):

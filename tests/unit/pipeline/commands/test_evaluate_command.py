@@ -281,16 +281,6 @@ def test_a_configuration_with_spans_is_rejected_with_what_to_add(evaluate):
     )
     code, said = evaluate("nothing", *spans, *shlex.split(added))
     assert said.startswith("iadb: nothing: no such folder")
-    sources = (
-        "data.source=x",
-        "data.pairing=none",
-        "model.source=map",
-        "data.source_pattern=s-{SPAN}",
-    )
-    words = [word for setting in sources for word in ("--set", setting)]
-    assert (
-        "--set 'data.source_pattern=\"\"' --set data.span=null" in evaluate("x", *spans, *words)[1]
-    )
 
 
 def test_of_wrong_images_the_log_that_names_them_all_is_kept(folders):

@@ -467,25 +467,6 @@ def test_a_configuration_with_sources_says_how_they_are_used():
             ["data.source=x", "data.pairing=none", "data.holdout=y", "data.holdout_source=z"],
             "data: holdout_source must be set where source and holdout are, with pairing=name",
         ),
-        (
-            ["data.source=x", "data.source_pattern='{SPAN}'", "data.pattern='{SPAN}'"],
-            "data: source_pattern={SPAN} needs pairing=none; sources that are paired by name are",
-        ),
-        (
-            ["data.source=x", "data.pairing=none", "data.source_pattern='{SPAN}'"],
-            "data: source_pattern={SPAN} needs a data.pattern with {SPAN} as well, because the spa",
-        ),
-        (
-            [
-                *("data.source=x", "data.pairing=none", "data.pattern='{SPAN}'"),
-                "data.source_pattern='{YYYY}-{MM}-{DD}'",
-            ],
-            "data: source_pattern={YYYY}-{MM}-{DD} needs a data.pattern with {YYYY}, {MM}, {DD} as",
-        ),
-        (
-            ["data.source=x", "data.pairing=none", "data.source_pattern=../x"],
-            "data.source_pattern: got '../x'; expected a path below",
-        ),
         (["data.source=x", "data.holdout=y"], "data: holdout_source must be set where source and"),
         (["data.holdout=y", "data.holdout_source=x"], "data: holdout_source must be set where so"),
         (["data.source=x", "data.holdout_source=y"], "data: holdout_source must be set where so"),
@@ -518,13 +499,6 @@ def test_the_folder_of_unpaired_sources_makes_none():
     assert config.data.unpaired_source == config.data.source
     with pytest.raises(ConfigError, match=r"needs data\.source, paired by name, or data\.degrade"):
         require_runnable(load(overrides=[*unpaired, "evaluate.thresholds.psnr={minimum: 9}"]))
-
-
-def test_spans_of_sources_need_spans_of_images_and_a_folder_below_them_does_not():
-    unpaired = ("data.source=low", "data.pairing=none", "model.source=map")
-    assert load(overrides=[*unpaired, "data.source_pattern=summer"]).data.pattern == ""
-    spans = ("data.pattern=v-{SPAN}", "data.source_pattern=day-{SPAN:2}/v-{VERSION}")
-    assert load(overrides=[*unpaired, *spans]).data.source_pattern == "day-{SPAN:2}/v-{VERSION}"
 
 
 @pytest.mark.parametrize("key", ["source", "holdout_source"])

@@ -9,7 +9,6 @@ from dashboard_story import FIRST
 from pydantic import TypeAdapter
 
 from pipeline.monitoring.dashboard.collect import collect
-from pipeline.monitoring.dashboard.datasets import all_spans
 from pipeline.monitoring.dashboard.files import FileReport
 from pipeline.registry import lineage
 from pipeline.registry.journal import Outcome
@@ -88,14 +87,13 @@ def test_the_ancestors_of_a_model_lead_back_to_the_first(story):
     assert [each.model.number for each in overview.ancestors(trained)] == [second, first]
 
 
-def record_window(story, pattern, window, source_pattern=""):
+def record_window(story, pattern, window):
     """Adds what the driver of ImageExampleGen records to its only execution."""
     store = story.recorded.store
     [execution] = store.get_executions_by_type("ImageExampleGen")
     properties = execution.custom_properties
     properties["input_base"].string_value = "/images"
-    options = {"pattern": pattern, "source_pattern": source_pattern}
-    properties["window_options"].string_value = json.dumps(options)
+    properties["window_options"].string_value = json.dumps({"pattern": pattern})
     properties["window"].string_value = json.dumps(window)
     store.put_executions([execution])
 
@@ -113,31 +111,6 @@ def test_a_dataset_of_several_spans_has_their_folders(story):
     assert dataset.folders == {7: "span-07", 9: "span-9/v-2"}
     assert overview.has_spans
     assert overview.models[0].span == 9
-
-
-def test_sources_have_spans_where_they_have_a_pattern(story):
-    run, _ = story.run(span=2)
-    [examples] = story.recorded.store.get_artifacts_by_type("Examples")
-    examples.custom_properties["source_spans"].string_value = json.dumps([1, 4])
-    story.recorded.store.put_artifacts([examples])
-    report = {"by_span": {"1": {"accepted": 30, "rejected": 0}, "4": {"accepted": 7}}}
-    name = "sources/rejected.json"
-    story.write(run, "ImageExampleGen", "examples", name, json.dumps(report).encode())
-    window = [[2, None, "span-2"]]
-    record_window(story, "span-{SPAN}", window, "{SPAN}")
-    overview = collect(story.workspace)
-    assert overview.datasets[0].source_spans == (1, 4)
-    assert [
-        (each.span, each.accepted, each.sources) for each in all_spans(overview.datasets, {})
-    ] == [
-        (1, None, 30),
-        (2, 1797, None),
-        (4, None, 7),
-    ]
-    page = story.site().page("data.html").content.decode()
-    assert "spans of sources" in page and ">1, 4<" in page
-    record_window(story, "span-{SPAN}", window)
-    assert collect(story.workspace).datasets[0].source_spans == ()
 
 
 def test_one_growing_folder_has_no_spans(story):
