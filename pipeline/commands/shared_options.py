@@ -205,15 +205,8 @@ class ConfigArguments:
             failures.say(line, error=True)
         return choice.config
 
-    def load_for_run(
-        self, workspace: Workspace, *, keep: bool = True, compare: bool = True
-    ) -> "PipelineConfig":
+    def load_for_run(self, workspace: Workspace) -> "PipelineConfig":
         """As `load_or_choose`, but the workspace keeps what is chosen, and later runs reuse it.
-
-        Args:
-            workspace: of the run.
-            keep: whether a new choice is kept.
-            compare: whether to look whether a kept one still suits the images.
 
         Raises:
             WorkspaceError: the workspace cannot be written.
@@ -222,13 +215,7 @@ class ConfigArguments:
             return self.load()
         from pipeline.pictures.chosen import configure_run
 
-        return configure_run(
-            self.overrides,
-            workspace,
-            lambda line: failures.say(line, error=True),
-            keep=keep,
-            compare=compare,
-        )
+        return configure_run(self.overrides, workspace, lambda line: failures.say(line, error=True))
 
     def load_for_check(
         self, workspace: Workspace
@@ -241,7 +228,7 @@ class ConfigArguments:
         from components.image_example_gen.errors import ImageDataError
 
         try:
-            return self.load_for_run(workspace, compare=False), None  # mostly, nothing is new
+            return self.load_for_run(workspace), None
         except ImageDataError as error:
             return self.load(), error
 

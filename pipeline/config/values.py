@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -67,6 +67,17 @@ def section_of(overrides: Sequence[str], section: str) -> Mapping[str, Any]:
     """
     values = read_values(None, None, overrides).get(section)
     return values if isinstance(values, Mapping) else {}
+
+
+def flatten(values: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yields values by key with dots, of sections in sections; a ValueError if they are none."""
+    if not isinstance(values, Mapping):
+        raise ValueError("expected sections with keys")
+    for name, value in values.items():
+        if isinstance(value, Mapping) and value:
+            yield from flatten(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value
 
 
 def read_text(file: Path) -> str:

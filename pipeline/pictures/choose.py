@@ -1,19 +1,19 @@
 """The configuration for the pictures at hand, from what was seen of them and the machine.
 
-The presets are the measure: digits at 8x8, emoji32 at 32x32 on a CPU, fashion_mnist at 32x32 and
-emoji at 64x64 with a GPU have the networks, learning rates and lengths of training that are chosen
-here.
+Networks and learning rates are those of the preset for the size.
 """
 
-from collections.abc import Mapping, Sequence
+import functools
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from components.image_example_gen.options import ImageOptions
+from pipeline.config.pipeline_config import load
+from pipeline.config.values import flatten
 from pipeline.pictures.look import BLACK, GRAY, LOW_PERCENTILE, WHITE
 from pipeline.pictures.machine import Machine
 from pipeline.pictures.seen import Pictures
 from trainer.common.resolution import from_sides
-from trainer.options import ModelOptions
 
 SMALLEST, LARGEST, LARGEST_WITH_GPU = 8, 32, 64  # longer sides of the images
 LARGEST_JUDGED = 256  # of those that are only compared
@@ -35,48 +35,28 @@ CLASS_BALANCE = 0.5  # small classes would be learned too little (docs/training.
 MIN_STEPS = 1000
 MIN_BATCH = 8
 
-# Of what only some networks say, the defaults.
-DEFAULT_NETWORK = {
-    f"model.{name}": ModelOptions.model_fields[name].default
-    for name in ("patch", "prediction", "blocks", "time_embedding")
+# The presets by the longer side of the images, whose networks and learning rates are chosen.
+PRESETS = {8: "digits", 16: "digits", 32: "fashion_mnist", 64: "emoji"}
+CPU_PRESETS = {8: "digits", 16: "digits", 32: "emoji32"}
+NETWORK = (
+    "model.patch",
+    "model.prediction",
+    "model.blocks",
+    "model.time_embedding",
+    "model.channels",
+    "model.attention",
+    "train.learning_rate",
+)
+OF_TRAINING = {  # what else is that of the preset
+    "emoji": (
+        "train.ema.half_life",
+        "sample.nb_step",
+        "sample.limits.images",
+        "sample.limits.states",
+    ),
+    "emoji32": ("train.ema.half_life", "sample.solver", "sample.nb_step"),
 }
-NETWORKS: Mapping[int, Mapping[str, Any]] = {
-    8: {
-        "model.channels": [32, 64],
-        "model.attention": [False, True],
-        "train.learning_rate": 0.001,
-    },
-    16: {
-        "model.channels": [32, 64],
-        "model.attention": [False, True],
-        "train.learning_rate": 0.001,
-    },
-    32: {
-        "model.channels": [32, 64, 128],
-        "model.attention": [False, True, False],
-        "train.learning_rate": 0.0005,
-    },
-    64: {
-        "model.channels": [64, 128, 256, 256],
-        "model.attention": [False, False, True, True],
-        "train.learning_rate": 0.0002,
-    },
-}
-# Those without a GPU.
-CPU_NETWORKS: Mapping[int, Mapping[str, Any]] = {
-    8: NETWORKS[8],
-    16: NETWORKS[16],
-    # Where both sides of the images allow it: less than half of the work at twice the width.
-    32: {
-        "model.patch": 2,
-        "model.prediction": "gaussian",
-        "model.blocks": 1,
-        "model.time_embedding": "scale_shift",
-        "model.channels": [64, 128],
-        "model.attention": [False, True],
-        "train.learning_rate": 0.001,
-    },
-}
+STEPS, BATCH = {8: 1000, 16: 10_000, 32: 20_000, 64: 100_000}, 64  # with a GPU
 # Steps per core on a CPU, so that 2 cores take three to five minutes at 8x8, a quarter of an hour
 # at 16x16 and up to an hour at 32x32, and no more than the images of a training with a GPU.
 CPU_STEPS = {8: 500, 16: 2000, 32: 5000}
@@ -84,33 +64,10 @@ FLOAT32_STEPS = {32: 2750}  # where there is no bfloat16, which trains about twi
 # Images in a batch where it is not that of a GPU: of so short a training, twice the steps on half
 # of the images learn more in the same time (docs/training.md).
 CPU_BATCHES = {16: 32, 32: 32}
-TRAININGS: Mapping[int, Mapping[str, Any]] = {
-    8: {"train.steps": 1000, "train.batch_size": 64},
-    16: {"train.steps": 10_000, "train.batch_size": 64},
-    32: {"train.steps": 20_000, "train.batch_size": 64},
-    64: {"train.steps": 100_000, "train.batch_size": 64},
-}
-WITH_GPU: Mapping[int, Mapping[str, Any]] = {
-    64: {
-        "train.ema.half_life": 200_000,
-        "sample.nb_step": 128,
-        "sample.limits.images": 64,
-        "sample.limits.states": 8192,
-    },
-}
-WITHOUT_GPU: Mapping[int, Mapping[str, Any]] = {
-    32: {
-        "train.ema.half_life": 50_000,
-        "sample.solver": "midpoint",
-        "sample.nb_step": 16,
-    },
-}
-
 # What `choose_training` may set.
 TRAINING_KEYS = {
-    *{key for each in (TRAININGS, WITH_GPU, WITHOUT_GPU) for keys in each.values() for key in keys},
-    "train.flip",
-    "train.augment",
+    *(key for keys in OF_TRAINING.values() for key in keys),
+    *("train.steps", "train.batch_size", "train.flip", "train.augment"),
 }
 
 
@@ -186,9 +143,9 @@ def choose_network(resolution: tuple[int, int], machine: Machine) -> dict[str, A
     levels, the upper levels are left.
     """
     longer = max(*resolution, SMALLEST)
-    networks = NETWORKS if machine.gpus else CPU_NETWORKS
-    size = max(r for r in networks if r <= longer)
-    network = {**DEFAULT_NETWORK, **networks[size]}
+    presets = PRESETS if machine.gpus else CPU_PRESETS
+    size = max(each for each in presets if each <= longer)
+    network = _of_preset(presets[size], NETWORK)
     on_gpu = machine.gpus > 0 and size == LARGEST_WITH_GPU
     on_cpu = machine.bfloat16 and size == LARGEST and not machine.gpus
     for times in range(longer // size, 0, -1):
@@ -198,11 +155,22 @@ def choose_network(resolution: tuple[int, int], machine: Machine) -> dict[str, A
             patched["model.prediction"] = "gaussian"
         if not any(side % _unit(patched) for side in resolution):
             return {**patched, "train.precision": _precision(on_gpu or on_cpu)}
-    network = {**DEFAULT_NETWORK, **NETWORKS[size]}
+    network = _of_preset(PRESETS[size], NETWORK)
     while any(side % _unit(network) for side in resolution):
         for key in ("model.channels", "model.attention"):
             network[key] = network[key][:-1]
     return {**network, "train.precision": _precision(on_gpu)}
+
+
+def _of_preset(name: str, keys: Collection[str]) -> dict[str, Any]:
+    """Values of a preset by key with dots."""
+    values = _read_preset(name)
+    return {key: values[key] for key in keys}
+
+
+@functools.cache
+def _read_preset(name: str) -> Mapping[str, Any]:
+    return dict(flatten(load(name).model_dump(mode="json")))
 
 
 def _precision(is_faster: bool) -> str:
@@ -211,7 +179,7 @@ def _precision(is_faster: bool) -> str:
 
 def _unit(network: Mapping[str, Any]) -> int:
     """What both sides of the images must be divisible by."""
-    return network.get("model.patch", 1) * 2 ** (len(network["model.channels"]) - 1)
+    return network["model.patch"] * 2 ** (len(network["model.channels"]) - 1)
 
 
 def largest_resolution(machine: Machine) -> int:
@@ -264,7 +232,7 @@ def _choose_sides(pictures: Pictures, longer: int) -> tuple[int, int]:
     """Height and width in about the aspect of the images, divisible as their network requires."""
     if not pictures.are_oblong:
         return longer, longer
-    unit = _unit(NETWORKS[min(longer, LARGEST_WITH_GPU)])
+    unit = _unit(_of_preset(PRESETS[min(longer, LARGEST_WITH_GPU)], NETWORK))
     ratio = max(pictures.aspect, 1 / pictures.aspect)
     shorter = max(round(longer / ratio / unit) * unit, longer // MAX_ASPECT)
     return (shorter, longer) if pictures.aspect > 1 else (longer, shorter)
@@ -276,10 +244,9 @@ def choose_training(images: int, resolution: tuple[int, int], machine: Machine) 
     A batch has at most as many, rounded to a power of 2 and to a multiple of the replicas.
     """
     longer = min(max(*resolution, SMALLEST), largest_resolution(machine))
-    size = max(each for each in TRAININGS if each <= longer)
-    for_machine = (WITH_GPU if machine.gpus else WITHOUT_GPU).get(size, {})
-    training = {**TRAININGS[size], **for_machine}
-    steps, batch = training["train.steps"], training["train.batch_size"]
+    size = max(each for each in STEPS if each <= longer)
+    preset = (PRESETS if machine.gpus else CPU_PRESETS)[size]
+    steps, batch = STEPS[size], BATCH
     if not machine.gpus:
         per_core = CPU_STEPS if machine.bfloat16 else CPU_STEPS | FLOAT32_STEPS
         fewer = CPU_BATCHES.get(size, batch)
@@ -289,8 +256,12 @@ def choose_training(images: int, resolution: tuple[int, int], machine: Machine) 
         batch //= 2
     batch = max(batch // machine.replicas, 1) * machine.replicas
     steps = min(max(steps, MIN_STEPS), most_steps(images, batch))
-    training |= {"train.steps": steps, "train.batch_size": batch}
-    return training | choose_augmentation(images, steps, batch)
+    return {
+        "train.steps": steps,
+        "train.batch_size": batch,
+        **_of_preset(preset, OF_TRAINING.get(preset, ())),
+        **choose_augmentation(images, steps, batch),
+    }
 
 
 def most_steps(images: int, batch_size: int) -> int:

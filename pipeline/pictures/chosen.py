@@ -1,54 +1,48 @@
-"""The configuration of a run that names none: chosen for its pictures once, kept, and reused.
-
-The choice is kept in the workspace as a configuration file. Otherwise a folder that grows would
-change its resolution, and with it every image and every cached step, from one night to the next.
-"""
+"""The configuration of a run that names none: chosen for its pictures, and what follows from it."""
 
 import json
 import os
 import shlex
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext, suppress
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from components.image_example_gen.errors import ImageDataError
-from components.image_example_gen.files import count_images
 from components.image_example_gen.storage.remote import is_remote
 from pipeline.config.pipeline_config import PipelineConfig, load
 from pipeline.config.sections import DataConfig, require_folder
-from pipeline.config.values import read_values
+from pipeline.config.values import flatten, read_values
 from pipeline.config.yaml_text import quote
 from pipeline.console.progress import showing
 from pipeline.console.tables import make_console
 from pipeline.logs import logging_to
-from pipeline.pictures.applied import describe_choice, load_choice, may_have_classes
 from pipeline.pictures.check import check_images, warn_of_no_verdict, warn_of_too_few
 from pipeline.pictures.choose import (
+    TRAINING_KEYS,
     choose,
+    choose_augmentation,
+    choose_autoguidance,
     choose_class_balance,
     choose_judged,
     choose_network,
+    choose_training,
     largest_resolution,
 )
 from pipeline.pictures.kept_choice import (
-    CLASS_BALANCE,
-    CONDITIONAL,
+    EVAL_PERCENT,
     FOLDER,
     PATTERN,
     RESOLUTION,
-    Kept,
-    flatten,
+    as_overrides,
     keep_choice,
     read_kept,
 )
 from pipeline.pictures.look import look
 from pipeline.pictures.machine import Machine, cluster_machine, this_machine
 from pipeline.pictures.remarks import (
-    say_what_fits_better,
     say_what_folders_are,
     say_what_is_small,
     say_which_are_rejected,
@@ -62,11 +56,10 @@ from pipeline.runners import gpu
 from pipeline.runners.kubeflow.config import KubeflowConfig
 from pipeline.workspace import Workspace
 from trainer.common.options import Options
+from trainer.common.resolution import to_sides
 from trainer.common.text import printable, quantity
 
-GROWN = 3  # times the files that a choice was made for, from which a new one is advised
-LARGE = 20_000  # files, from which more of them change no choice
-OF_IMAGES = (RESOLUTION, "data.channels", "data.background", CONDITIONAL)
+CONDITIONAL = "model.conditional"
 
 OptionsT = TypeVar("OptionsT", bound=Options)
 
@@ -77,14 +70,13 @@ class Choice:
 
     Attributes:
         config: the choice with the overrides.
-        values: what was chosen, by key with dots; to be kept.
-        chosen: the same, in a line.
+        values: what was chosen, by key with dots, for a resolution that an override sets; for
+            later runs, which may set none, it is `kept`.
+        chosen: what holds for these keys, in a line.
         seen: what was seen of the images, and of their sources, a line each.
         remarks: what else to know, a line each.
         trained_images: how many images it was chosen for, without those that are held out.
-        held_out_images: about how many of them will be held out.
-        keep: whether later runs may have it too: whether the images suffice.
-        files: number of image files, also of those that cannot be read.
+        kept: the values that later runs may have too; None if the images do not suffice.
         warnings: those of the remarks that a verdict should repeat.
     """
 
@@ -94,15 +86,22 @@ class Choice:
     seen: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
     trained_images: int = 0
-    held_out_images: int = 0
-    keep: bool = False
-    files: int = 0
+    kept: Mapping[str, Any] | None = None
     warnings: tuple[str, ...] = ()
 
     @property
     def lines(self) -> tuple[str, ...]:
         """All of it for a person: what was seen, what was chosen, and the remarks."""
         return (*self.seen, self.chosen, *self.remarks)
+
+    def with_steps(self, steps: int, overrides: Sequence[str]) -> PipelineConfig:
+        """The configuration of a training of so many steps, and of what is chosen by them."""
+        chosen = {
+            "train.steps": steps,
+            **choose_augmentation(self.trained_images, steps, self.config.train.batch_size),
+            **choose_autoguidance(self.values["model.prediction"], steps),
+        }
+        return _apply({**self.values, **chosen}, overrides)
 
 
 def configure(overrides: Sequence[str], machine: Machine | None = None) -> Choice:
@@ -123,23 +122,23 @@ def configure(overrides: Sequence[str], machine: Machine | None = None) -> Choic
         chosen = "no --preset, --config or --data: the defaults apply"
         return Choice(load(overrides=overrides), {}, chosen)
     pictures, sources = _look(data), _look_at_sources(data)
-    kept = {FOLDER: data.folder, PATTERN: data.pattern}
     machine = machine or this_machine()
-    is_set = data.model_fields_set
-    values = {**kept, **_choose(pictures, sources, data, machine)}
-    values |= choose_class_balance(values[CONDITIONAL])
-    counted = Kept(values, pictures.usable, pictures.files)
-    config, used = load_choice(counted, overrides, data, machine)
+    kept = {
+        FOLDER: data.folder,
+        PATTERN: data.pattern,
+        **choose(pictures.beside(sources) if sources else pictures, machine, data),
+    }
+    kept[CONDITIONAL] &= _may_have_classes(data)
+    kept |= choose_class_balance(kept[CONDITIONAL])
+    values = _for_resolution(kept, pictures.usable, data, machine)
+    config = _apply(values, overrides)
     held_out = pictures.usable * config.data.eval_percent // 100
     trained = pictures.usable - held_out
     rejected = warn_of_unusable(pictures, config.data)
     too_few = warn_of_too_few(trained, held_out, config.validation)
-    no_verdict = [] if too_few else warn_of_no_verdict(trained, held_out, config)
     no_classes = warn_of_no_classes(pictures, config)
     # Of images that a run rejects, or cannot judge by, others will come, which it may not suit.
     enough = min(trained, held_out) >= config.evaluate.min_samples
-    keep = enough and not (rejected or too_few or no_classes)
-    chosen = f"chosen for them: {describe_choice(used, config, overrides)}"
     seen = (
         f"{printable(data.folder)}: {printable(pictures.describe())}",
         *([f"{printable(data.source)}: {printable(sources.describe())}"] if sources else []),
@@ -149,14 +148,20 @@ def configure(overrides: Sequence[str], machine: Machine | None = None) -> Choic
         *no_classes,
         *say_which_are_rejected(pictures, config.data),
         *say_what_is_small(pictures, config.data, largest_resolution(machine)),
-        *(say_what_fits_better(config, machine) if RESOLUTION[5:] in is_set else []),
         *warn_of_cut(pictures, config.data),
         *rejected,
-        *too_few,
-        *no_verdict,
+        *(too_few or warn_of_no_verdict(trained, held_out, config)),
         *([f"chosen for a CPU: {gpu.MISSING_LIBRARIES}"] if machine.idle_gpus else []),
     )
-    return Choice(config, values, chosen, seen, remarks, trained, held_out, keep, pictures.files)
+    return Choice(
+        config,
+        values,
+        f"chosen for them: {describe_choice(values, config, overrides)}",
+        seen,
+        remarks,
+        trained,
+        kept if enough and not (rejected or too_few or no_classes) else None,
+    )
 
 
 def configure_for_cluster(overrides: Sequence[str]) -> Choice:
@@ -189,8 +194,7 @@ def configure_images(
     others = [*judged, *([training] if training else [])]
     beside = [_look(data.model_copy(update={"folder": each})) for each in others]
     values = choose_judged(pictures, beside)
-    counted = Kept(values, pictures.usable, pictures.files)
-    config, _ = load_choice(counted, overrides, data, this_machine())
+    config = _apply(values, overrides)
     seen = f"{printable(data.folder)}: {printable(pictures.describe())}"
     cut = [
         f"{printable(name)}: {line}"
@@ -200,7 +204,7 @@ def configure_images(
     smaller = [
         f"{printable(name)}: {line}"
         for name, each in zip(others, beside, strict=True)
-        if RESOLUTION[5:] not in data.model_fields_set
+        if "resolution" not in data.model_fields_set
         for line in warn_of_less_detail(each, pictures, config.data, trained_on=name == training)
     ]
     chosen = f"{seen}: {describe_choice(values, config, overrides)}"
@@ -208,12 +212,7 @@ def configure_images(
 
 
 def configure_run(
-    overrides: Sequence[str],
-    workspace: Workspace,
-    report: Callable[[str], None],
-    *,
-    keep: bool = True,
-    compare: bool = True,
+    overrides: Sequence[str], workspace: Workspace, report: Callable[[str], None]
 ) -> PipelineConfig:
     """The configuration of a run: the choice that the workspace keeps for the folder, or a new one.
 
@@ -221,8 +220,6 @@ def configure_run(
         overrides: as in `configure`.
         workspace: keeps a new choice.
         report: is called with each line for a person.
-        keep: whether the workspace keeps a new choice.
-        compare: whether to look whether a kept choice still suits the images, which takes seconds.
 
     Raises:
         ConfigError: an override or the kept choice is not valid, or the workspace lies in the data.
@@ -233,28 +230,20 @@ def configure_run(
     require_folder(data, workspace.folder)
     file = workspace.chosen
     kept = read_kept(workspace, data)
-    if kept is not None:
-        config, used = load_choice(kept, overrides, data, this_machine())
-        about = describe_choice(used, config, overrides)
+    if kept is not None and _has_resolution(kept, data):
+        config = _apply(kept, overrides)
+        about = describe_choice(kept, config, overrides)
         report(f"{printable(data.folder)}: as chosen earlier, {about}")
         report(f"kept in {file}; remove it to choose again")
-        if kept.files is not None and _has_grown(data, kept.files):
-            more = f"{quantity(kept.files, 'file')}, and there are {GROWN} times as many now"
-            report(f"it was chosen for {more}: remove it to choose other steps")
-        earlier = {CONDITIONAL, CLASS_BALANCE} - kept.values.keys()
-        if earlier or _differs_from_a_new_choice(config, overrides):
-            report("it was chosen for another machine, or by an earlier version")
-        elif compare:
-            for line in _no_longer_suits(kept, data, overrides):
-                report(line)
         return config
-    choice = configure(overrides)
-    keep = keep and choice.keep
+    # Another resolution has another network and training, but the same images are held out.
+    held_out = as_overrides({EVAL_PERCENT: kept[EVAL_PERCENT]}) if kept else ()
+    choice = configure([*held_out, *overrides])
+    keep = choice.kept is not None and kept is None
     if keep:
         check_images(choice.config.data)
         workspace.check_free()  # or a run that is refused would replace the choice of another
-        usable = choice.trained_images + choice.held_out_images
-        keep_choice(Kept(choice.values, usable, choice.files), workspace)
+        keep_choice(choice.kept, workspace)
     for line in choice.lines:
         report(line)
     if keep:
@@ -264,56 +253,85 @@ def configure_run(
     return choice.config
 
 
-def _has_grown(data: DataConfig, files: int) -> bool:
-    """Whether so many more files are in a local folder that the training would be another one."""
-    if files >= LARGE or data.pattern or is_remote(data.folder):
-        return False
-    with suppress(ImageDataError):  # which the run itself will report
-        return count_images(data.folder, GROWN * files) == GROWN * files
-    return False
+def describe_choice(
+    values: Mapping[str, Any], config: PipelineConfig, overrides: Sequence[str]
+) -> str:
+    """What holds for the keys of a choice; those that overrides set are named as set."""
+    resolved = dict(flatten(config.model_dump(mode="json")))
+    given = dict(flatten(read_values(None, None, overrides)))
+    keys = [key for key in values if key not in (FOLDER, PATTERN)]
+    texts = {key: f"{key}={json.dumps(resolved[key], separators=(',', ':'))}" for key in keys}
+    chosen = ", ".join(text for key, text in texts.items() if key not in given)
+    is_set = ", ".join(text for key, text in texts.items() if key in given)
+    return "; set: ".join(filter(None, [chosen or "nothing", is_set]))
 
 
-def _no_longer_suits(kept: Kept, data: DataConfig, overrides: Sequence[str]) -> list[str]:
-    """Says how the images of a local folder would be read now, if that is otherwise."""
-    if is_remote(data.folder) or (data.source and is_remote(data.source)):
-        return []
-    try:
-        pictures, sources = _look(data), _look_at_sources(data)
-    except ImageDataError:  # which the run itself will report
-        return []
-    chosen = _choose(pictures, sources, data, this_machine())
-    is_set = dict(flatten(read_values(None, None, overrides)))
-    other = [
-        f"{key}={json.dumps(chosen[key])}"
-        for key in OF_IMAGES
-        if key in kept.values and key not in is_set and kept.values[key] != chosen[key]
-    ]
-    if not other:
-        return []
-    seen = printable(pictures.describe())
-    return [f"now: {seen}, for which {', '.join(other)} would be chosen: remove it to choose again"]
+def _has_resolution(values: Mapping[str, Any], data: DataConfig) -> bool:
+    """Whether no override sets another resolution than the chosen one."""
+    is_set = "resolution" in data.model_fields_set
+    return not is_set or data.resolution == to_sides(values[RESOLUTION])
 
 
-def _differs_from_a_new_choice(config: PipelineConfig, overrides: Sequence[str]) -> bool:
-    here = choose_network(config.data.resolution, this_machine())
-    kept = {
-        "model.channels": list(config.model.channels),
-        "model.blocks": config.model.blocks,
-        "model.time_embedding": config.model.time_embedding,
-        "model.patch": config.model.patch,
-        "train.precision": config.train.precision,
+def _for_resolution(
+    values: Mapping[str, Any], usable: int, data: DataConfig, machine: Machine
+) -> Mapping[str, Any]:
+    """The choice as it would be for the resolution that an override sets.
+
+    `usable`: number of images, also of those that are held out.
+    """
+    if _has_resolution(values, data):
+        return values
+    is_set = "eval_percent" in data.model_fields_set
+    percent = data.eval_percent if is_set else values[EVAL_PERCENT]
+    trained = usable * (100 - percent) // 100
+    network = choose_network(data.resolution, machine)
+    training = choose_training(trained, data.resolution, machine)
+    return {
+        **{key: value for key, value in values.items() if key not in TRAINING_KEYS},
+        **network,
+        **training,
+        **choose_autoguidance(network["model.prediction"], training["train.steps"]),
     }
-    is_set = dict(flatten(read_values(None, None, overrides)))
-    return any(value != here[key] for key, value in kept.items() if key not in is_set)
 
 
-def _choose(
-    pictures: Pictures, sources: Pictures | None, data: DataConfig, machine: Machine
-) -> dict[str, Any]:
-    """What is chosen for images, with classes only where they would do no harm."""
-    values = choose(pictures.beside(sources) if sources else pictures, machine, data)
-    values[CONDITIONAL] &= may_have_classes(data)
-    return values
+def _apply(values: Mapping[str, Any], overrides: Sequence[str]) -> PipelineConfig:
+    """A choice below overrides, with what follows from these."""
+    following: dict[str, Any] = {}
+    if not _may_have_classes(_read_data(overrides)):
+        following[CONDITIONAL] = False
+    # Not as ModelOptions: channels may be valid only together with the attention that was chosen.
+    model = read_values(None, None, overrides).get("model")
+    if isinstance(model, Mapping) and model.get("source") == "map":
+        following["model.prediction"] = "difference"  # the other one is from noise alone
+    config = _load({**values, **following}, overrides)
+    before, after = _following(_load(values)), _following(config, overrides)
+    following |= {key: value for key, value in after.items() if value != before[key]}
+    return _load({**values, **following}, overrides)
+
+
+def _following(config: PipelineConfig, overrides: Sequence[str] = ()) -> dict[str, Any]:
+    """What is chosen for the rest of a configuration.
+
+    A weight of autoguidance that an override sets is used on the whole way.
+    """
+    plain = config.source is None and config.sample.guidance == 1.0
+    chosen = choose_autoguidance(config.model.prediction, config.train.steps, plain)
+    if "autoguidance" in read_values(None, None, overrides).get("sample", {}):
+        chosen["sample.autoguidance_interval"] = [0.0, 1.0]
+    return chosen | choose_class_balance(config.model.conditional)
+
+
+def _load(values: Mapping[str, Any], overrides: Iterable[str] = ()) -> PipelineConfig:
+    return load(overrides=[*as_overrides(values), *overrides])
+
+
+def _may_have_classes(data: DataConfig) -> bool:
+    """Whether classes would do no harm.
+
+    Sources say what to draw. Spans may have other classes, with which no warm start continues, and
+    images of data.holdout none.
+    """
+    return not (data.source or data.degrade or data.pattern or data.holdout)
 
 
 def _look_at_sources(data: DataConfig) -> Pictures | None:

@@ -5,37 +5,22 @@ import os
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-from pydantic import ValidationError
 from rich.console import Console
 
 from pipeline.config.pipeline_config import ConfigError, PipelineConfig
-from pipeline.config.values import read_values
 from pipeline.config.yaml_text import dump, quote
 from pipeline.console.progress import showing
 from pipeline.logs import logging_to
-from pipeline.pictures.applied import autoguidance_for, describe_choice
-from pipeline.pictures.choose import choose_augmentation, most_steps
-from pipeline.pictures.chosen import Choice, configure
-from pipeline.pictures.expected import describe_expected
+from pipeline.pictures.choose import most_steps
+from pipeline.pictures.chosen import Choice, configure, describe_choice
 from pipeline.pictures.machine import this_machine
 from trainer.common.files import atomic_write
 from trainer.common.phases import duration
-from trainer.common.text import printable, quantity
-from trainer.common.validation import explain
+from trainer.common.text import first_line, printable, quantity
 
 # Written beside what is chosen and set: what a person looks for first.
-OTHERS = (
-    "data.near_duplicates",
-    "train.flip",
-    "train.augment",
-    "sample.autoguidance",
-    "sample.autoguidance_interval",
-    "train.precision",
-    "evaluate.limits",
-    "evaluate.features.name",
-)
+OTHERS = ("data.near_duplicates", "evaluate.limits", "evaluate.features.name")
 MIN_STEPS = 100
 HOUR = 3600
 
@@ -70,11 +55,10 @@ def initialize(
         f"about {duration(seconds)} here"
     )
     keys = {*choice.values, *OTHERS, *(each.partition("=")[0] for each in overrides)}
-    expected = [*shortened, *describe_expected()]
     with atomic_write(file) as partial:
-        partial.write_text(_head(*choice.seen, taken, *expected) + dump(config, keys), "utf-8")
+        partial.write_text(_head(*choice.seen, taken, *shortened) + dump(config, keys), "utf-8")
     chosen = f"chosen for them: {describe_choice(choice.values, config, overrides)}"
-    _say(console, "\n".join([chosen, taken, *expected, f"written to {file}"]))
+    _say(console, "\n".join([chosen, taken, *shortened, f"written to {file}"]))
     command = ["iadb", "run", "--config", str(file)]
     images = Path(config.data.folder).resolve()
     if Path.cwd().is_relative_to(images):  # so would the default workspace be
@@ -96,7 +80,7 @@ def _fit_to_time(
         if hours is not None:
             steps = steps_within(config, timings, hours * HOUR)
             if steps < MIN_STEPS:
-                least = training_seconds(_with_training(config, steps=MIN_STEPS), timings) / HOUR
+                least = training_seconds(config, timings, MIN_STEPS) / HOUR
                 raise ConfigError(
                     f"--hours {hours:g} allow {max(steps, 0)} training steps; give at least "
                     f"{math.ceil(100 * least) / 100:g} for {MIN_STEPS}, or lower data.resolution"
@@ -108,41 +92,11 @@ def _fit_to_time(
                     f"--hours {hours:g} allow {steps:,} steps; {most:,} are enough for "
                     f"{quantity(choice.trained_images, 'image')} to train on"
                 ]
-            config = _with_training(config, steps=min(steps, most))
-            config = _follow_steps(config, choice, overrides)
-            _check(config, hours)
-        return training_seconds(config, timings), config, shortened
-
-
-def _follow_steps(
-    config: PipelineConfig, choice: Choice, overrides: Sequence[str]
-) -> PipelineConfig:
-    """The configuration with what is chosen by the steps of its training and not set."""
-    train = config.train
-    chosen = {
-        **choose_augmentation(choice.trained_images, train.steps, train.batch_size),
-        **autoguidance_for(config, overrides),
-    }
-    given = read_values(None, None, overrides)
-    for key, value in chosen.items():
-        name, _, option = key.partition(".")
-        if option not in given.get(name, {}):
-            value = tuple(value) if isinstance(value, list) else value  # as pydantic has it
-            section = getattr(config, name).model_copy(update={option: value})
-            config = config.model_copy(update={name: section})
-    return config
-
-
-def _with_training(config: PipelineConfig, **values: Any) -> PipelineConfig:
-    return config.model_copy(update={"train": config.train.model_copy(update=values)})
-
-
-def _check(config: PipelineConfig, hours: float) -> None:
-    """Raises a ConfigError if what is set of the training does not fit to its steps."""
-    try:
-        PipelineConfig.model_validate(config.model_dump())
-    except ValidationError as error:
-        raise ConfigError(f"--hours {hours:g}: {explain(error.errors()[0])}") from None
+            try:
+                config = choice.with_steps(min(steps, most), overrides)
+            except ConfigError as error:
+                raise ConfigError(f"--hours {hours:g}: {first_line(error)}") from None
+        return training_seconds(config, timings, config.train.steps), config, shortened
 
 
 def _rounded(steps: int) -> int:

@@ -1,17 +1,14 @@
 """What a person should know of the pictures before they are used, one line each."""
 
 import json
-import math
 import os
 import shlex
 from collections.abc import Collection
-from statistics import median
 
 from pipeline.config.pipeline_config import PipelineConfig
 from pipeline.config.sections import DataConfig
-from pipeline.pictures.check import ROUNDING, warn_of_rejected
-from pipeline.pictures.choose import PER_CLASS, choose_judged, choose_network
-from pipeline.pictures.machine import Machine
+from pipeline.pictures.check import warn_of_rejected
+from pipeline.pictures.choose import PER_CLASS, choose_judged
 from pipeline.pictures.seen import Pictures
 from trainer.common.resolution import from_sides, to_sides
 from trainer.common.text import list_some, percentage, printable, quantity
@@ -22,10 +19,7 @@ BY_CLASS = "samples are drawn by class; without classes: --set model.conditional
 CLASSES = "to draw images of one class, by the name of its folder: --set model.conditional=true"
 NUMBERED = "if the folders with numbers for names are classes: --set model.conditional=true"
 SPLITS = "folders of splits are read together, and images are held out anew"
-MULTIPLE = 16  # of pixels: sides to which networks fit well
 FEW = 3  # names of small classes
-SURE = 2  # standard errors of a share
-DEARER = 2  # times the work of such a network, from which a resolution is remarked on
 
 
 def say_what_folders_are(pictures: Pictures, config: PipelineConfig) -> list[str]:
@@ -50,11 +44,9 @@ def say_what_folders_are(pictures: Pictures, config: PipelineConfig) -> list[str
         return ["; ".join([f"images in {list_some(beside)} are read like all others", *example])]
     if pictures.wrapper and not splits:
         about = f"if the folders in {printable(pictures.wrapper)} are classes"
-        archive, _, inner = pictures.wrapper.rpartition("/")
-        if archive:
-            packed = "without the one around them: tar -C FOLDER"
-            return [f"{about}, pack them {printable(packed.replace('FOLDER', shlex.quote(inner)))}"]
-        return [f"{about}: --data {printable(shlex.quote(os.path.join(folder, inner)))}"]
+        if "/" in pictures.wrapper:  # in an archive
+            return [f"{about}, pack them without the one around them"]
+        return [f"{about}: --data {printable(shlex.quote(os.path.join(folder, pictures.wrapper)))}"]
     if not pictures.have_classes:
         return []
     for folders, line in ((pictures.kinds, CLASSES), (pictures.numbered, NUMBERED)):
@@ -106,46 +98,11 @@ def say_what_is_small(pictures: Pictures, data: DataConfig, largest: int) -> lis
     side = max(data.resolution)
     if side >= largest or pictures.median < 4 * side or pictures.low >= side:
         return []
-    options = f"--set data.resolution={2 * side}"
-    rejected = _rejected(pictures, side, side)  # below half of that resolution
-    if pictures.usable > len(pictures.sizes):  # of a sample, which may have too few of them
-        rejected += SURE * math.sqrt(rejected * (1 - rejected) / len(pictures.sizes))
-    if warn_of_rejected(rejected, data):
-        share = min(math.ceil(100 * (rejected - ROUNDING)) / 100, 1)
-        options += f" --set data.max_rejected={share:g}"
     return [
         f"some are as small as {pictures.low} pixels, and would be rejected at a higher "
-        f"data.resolution; to leave them out: {options}"
+        f"data.resolution; to leave them out: --set data.resolution={2 * side}, with a larger "
+        f"data.max_rejected if they are more than {100 * data.max_rejected:g}%"
     ]
-
-
-def say_what_fits_better(config: PipelineConfig, machine: Machine) -> list[str]:
-    """Says that a network for the nearest multiples of 16 would have more levels or less work.
-
-    No line if it would have neither, or if the network is another than is chosen.
-    """
-    sides = config.data.resolution
-    fitting = tuple(max(round(side / MULTIPLE), 1) * MULTIPLE for side in sides)
-    ours, other = (choose_network(each, machine) for each in (sides, fitting))
-    if list(config.model.channels) != ours["model.channels"]:
-        return []
-    levels, more = len(ours["model.channels"]), len(other["model.channels"])
-    work, less = (
-        height * width * (network["model.channels"][0] / network["model.patch"]) ** 2
-        for (height, width), network in ((sides, ours), (fitting, other))
-    )
-    instead = f"data.resolution={from_sides(fitting)}"
-    if levels < more:
-        return [
-            f"the network for data.resolution={from_sides(sides)} has {quantity(levels, 'level')}; "
-            f"that for {instead} has {more}, and sees more of an image at once"
-        ]
-    if work >= DEARER * less:
-        return [
-            f"data.resolution={from_sides(sides)} takes about {work / less:.0f} times as long as "
-            f"{instead}, to which larger patches fit"
-        ]
-    return []
 
 
 def warn_of_unusable(pictures: Pictures, data: DataConfig) -> list[str]:
@@ -179,19 +136,17 @@ def warn_of_no_classes(pictures: Pictures, config: PipelineConfig) -> list[str]:
 
 
 def warn_of_cut(pictures: Pictures, data: DataConfig) -> list[str]:
-    """Says that a typical picture, or many, lose much of their area; no line if they do not."""
+    """Says that many pictures lose much of their area; no line if they do not."""
     height, width = data.shape[:2]
     ratios = [(w / h) / (width / height) for h, w in pictures.sizes]
     kept = [min(ratio, 1 / ratio) for ratio in ratios]
     cut = sum(share < LEAST_KEPT for share in kept) / len(kept)
     if data.fit != "crop" or cut < MANY_CUT:
         return []
-    if (typical := median(kept)) < LEAST_KEPT:
-        said = f"data.fit=crop keeps {percentage(typical)} of a typical picture"
-    else:
-        said = f"data.fit=crop cuts more than {percentage(1 - LEAST_KEPT)} off {percentage(cut)} "
-        said += "of the pictures"
-    return [f"{said}; data.fit=pad keeps all of each, with bars at its sides"]
+    return [
+        f"data.fit=crop cuts more than {percentage(1 - LEAST_KEPT)} off {percentage(cut)} of the "
+        "pictures; data.fit=pad keeps all of each, with bars at its sides"
+    ]
 
 
 def warn_of_less_detail(

@@ -81,10 +81,10 @@ def time_training(config: PipelineConfig) -> Timings:
     )
 
 
-def training_seconds(config: PipelineConfig, timings: Timings) -> float:
+def training_seconds(config: PipelineConfig, timings: Timings, steps: int) -> float:
     """Steps, held-out losses, grids of samples, checkpoints, and the sampler that is written."""
     fixed, per_step = _costs(config, timings)
-    return fixed + config.train.steps * per_step
+    return fixed + steps * per_step
 
 
 def steps_within(config: PipelineConfig, timings: Timings, seconds: float) -> int:

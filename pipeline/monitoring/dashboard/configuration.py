@@ -1,7 +1,7 @@
 """The configuration that a model was made with, from the records of the nodes that made it."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ml_metadata import MetadataStore
@@ -9,6 +9,7 @@ from ml_metadata import MetadataStore
 from components.image_example_gen import names as example_names
 from components.image_trainer import names as trainer_names
 from components.sample_evaluator import names as evaluator_names
+from pipeline.config.values import flatten
 from pipeline.registry.lineage import maker_properties
 from pipeline.registry.models import RegisteredModel
 
@@ -48,32 +49,23 @@ def _of_data(made: Mapping[str, Any]) -> dict[str, Any]:
     if unpaired := made.get(example_names.UNPAIRED_SOURCE):
         folder |= {"source": unpaired, "pairing": "none"}
     window, images = example_names.WINDOW_OPTIONS, example_names.IMAGE_OPTIONS
-    return dict(_flatten("data", folder | _parse(made, window) | _parse(made, images)))
+    return dict(flatten(folder | _parse(made, window) | _parse(made, images), "data."))
 
 
 def _of_training(made: Mapping[str, Any]) -> dict[str, Any]:
     recorded = _parse(made, trainer_names.CUSTOM_CONFIG)
-    found = dict(_flatten("", recorded.get("split", {})))  # has whole keys
+    found = dict(flatten(recorded.get("split", {})))  # has whole keys
     if trainer_names.STEPS in made:
         recorded["train"] = {"steps": made[trainer_names.STEPS], **recorded.get("train", {})}
     for section in SECTIONS:
-        found |= _flatten(section, recorded.get(section, {}))
+        found |= flatten(recorded.get(section, {}), f"{section}.")
     return found
 
 
 def _of_evaluation(made: Mapping[str, Any]) -> dict[str, Any]:
-    return dict(_flatten("evaluate", _parse(made, evaluator_names.OPTIONS)))
+    return dict(flatten(_parse(made, evaluator_names.OPTIONS), "evaluate."))
 
 
 def _parse(made: Mapping[str, Any], name: str) -> dict[str, Any]:
     found = json.loads(made.get(name) or "{}")
     return found if isinstance(found, dict) else {}
-
-
-def _flatten(prefix: str, values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    for name, value in values.items():
-        key = f"{prefix}.{name}" if prefix else name
-        if isinstance(value, dict) and value:
-            yield from _flatten(key, value)
-        else:
-            yield key, value
