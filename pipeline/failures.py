@@ -31,17 +31,6 @@ WORKSPACE_TEXT = {
     "readonly database": "the file system is read-only",
     "Permission denied": "permission denied",
 }
-# Wordings of SQLite and ML Metadata about a database of the workspace.
-DAMAGED = "is damaged: restore it from a backup; serving/ holds the models that were pushed"
-IN_USE = "is in use by another program: close that and try again"
-DATABASE_TEXT = {
-    "file is not a database": DAMAGED,
-    "database disk image is malformed": DAMAGED,
-    "Concurrent writes aborted": IN_USE,
-    "database is locked": IN_USE,
-    "a subset of tables in MLMD": DAMAGED,
-    "disk I/O error": "cannot be read or written: check its disk, the disk quota and ulimit -f",
-}
 BATCH_SIZES = {  # which decide how much memory a node takes
     trainer_names.NODE: "train.batch_size",
     feature_names.NODE: "evaluate.batch_size",
@@ -108,10 +97,8 @@ def _describe(error: BaseException) -> tuple[int, str]:
         for line in text.splitlines():
             if phrase in line:
                 return exit_codes.WORKSPACE, _cannot_write(meaning, _place(line))
-    for phrase, state in DATABASE_TEXT.items():
-        if phrase in text:
-            database = "journal" if isinstance(error, sqlite3.Error) else "metadata"
-            return exit_codes.WORKSPACE, f"{database}.sqlite of the workspace {state}"
+    if isinstance(error, sqlite3.Error):
+        return exit_codes.WORKSPACE, f"journal.sqlite of the workspace: {text}"
     if out_of_memory := next(filter(OUT_OF_MEMORY.search, text.splitlines()), ""):
         sizes = " or ".join(sorted({*BATCH_SIZES.values()}))
         reason = f"the memory ran out: lower {sizes} ({out_of_memory[:LINE]})"

@@ -9,17 +9,24 @@ from ml_metadata.proto import metadata_store_pb2 as mlmd
 
 from pipeline.workspace import Workspace, WorkspaceError
 from trainer.common.remote_path import AnyPath
+from trainer.common.text import first_line
 
 if TYPE_CHECKING:  # psycopg is in the extra kubeflow
     from pipeline.metadata.database import Database
+
+RESTORE = (
+    "restore it from a backup, or begin another workspace; serving/ holds the models that were "
+    "pushed"
+)
 
 
 def connect(database: "Path | Database") -> MetadataStore:
     """Opens a metadata database; one that does not exist is not made and reads as empty.
 
     Raises:
-        WorkspaceError: the file is missing or empty, beside artifacts: it would become the database
-            of a new workspace, whose first run overwrites them.
+        WorkspaceError: the file cannot be opened as a database; or it is missing or empty, beside
+            artifacts: it would become the database of a new workspace, whose first run overwrites
+            them.
     """
     if not isinstance(database, Path):
         return database.connect()
@@ -31,7 +38,14 @@ def connect(database: "Path | Database") -> MetadataStore:
         config.sqlite.connection_mode = mlmd.SqliteMetadataSourceConfig.READWRITE
     else:
         config.fake_database.SetInParent()  # in memory
-    return MetadataStore(config)
+    try:
+        return MetadataStore(config)
+    except RuntimeError as error:  # its text is followed by a statement in SQL
+        text = first_line(error).removeprefix("Error when executing query: ")
+        reason, _, _ = text.partition(" query: ")
+        raise WorkspaceError(
+            f"{database} cannot be opened: {reason}; if it is damaged, {RESTORE}"
+        ) from error
 
 
 def check_not_lost(database: "Path | Database") -> None:
@@ -48,8 +62,7 @@ def check_not_lost(database: "Path | Database") -> None:
         return
     raise WorkspaceError(
         f"{database} is {'empty' if there else 'missing'}, though runs have recorded {made} in it: "
-        "restore it from a backup, or begin another workspace; serving/ holds the models that "
-        "were pushed"
+        f"{RESTORE}"
     )
 
 

@@ -103,12 +103,6 @@ FULL, FREE = "the disk is full", "free some space"
             exit_codes.WORKSPACE,
             "the file would exceed the limit on its size (ulimit -f): /w/a",
         ),
-        (
-            RuntimeError("Failed to establish connection: executing query: disk I/O error query"),
-            exit_codes.WORKSPACE,
-            "metadata.sqlite of the workspace cannot be read or written: check its disk, the disk "
-            "quota and ulimit -f",
-        ),
         (KeyError("x"), exit_codes.UNEXPECTED, "KeyError: 'x'"),
         (ValueError("one\ntwo"), exit_codes.UNEXPECTED, "ValueError: one"),
         (
@@ -221,7 +215,7 @@ def held(path):
         yield
 
 
-def test_a_damaged_database_is_named_with_what_helps(tmp_path):
+def test_a_damaged_database_is_named(tmp_path):
     for path, opens in (
         (tmp_path / "metadata.sqlite", lineage.connect),
         (tmp_path / "journal.sqlite", lambda path: Journal(path).unreleased()),
@@ -231,20 +225,17 @@ def test_a_damaged_database_is_named_with_what_helps(tmp_path):
             opens(path)
         code, text = failures.describe(caught.value)
         assert code == exit_codes.WORKSPACE
-        assert text.startswith(f"{path.name} of the workspace is damaged: restore it from a backup")
+        assert re.search(f"{path.name} .*: file is not a database(;|$)", text)
 
 
-def test_a_database_without_a_table_is_damaged(tmp_path):
+def test_a_database_without_a_table_is_named(tmp_path):
     path = tmp_path / "metadata.sqlite"
     Recorded(path, tmp_path / "artifacts").run()
     with contextlib.closing(sqlite3.connect(path)) as database:
         database.execute("DROP TABLE ParentContext")
         database.commit()
-    with pytest.raises(Exception, match="MLMD") as caught:
+    with pytest.raises(WorkspaceError, match=f"^{path} cannot be opened: .*restore it from a back"):
         lineage.connect(path)
-    code, text = failures.describe(caught.value)
-    assert code == exit_codes.WORKSPACE
-    assert text.startswith(f"{path.name} of the workspace is damaged: restore it from a backup")
 
 
 def test_a_database_that_is_lost_beside_artifacts_is_not_taken_for_a_new_one(tmp_path):
@@ -268,7 +259,5 @@ def test_a_database_that_another_program_holds_is_named(tmp_path, monkeypatch):
     path = tmp_path / "journal.sqlite"
     with held(path), pytest.raises(sqlite3.Error) as caught:
         Journal(path).forget_holds([1])
-    in_use = "of the workspace is in use by another program: close that and try again"
-    assert failures.describe(caught.value) == (exit_codes.WORKSPACE, f"{path.name} {in_use}")
-    aborted = RuntimeError("Concurrent writes aborted after max number of retries.")
-    assert failures.describe(aborted) == (exit_codes.WORKSPACE, f"metadata.sqlite {in_use}")
+    line = "journal.sqlite of the workspace: database is locked"
+    assert failures.describe(caught.value) == (exit_codes.WORKSPACE, line)
