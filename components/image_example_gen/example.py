@@ -119,16 +119,9 @@ def matches_group(path: str, options: ImageOptions) -> bool:
 
 
 def with_group(example: bytes, group: str) -> bytes:
-    """Returns a serialized example with another split key; the same bytes if it has that one."""
-    # The key is the first feature, as they are sorted. Only tag and length of all come before it.
-    entry = _GROUP_ENTRY.replace(_ANY_GROUP, group.encode())
-    if len(entry) == len(_GROUP_ENTRY) and example.find(entry, 0, len(entry) + _MAX_TAG) > 0:
-        return example
+    """Returns a serialized example with another split key."""
     parsed = tf.train.Example.FromString(example)
-    found = parsed.features.feature[examples.GROUP].bytes_list.value
-    if found[0] == group.encode():
-        return example
-    found[0] = group.encode()
+    parsed.features.feature[examples.GROUP].bytes_list.value[:] = [group.encode()]
     return parsed.SerializeToString(deterministic=True)
 
 
@@ -177,8 +170,3 @@ def _int64(value: int) -> tf.train.Feature:
 
 def _float(value: float) -> tf.train.Feature:
     return tf.train.Feature(float_list=tf.train.FloatList(value=[value]))
-
-
-_ANY_GROUP = b"0" * 64  # a key as long as a hash
-_GROUP_ENTRY = tf.train.Features(feature={examples.GROUP: _bytes(_ANY_GROUP)}).SerializeToString()
-_MAX_TAG = 6  # bytes of a tag and a length
