@@ -69,7 +69,7 @@ def run(
             raise click.UsageError("--if-new-data cannot be combined with --runner or --verbose")
         _run_if_new_data(*arguments.load_for_check(workspace), workspace, cause)
         return
-    config = arguments.load_for_run(workspace)
+    config = arguments.load_or_choose(workspace)
     from pipeline.console.tables import make_console
     from pipeline.run import run_pipeline
 

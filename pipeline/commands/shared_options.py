@@ -186,41 +186,36 @@ class ConfigArguments:
 
         return load(self.preset, self.file, self.overrides)
 
-    def load_or_choose(self, *, cluster: bool = False) -> "PipelineConfig":
+    def load_or_choose(
+        self, workspace: Workspace | None = None, *, cluster: bool = False
+    ) -> "PipelineConfig":
         """The configuration; where none is given, one for the images, which it reports.
 
         Args:
+            workspace: keeps what is chosen, and later runs reuse it; None keeps nothing.
             cluster: whether the choice is for the machines of a cluster, and not for this one.
 
         Raises:
             ConfigError: the configuration is not valid.
             ImageDataError: none is given, and the folder has no images that can be read.
-        """
-        if not self.is_default:
-            return self.load()
-        from pipeline.pictures.chosen import configure, configure_for_cluster
-
-        choice = (configure_for_cluster if cluster else configure)(self.overrides)
-        for line in choice.lines:
-            failures.say(line, error=True)
-        return choice.config
-
-    def load_for_run(self, workspace: Workspace) -> "PipelineConfig":
-        """As `load_or_choose`, but the workspace keeps what is chosen, and later runs reuse it.
-
-        Raises:
             WorkspaceError: the workspace cannot be written.
         """
         if not self.is_default:
             return self.load()
-        from pipeline.pictures.chosen import configure_run
+        from pipeline.pictures.chosen import configure, configure_run
 
-        return configure_run(self.overrides, workspace, lambda line: failures.say(line, error=True))
+        say = functools.partial(failures.say, error=True)
+        if workspace is not None:
+            return configure_run(self.overrides, workspace, say)
+        choice = configure(self.overrides, cluster=cluster)
+        for line in choice.lines:
+            say(line)
+        return choice.config
 
     def load_for_check(
         self, workspace: Workspace
     ) -> "tuple[PipelineConfig, ImageDataError | None]":
-        """As `load_for_run`, but where nothing can be chosen the defaults hold.
+        """As `load_or_choose`, but where nothing can be chosen the defaults hold.
 
         Returns:
             The configuration, and why nothing could be chosen: then no run may start.
@@ -228,7 +223,7 @@ class ConfigArguments:
         from components.image_example_gen.errors import ImageDataError
 
         try:
-            return self.load_for_run(workspace), None
+            return self.load_or_choose(workspace), None
         except ImageDataError as error:
             return self.load(), error
 

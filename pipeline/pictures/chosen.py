@@ -5,7 +5,7 @@ import os
 import shlex
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -104,7 +104,9 @@ class Choice:
         return _apply({**self.values, **chosen}, overrides)
 
 
-def configure(overrides: Sequence[str], machine: Machine | None = None) -> Choice:
+def configure(
+    overrides: Sequence[str], machine: Machine | None = None, *, cluster: bool = False
+) -> Choice:
     """Looks at the folder of images that overrides name, and chooses the configuration for it.
 
     Without a folder, nothing is chosen, and the defaults hold.
@@ -112,11 +114,14 @@ def configure(overrides: Sequence[str], machine: Machine | None = None) -> Choic
     Args:
         overrides: `key=value`, on top of the choice; the network follows a data.resolution in them.
         machine: that will train; None for this one.
+        cluster: whether a cluster will; then this machine, which only submits, decides nothing.
 
     Raises:
         ConfigError: an override is not valid.
         ImageDataError: the folder is missing or unreadable, or has no images that can be read.
     """
+    if cluster:
+        machine = cluster_machine(_read_section("kubeflow", KubeflowConfig, overrides))
     data = _read_data(overrides)
     if data.folder is None:
         chosen = "no --preset, --config or --data: the defaults apply"
@@ -143,6 +148,7 @@ def configure(overrides: Sequence[str], machine: Machine | None = None) -> Choic
         f"{printable(data.folder)}: {printable(pictures.describe())}",
         *([f"{printable(data.source)}: {printable(sources.describe())}"] if sources else []),
     )
+    gpus = quantity(machine.gpus, "GPU") if machine.gpus else "any CPU"
     remarks = (
         *say_what_folders_are(pictures, config),
         *no_classes,
@@ -152,6 +158,7 @@ def configure(overrides: Sequence[str], machine: Machine | None = None) -> Choic
         *rejected,
         *(too_few or warn_of_no_verdict(trained, held_out, config)),
         *([f"chosen for a CPU: {gpu.MISSING_LIBRARIES}"] if machine.idle_gpus else []),
+        *([f"for {gpus} on the cluster, not for this machine"] if cluster else []),
     )
     return Choice(
         config,
@@ -162,17 +169,6 @@ def configure(overrides: Sequence[str], machine: Machine | None = None) -> Choic
         trained,
         kept if enough and not (rejected or too_few or no_classes) else None,
     )
-
-
-def configure_for_cluster(overrides: Sequence[str]) -> Choice:
-    """As `configure`, but for a cluster: this machine, which only submits, decides nothing."""
-    machine = cluster_machine(_read_section("kubeflow", KubeflowConfig, overrides))
-    choice = configure(overrides, machine)
-    if not choice.values:
-        return choice
-    gpus = quantity(machine.gpus, "GPU") if machine.gpus else "any CPU"
-    line = f"for {gpus} on the cluster, not for this machine"
-    return replace(choice, remarks=(*choice.remarks, line))
 
 
 def configure_images(

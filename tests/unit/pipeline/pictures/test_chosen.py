@@ -18,7 +18,6 @@ from pipeline.pictures import look
 from pipeline.pictures.check import warn_of_rejected
 from pipeline.pictures.chosen import (
     configure,
-    configure_for_cluster,
     configure_images,
     configure_run,
 )
@@ -636,7 +635,7 @@ def test_for_a_cluster_this_machine_decides_nothing(place, monkeypatch):
     folder = f"data.folder={quote(str(place.images))}"
 
     def chosen(*overrides):
-        choice = configure_for_cluster([folder, *overrides])
+        choice = configure([folder, *overrides], cluster=True)
         *_, said = choice.lines
         train = choice.config.train
         return choice.config.data.resolution[0], train.precision, train.steps, said
