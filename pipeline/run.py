@@ -19,6 +19,8 @@ from components.image_example_gen.files import count_images
 from components.image_example_gen.pattern import has_spans
 from components.sample_evaluator.verdict.plan import announce
 from pipeline import failures
+from pipeline.choosing.check import check_images
+from pipeline.choosing.machine import this_machine
 from pipeline.config.pipeline_config import ConfigError, PipelineConfig, require_runnable
 from pipeline.config.sections import DataConfig, require_folder
 from pipeline.console.node_lines import NodeLines
@@ -26,8 +28,6 @@ from pipeline.console.progress import showing
 from pipeline.features import with_chosen_features
 from pipeline.held_out import held_out, trained
 from pipeline.logs import logging_to
-from pipeline.pictures.check import check_images
-from pipeline.pictures.machine import this_machine
 from pipeline.registry import lineage, read_files
 from pipeline.registry.journal import Journal
 from pipeline.registry.outcome import find_version, recording

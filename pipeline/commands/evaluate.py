@@ -78,11 +78,11 @@ def evaluate(
     """
     try:
         from components.image_example_gen.errors import ImageDataError
+        from pipeline.choosing.chosen import configure_images
         from pipeline.config.values import ConfigError
         from pipeline.console.tables import make_console
         from pipeline.evaluation.evaluate import evaluate_candidate
         from pipeline.evaluation.inputs import SAVED_MODEL
-        from pipeline.pictures.chosen import configure_images
 
         config, notes, remarks = arguments.load(), (), ()
         folders = [candidate, *([baseline] if baseline else [])]

@@ -51,7 +51,7 @@ def init(
         raise click.UsageError("FOLDER sets data.folder: leave out --set data.folder")
     if output.exists() and not force:
         raise click.UsageError(f"{output} exists: choose another --output, or use --force")
+    from pipeline.choosing.initialize import initialize
     from pipeline.console.tables import make_console
-    from pipeline.pictures.initialize import initialize
 
     initialize(folder, overrides, hours, output, make_console())

@@ -202,7 +202,7 @@ class ConfigArguments:
         """
         if not self.is_default:
             return self.load()
-        from pipeline.pictures.chosen import configure, configure_run
+        from pipeline.choosing.chosen import configure, configure_run
 
         say = functools.partial(failures.say, error=True)
         if workspace is not None:

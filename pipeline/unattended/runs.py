@@ -11,9 +11,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 
 from components.image_example_gen.errors import ImageDataError
+from pipeline.choosing.check import check_images
 from pipeline.config.pipeline_config import PipelineConfig
 from pipeline.config.yaml_text import dump
-from pipeline.pictures.check import check_images
 from pipeline.registry.journal import Journal, Outcome
 from pipeline.registry.outcome import WRONG_DATA, RunResult, outcome_of, read_result
 from pipeline.unattended.new_data import Finding, look

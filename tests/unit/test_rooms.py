@@ -31,7 +31,7 @@ LAYERS = (
     "pipeline.config",
     "pipeline.drawing pipeline.features pipeline.results pipeline.schema",
     "pipeline.distillation.nodes",
-    "pipeline.pictures",
+    "pipeline.choosing",
     "pipeline.graph",
     "pipeline.held_out pipeline.weights",
     "pipeline.space",
@@ -130,7 +130,7 @@ def test_metrics_know_arrays_alone():
 
 
 def test_nothing_is_unpickled():
-    counts_cores = {"pipeline.pictures.machine"}  # by joblib, and does nothing else with it
+    counts_cores = {"pipeline.choosing.machine"}  # by joblib, and does nothing else with it
     assert not libraries_of(FILES.keys() - counts_cores) & {"cloudpickle", "dill", "joblib"}
     # Of a file whose digest is checked, by an unpickler that knows tensors alone.
     others = {

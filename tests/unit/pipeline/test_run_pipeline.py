@@ -5,9 +5,9 @@ from click.testing import CliRunner
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 from rich.console import Console
 
+from pipeline.choosing.machine import Machine
 from pipeline.cli import main
 from pipeline.config.pipeline_config import load
-from pipeline.pictures.machine import Machine
 from pipeline.registry.journal import Journal
 from pipeline.run import _claim, _tell_of_kill, _without_held, check_gpus
 from pipeline.workspace import Workspace, WorkspaceError

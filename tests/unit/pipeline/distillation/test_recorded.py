@@ -4,11 +4,11 @@ import pytest
 from rich.console import Console
 
 from components.sample_evaluator import names as evaluator_names
+from pipeline.choosing.machine import Machine
 from pipeline.config.pipeline_config import ConfigError, PipelineConfig, load
 from pipeline.distillation.distill import distill_model
 from pipeline.distillation.options import DistillOptions
 from pipeline.distillation.recorded import DistillError, RecordedTeacher, configure
-from pipeline.pictures.machine import Machine
 from pipeline.workspace import Workspace
 from tests.recorded import Recorded
 from trainer.common.resolution import from_sides

@@ -12,15 +12,8 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from components.image_example_gen.storage.remote import is_remote
-from pipeline.config.pipeline_config import PipelineConfig, load
-from pipeline.config.sections import DataConfig, require_folder
-from pipeline.config.values import flatten, read_values
-from pipeline.config.yaml_text import quote
-from pipeline.console.progress import showing
-from pipeline.console.tables import make_console
-from pipeline.logs import logging_to
-from pipeline.pictures.check import check_images, warn_of_no_verdict, warn_of_too_few
-from pipeline.pictures.choose import (
+from pipeline.choosing.check import check_images, warn_of_no_verdict, warn_of_too_few
+from pipeline.choosing.choose import (
     TRAINING_KEYS,
     choose,
     choose_augmentation,
@@ -31,7 +24,7 @@ from pipeline.pictures.choose import (
     choose_training,
     largest_resolution,
 )
-from pipeline.pictures.kept_choice import (
+from pipeline.choosing.kept_choice import (
     EVAL_PERCENT,
     FOLDER,
     PATTERN,
@@ -40,9 +33,9 @@ from pipeline.pictures.kept_choice import (
     keep_choice,
     read_kept,
 )
-from pipeline.pictures.look import look
-from pipeline.pictures.machine import Machine, cluster_machine, this_machine
-from pipeline.pictures.remarks import (
+from pipeline.choosing.look import look
+from pipeline.choosing.machine import Machine, cluster_machine, this_machine
+from pipeline.choosing.remarks import (
     say_what_folders_are,
     say_what_is_small,
     say_which_are_rejected,
@@ -51,7 +44,14 @@ from pipeline.pictures.remarks import (
     warn_of_no_classes,
     warn_of_unusable,
 )
-from pipeline.pictures.seen import Pictures
+from pipeline.choosing.seen import Pictures
+from pipeline.config.pipeline_config import PipelineConfig, load
+from pipeline.config.sections import DataConfig, require_folder
+from pipeline.config.values import flatten, read_values
+from pipeline.config.yaml_text import quote
+from pipeline.console.progress import showing
+from pipeline.console.tables import make_console
+from pipeline.logs import logging_to
 from pipeline.runners import gpu
 from pipeline.runners.kubeflow.config import KubeflowConfig
 from pipeline.workspace import Workspace

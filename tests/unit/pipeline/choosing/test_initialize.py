@@ -11,12 +11,12 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
+from pipeline.choosing import timing
+from pipeline.choosing.chosen import configure
+from pipeline.choosing.timing import Timings
 from pipeline.cli import main
 from pipeline.config.pipeline_config import load
 from pipeline.config.yaml_text import quote
-from pipeline.pictures import timing
-from pipeline.pictures.chosen import configure
-from pipeline.pictures.timing import Timings
 from tests import small_network
 
 TIMINGS = Timings(10.0, 0.1, 1.0, 0.001)

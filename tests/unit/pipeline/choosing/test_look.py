@@ -13,10 +13,10 @@ import pytest
 from PIL import ExifTags, Image
 
 from components.image_example_gen.errors import ImageDataError
+from pipeline.choosing import look as looking
+from pipeline.choosing.look import look
 from pipeline.config.pipeline_config import load
 from pipeline.config.sections import DataConfig
-from pipeline.pictures import look as looking
-from pipeline.pictures.look import look
 
 
 def noise(seed, *shape):

@@ -5,11 +5,11 @@ import os
 import shlex
 from collections.abc import Collection
 
+from pipeline.choosing.check import warn_of_rejected
+from pipeline.choosing.choose import PER_CLASS, choose_judged
+from pipeline.choosing.seen import Pictures
 from pipeline.config.pipeline_config import PipelineConfig
 from pipeline.config.sections import DataConfig
-from pipeline.pictures.check import warn_of_rejected
-from pipeline.pictures.choose import PER_CLASS, choose_judged
-from pipeline.pictures.seen import Pictures
 from trainer.common.resolution import from_sides, to_sides
 from trainer.common.text import list_some, percentage, printable, quantity
 

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from pipeline.pictures.machine import cluster_machine, this_machine
+from pipeline.choosing.machine import cluster_machine, this_machine
 from pipeline.runners.kubeflow.config import KubeflowConfig
 
 

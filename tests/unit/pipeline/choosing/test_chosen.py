@@ -11,17 +11,17 @@ from PIL import Image
 
 from components.image_example_gen.errors import ImageDataError
 from components.image_example_gen.reading import ImageReader
-from pipeline.config.pipeline_config import ConfigError, load
-from pipeline.config.yaml_text import quote
-from pipeline.pictures import chosen as chosen_module
-from pipeline.pictures import look
-from pipeline.pictures.check import warn_of_rejected
-from pipeline.pictures.chosen import (
+from pipeline.choosing import chosen as chosen_module
+from pipeline.choosing import look
+from pipeline.choosing.check import warn_of_rejected
+from pipeline.choosing.chosen import (
     configure,
     configure_images,
     configure_run,
 )
-from pipeline.pictures.machine import Machine
+from pipeline.choosing.machine import Machine
+from pipeline.config.pipeline_config import ConfigError, load
+from pipeline.config.yaml_text import quote
 from pipeline.workspace import InUseError, Workspace, WorkspaceError
 
 CPU = Machine(cores=2, gpus=0)
@@ -500,7 +500,7 @@ def test_a_source_that_is_mapped_gets_a_network_that_needs_no_noise(tmp_path):
 def test_autoguidance_is_chosen_for_what_it_was_tried_with(
     tmp_path, monkeypatch, overrides, weight
 ):
-    monkeypatch.setattr("pipeline.pictures.choose.AUTOGUIDANCE", {1000: (3.0, [0.2, 0.8])})
+    monkeypatch.setattr("pipeline.choosing.choose.AUTOGUIDANCE", {1000: (3.0, [0.2, 0.8])})
     place = Place(tmp_path)
     fill(place.images, 60, side=40)
     images = f"data.folder={quote(str(place.images))}"

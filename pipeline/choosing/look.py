@@ -31,8 +31,8 @@ from components.image_example_gen.reading import ImageReader
 from components.image_example_gen.storage.local import LINK
 from components.image_example_gen.storage.remote import is_remote
 from components.image_example_gen.windows import find_window
+from pipeline.choosing.seen import Pictures, are_splits, kinds_among
 from pipeline.config.sections import DataConfig
-from pipeline.pictures.seen import Pictures, are_splits, kinds_among
 from trainer.common.text import shorten
 
 SAMPLE, REMOTE_SAMPLE = 300, 32  # files that are opened

@@ -8,13 +8,13 @@ from pathlib import Path
 
 from rich.console import Console
 
+from pipeline.choosing.choose import most_steps
+from pipeline.choosing.chosen import Choice, configure, describe_choice
+from pipeline.choosing.machine import this_machine
 from pipeline.config.pipeline_config import ConfigError, PipelineConfig
 from pipeline.config.yaml_text import dump, quote
 from pipeline.console.progress import showing
 from pipeline.logs import logging_to
-from pipeline.pictures.choose import most_steps
-from pipeline.pictures.chosen import Choice, configure, describe_choice
-from pipeline.pictures.machine import this_machine
 from trainer.common.files import atomic_write
 from trainer.common.phases import duration
 from trainer.common.text import first_line, printable, quantity
@@ -74,7 +74,7 @@ def _fit_to_time(
     config = choice.config
     shortened = []
     with logging_to(Path(os.devnull), verbose=False), showing(console, "timing training steps"):
-        from pipeline.pictures.timing import steps_within, time_training, training_seconds
+        from pipeline.choosing.timing import steps_within, time_training, training_seconds
 
         timings = time_training(config)
         if hours is not None:

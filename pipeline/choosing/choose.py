@@ -8,11 +8,11 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from components.image_example_gen.options import ImageOptions
+from pipeline.choosing.look import BLACK, GRAY, LOW_PERCENTILE, WHITE
+from pipeline.choosing.machine import Machine
+from pipeline.choosing.seen import Pictures
 from pipeline.config.pipeline_config import load
 from pipeline.config.values import flatten
-from pipeline.pictures.look import BLACK, GRAY, LOW_PERCENTILE, WHITE
-from pipeline.pictures.machine import Machine
-from pipeline.pictures.seen import Pictures
 from trainer.common.resolution import from_sides
 
 SMALLEST, LARGEST, LARGEST_WITH_GPU = 8, 32, 64  # longer sides of the images

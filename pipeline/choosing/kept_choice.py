@@ -8,11 +8,11 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from pipeline.choosing.choose import NETWORK, TRAINING_KEYS
 from pipeline.config.pipeline_config import ConfigError, load
 from pipeline.config.sections import DataConfig
 from pipeline.config.values import flatten
 from pipeline.config.yaml_text import MAX_CHARACTERS, YamlError, dump, parse, quote
-from pipeline.pictures.choose import NETWORK, TRAINING_KEYS
 from pipeline.workspace import Workspace
 from trainer.common.files import atomic_write, open_below, sync
 from trainer.common.text import first_line, list_some

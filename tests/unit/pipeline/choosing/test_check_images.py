@@ -3,8 +3,8 @@
 import pytest
 
 from components.image_example_gen.errors import ImageDataError
+from pipeline.choosing.check import check_images
 from pipeline.config.sections import DataConfig
-from pipeline.pictures.check import check_images
 
 
 @pytest.fixture

@@ -6,16 +6,16 @@ from dataclasses import replace
 import pytest
 
 from components.image_example_gen.options import ImageOptions
-from pipeline.config.pipeline_config import load
-from pipeline.pictures.choose import (
+from pipeline.choosing.choose import (
     AUGMENT,
     CPU_STEPS,
     FLOAT32_STEPS,
     choose,
     choose_network,
 )
-from pipeline.pictures.machine import Machine
-from pipeline.pictures.seen import Pictures
+from pipeline.choosing.machine import Machine
+from pipeline.choosing.seen import Pictures
+from pipeline.config.pipeline_config import load
 
 CPU, GPU = Machine(cores=2, gpus=0), Machine(cores=16, gpus=1)
 PHOTOS = Pictures(
