@@ -7,6 +7,7 @@ from setuptools import find_packages, setup
 ONNX = ["onnx>=1.18,<2", "onnxruntime>=1.22,<2", "tf2onnx==1.17.0"]
 TEST = [
     "flask-cors==6.0.5",
+    "httpx2==2.16.2",
     "huggingface-hub==2.4.0",
     "kubernetes-validate==1.37.0",
     "mlflow-skinny==3.17.2",
@@ -24,7 +25,6 @@ KUBEFLOW = [
     "psycopg[binary]>=3.2,<4",
     "tenacity>=9,<10",
 ]
-DASHBOARD = ["flask>=3.1,<4", "waitress>=3,<4"]
 S3 = ["boto3>=1.40,<2"]
 SERVE = ["starlette>=1.10,<2", "uvicorn>=0.54,<1"]
 SVG = ["resvg-py>=0.5,<0.6"]
@@ -79,7 +79,6 @@ setup(
         "threadpoolctl>=3.5,<4",
     ],
     extras_require={
-        "dashboard": DASHBOARD,
         "gpu": GPU,
         "kubeflow": KUBEFLOW,
         "onnx": ONNX,

@@ -1,7 +1,26 @@
-"""Addresses that a server of this machine listens on, and what they are called."""
+"""What the servers of this project share: addresses, what they are called, fields of answers."""
 
 import ipaddress
 import re
+import socket
+
+from trainer.common import exit_codes
+
+HEADERS = {  # of every answer that does not set its own
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+}
+
+
+class AddressError(ValueError):
+    """An address that cannot be served on."""
+
+    exit_code = exit_codes.USAGE
 
 
 def is_loopback(host: str) -> bool:
@@ -40,3 +59,34 @@ def url(host: str, port: int) -> str:
     """Where a person finds what is served."""
     # localhost may stand for another address than the one that is listened on, except this one.
     return f"http://{'localhost' if host == '127.0.0.1' else in_url(host)}:{port}"
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A socket that listens.
+
+    Args:
+        host: name or address.
+        port: 0 for one that is free.
+
+    Raises:
+        AddressError: the address is not available.
+    """
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        listening = socket.socket(family, kind, protocol)
+        try:
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listening.bind(address)
+            listening.listen(128)
+        except BaseException:
+            listening.close()
+            raise
+    except (OSError, UnicodeError) as error:  # the latter: what can be no name
+        reason = getattr(error, "strerror", None) or error
+        raise AddressError(
+            f"cannot serve on {host or 'no host'}, port {port}: {reason}; choose others with "
+            "--host and --port"
+        ) from None
+    return listening

@@ -26,8 +26,6 @@ from pipeline.workspace import Workspace
 def dashboard(workspace: Workspace, out: Path | None, host: str, port: int) -> None:
     """Show checks, models, runs and data as web pages."""
     workspace.check_exists()
-    for library in ("flask", "waitress"):
-        require_library(library, "dashboard")
     if out is not None:
         from datetime import datetime
 
@@ -38,15 +36,11 @@ def dashboard(workspace: Workspace, out: Path | None, host: str, port: int) -> N
         count = write(Site(collect(workspace), datetime.now().astimezone()), out)
         click.echo(f"{count} pages: {out / INDEX}")
         return
-    from pipeline.addresses import url
+    for library in ("starlette", "uvicorn"):
+        require_library(library, "serve")
+    from pipeline.addresses import listen, names_of, url
     from pipeline.monitoring.dashboard import server
 
-    try:
-        listening = server.listen(workspace, host, port)
-    except (OSError, ValueError) as error:  # the latter of a name without an address
-        reason = getattr(error, "strerror", None) or error
-        raise click.UsageError(
-            f"cannot serve on {host}, port {port}: {reason}; choose others with --host and --port"
-        ) from None
-    click.echo(f"{url(host, port)} until Ctrl-C")
-    listening.run()
+    with listen(host, port) as listening:
+        click.echo(f"{url(host, port)} until Ctrl-C")
+        server.serve(server.make_app(workspace, names_of(host)), listening)

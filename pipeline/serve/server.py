@@ -16,7 +16,7 @@ import uvicorn
 from starlette.applications import Starlette
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from pipeline.addresses import names_of, url
+from pipeline.addresses import listen, names_of, url
 from pipeline.registry.serving import find_model, newest_trained, read_metadata, what_makes_one
 from pipeline.serve.app import Access, Service, make_app
 from pipeline.serve.live import Live, newest
@@ -33,12 +33,6 @@ READ_SECONDS = 60  # in which a client reads so many bytes of its answer, if the
 LEAST_READ = 2**17
 MAX_CONNECTIONS = 800  # as far as the 1,024 descriptors allow that a process has by default
 LINE = "%(asctime)s %(message)s"
-
-
-class AddressError(ValueError):
-    """An address that cannot be served on."""
-
-    exit_code = exit_codes.USAGE
 
 
 class ModelLoadError(ValueError):
@@ -82,7 +76,7 @@ def serve(options: ServeOptions, say: Callable[[str], None]) -> None:
         WorkspaceError: the access log cannot be written.
     """
     with (
-        _listen(options.host, options.port) as listening,
+        listen(options.host, options.port) as listening,
         _logging_access(options, listening.getsockname()[1]),
     ):
         live = _live(options, say)
@@ -114,37 +108,6 @@ def _live(options: ServeOptions, say: Callable[[str], None]) -> Live:
     if live.failed:
         raise ModelLoadError(f"{model} does not load: {live.failed[1]}")
     return live
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    """A socket that listens.
-
-    Args:
-        host: name or address.
-        port: 0 for one that is free.
-
-    Raises:
-        AddressError: the address is not available.
-    """
-    try:
-        family, kind, protocol, _, address = socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-        listening = socket.socket(family, kind, protocol)
-        try:
-            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listening.bind(address)
-            listening.listen(128)
-        except BaseException:
-            listening.close()
-            raise
-    except (OSError, UnicodeError) as error:  # the latter: what can be no name
-        reason = getattr(error, "strerror", None) or error
-        raise AddressError(
-            f"cannot serve on {host or 'no host'}, port {port}: {reason}; choose others with "
-            "--host and --port"
-        ) from None
-    return listening
 
 
 class _Protocol(H11Protocol):

@@ -1,90 +1,79 @@
 """The dashboard on a port: the same pages as the files, rendered on request."""
 
-import logging
+import contextlib
+import socket
 import threading
 from collections.abc import Callable
 from datetime import datetime
 from functools import lru_cache
 
-import flask
-import waitress
+import uvicorn
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.base import BaseHTTPMiddleware, RequestResponseEndpoint
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, PlainTextResponse, Response
+from starlette.routing import Route
 
-from pipeline.addresses import is_named, names_of
+from pipeline.addresses import HEADERS
 from pipeline.monitoring import prometheus
 from pipeline.monitoring.dashboard.collect import collect
 from pipeline.monitoring.dashboard.pages import INDEX, Page, Site
 from pipeline.workspace import Workspace
 
-HEADERS = {
-    "Cache-Control": "no-cache",
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-}
-# Of connections. A silent one is closed after some seconds; until then there is room for others, as
-# far as the 1,024 descriptors allow that a process has by default. No request has a body.
-LIMITS = {
-    "channel_timeout": 5,
-    "cleanup_interval": 1,
-    "connection_limit": 800,
-    "asyncore_use_poll": True,
-    "max_request_body_size": 1,
-}
-_NO_CONTENT = "default-src 'none'; frame-ancestors 'none'"
+
+def serve(app: Starlette, listening: socket.socket) -> None:
+    """Answers on a socket until SIGINT."""
+    config = uvicorn.Config(
+        app,
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        log_level="error",
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        timeout_graceful_shutdown=5,
+    )
+    with contextlib.suppress(KeyboardInterrupt):  # uvicorn raises the signal again at its end
+        uvicorn.Server(config).run([listening])
 
 
-def listen(workspace: Workspace, host: str, port: int) -> waitress.server.BaseWSGIServer:
-    """A server whose `run` answers until the process is interrupted.
-
-    Raises:
-        OSError: the address or port is not available.
-        ValueError: the name has no address.
-    """
-    logging.getLogger("waitress").setLevel(logging.ERROR)  # else it logs its address
-    app = make_app(workspace, names_of(host))
-    return waitress.create_server(app, host=host, port=port, ident=None, **LIMITS)
-
-
-def make_app(workspace: Workspace, names: list[str] | None) -> flask.Flask:
+def make_app(workspace: Workspace, names: list[str] | None) -> Starlette:
     """The application, which never writes.
 
     Args:
         workspace: need not exist yet.
         names: as `names_of` returns them.
     """
-    app = flask.Flask(__name__, static_folder=None)
-    app.url_map.redirect_defaults = False  # serve the first page at / and at its own path
     pages = _Pages(workspace)
 
-    @app.before_request
-    def refuse_other_names() -> None:
-        # Not by TRUSTED_HOSTS, which takes the end of an IPv6 address for a port.
-        if not is_named(flask.request.headers.get("Host", ""), names):
-            flask.abort(400)
-
-    @app.get("/", defaults={"path": INDEX}, provide_automatic_options=False)
-    @app.get("/<path:path>", provide_automatic_options=False)
-    def answer(path: str) -> flask.Response:
-        page = pages.page(path)
+    def answer(request: Request) -> Response:
+        page = pages.page(request.path_params["path"] or INDEX)
         if page is None:
-            flask.abort(404)
-        response = flask.Response(page.content, mimetype="text/html")
-        response.headers["Content-Security-Policy"] = f"{page.policy}; frame-ancestors 'none'"
-        return response
+            raise HTTPException(404)
+        policy = f"{page.policy}; frame-ancestors 'none'"
+        return HTMLResponse(page.content, headers={"Content-Security-Policy": policy})
 
-    @app.get("/metrics", provide_automatic_options=False)
-    def metrics() -> flask.Response:
-        return flask.Response(prometheus.text(workspace), mimetype="text/plain")
+    def metrics(request: Request) -> Response:
+        return PlainTextResponse(prometheus.text(workspace))
 
-    @app.after_request
-    def harden(response: flask.Response) -> flask.Response:
-        response.headers.setdefault("Content-Security-Policy", _NO_CONTENT)
-        response.headers.update(HEADERS)
-        return response
+    return Starlette(
+        routes=[Route("/metrics", metrics), Route("/{path:path}", answer)],
+        middleware=[
+            Middleware(BaseHTTPMiddleware, dispatch=_harden),
+            Middleware(TrustedHostMiddleware, allowed_hosts=names or ["*"]),
+        ],
+    )
 
-    return app
+
+async def _harden(request: Request, answer: RequestResponseEndpoint) -> Response:
+    response = await answer(request)
+    for name, value in {**HEADERS, "Cache-Control": "no-cache"}.items():
+        response.headers.setdefault(name, value)
+    return response
 
 
 class _Pages:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from pipeline.addresses import is_loopback, names_of, url, without_port
+from pipeline.addresses import AddressError, is_loopback, listen, names_of, url, without_port
 
 
 def test_loopback_is_known_by_address_and_name():
@@ -34,3 +34,9 @@ def test_a_public_address_has_any_name():
 )
 def test_a_port_is_no_part_of_a_name(header, name):
     assert without_port(header) == name
+
+
+@pytest.mark.parametrize("host", ["a" * 70, "no.such.host.invalid"])
+def test_a_host_that_is_none_is_one_line(host):
+    with pytest.raises(AddressError, match=f"cannot serve on {host}, port 0: .*; choose others"):
+        listen(host, 0)

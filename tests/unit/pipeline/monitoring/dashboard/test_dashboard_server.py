@@ -10,11 +10,12 @@ from contextlib import ExitStack
 import pytest
 from click.testing import CliRunner
 from dashboard_story import HOSTILE, record_everything
+from starlette.testclient import TestClient
 
 from pipeline.addresses import names_of
 from pipeline.cli import main
 from pipeline.monitoring import prometheus
-from pipeline.monitoring.dashboard.server import LIMITS, make_app
+from pipeline.monitoring.dashboard.server import make_app
 from pipeline.monitoring.dashboard.write import write
 from pipeline.registry.journal import Outcome
 from pipeline.workspace import Workspace
@@ -22,10 +23,14 @@ from tests.ports import reserved_port
 from trainer.names import METADATA
 
 
+def client_of(workspace, names=None):
+    return TestClient(make_app(workspace, names), "http://127.0.0.1")
+
+
 @pytest.fixture
 def client(story):
     record_everything(story, HOSTILE)
-    return make_app(story.workspace, ["127.0.0.1", "localhost"]).test_client()
+    return client_of(story.workspace, ["127.0.0.1", "localhost"])
 
 
 def test_every_page_is_served_with_the_policy_it_states(story, client):
@@ -33,10 +38,10 @@ def test_every_page_is_served_with_the_policy_it_states(story, client):
     for path in site.paths():
         response = client.get(f"/{path}")
         assert response.status_code == 200
-        assert response.mimetype == "text/html"
+        assert response.headers["Content-Type"] == "text/html; charset=utf-8"
         policy = response.headers["Content-Security-Policy"]
         assert policy == f"{site.page(path).policy}; frame-ancestors 'none'"
-    assert b"<title>Overview" in client.get("/").data
+    assert b"<title>Overview" in client.get("/").content
 
 
 @pytest.mark.parametrize("path", ["/", "/models/999.html", "/nothing"])
@@ -89,14 +94,14 @@ def replaced(request, story, tmp_path):
 
 
 def test_a_file_that_someone_replaced_is_neither_served_nor_written(replaced, tmp_path):
-    app = make_app(replaced.workspace, None).test_client()
+    app = client_of(replaced.workspace)
     site = replaced.site()
     assert not [path for path in site.paths() if path.startswith("reports/")]
     for path in site.paths():
         page = app.get(f"/{path}")
         assert page.status_code == 200
-        assert b"image/png" not in page.data
-        assert b"a.png" not in page.data
+        assert b"image/png" not in page.content
+        assert b"a.png" not in page.content
     write(site, tmp_path / "pages")
     assert not (tmp_path / "pages" / "reports").exists()
 
@@ -134,34 +139,29 @@ def port(story):
         yield port
         process.send_signal(signal.SIGINT)
         process.communicate()
+        assert process.returncode == 0
 
 
-@pytest.mark.parametrize(
-    "count",
-    [200, pytest.param(LIMITS["connection_limit"] + 20, marks=pytest.mark.slow)],
-)
-def test_half_open_connections_do_not_keep_others_from_an_answer(port, count):
+def test_half_open_connections_do_not_keep_others_from_an_answer(port):
     def ask():
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=60) as answer:
             assert b"<title>Overview" in answer.read()
 
     ask()  # for the first one, the page is rendered
     with ExitStack() as stack:
-        for i in range(count):
+        for i in range(200):
             connection = socket.create_connection(("127.0.0.1", port))
             stack.enter_context(connection)
             connection.sendall(b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n"[: i % 40])
         begun = time.monotonic()
         ask()
-        waited = time.monotonic() - begun
-    # Beyond the limit, the silent ones are closed first.
-    assert waited < 3 + (count > LIMITS["connection_limit"]) * 2 * LIMITS["channel_timeout"]
+        assert time.monotonic() - begun < 3
 
 
 def test_prometheus_gets_the_same_as_from_the_text_file(story, client):
     response = client.get("/metrics")
-    assert response.mimetype == "text/plain"
-    assert response.data == prometheus.text(story.workspace)
+    assert response.headers["Content-Type"] == "text/plain; charset=utf-8"
+    assert response.content == prometheus.text(story.workspace)
 
 
 def test_only_reading_is_allowed(client):
@@ -175,35 +175,24 @@ def test_on_loopback_another_host_name_is_rejected(story, client):
     for name in ("localhost:8030", "127.0.0.1:8030"):
         assert client.get("/", headers={"Host": name}).status_code == 200
     for host in ("::1", "localhost"):
-        client = make_app(story.workspace, names_of(host)).test_client()
+        client = client_of(story.workspace, names_of(host))
         for name in ("[::1]:8030", "127.0.0.1:8030", "localhost"):
             assert client.get("/", headers={"Host": name}).status_code == 200
         assert client.get("/", headers={"Host": "[::2]:8030"}).status_code == 400
-    shared = make_app(story.workspace, None).test_client()
+    shared = client_of(story.workspace)
     assert shared.get("/", headers={"Host": "pages.example"}).status_code == 200
 
 
 def test_a_change_of_the_workspace_is_seen_at_once(story, client):
-    assert b"a new disk is needed" not in client.get("/").data
+    assert b"a new disk is needed" not in client.get("/").content
     story.attempt(9, Outcome.FAILED, "a new disk is needed")
-    assert b"a new disk is needed" in client.get("/").data
+    assert b"a new disk is needed" in client.get("/").content
 
 
 def test_serving_neither_creates_nor_changes_a_workspace(tmp_path):
-    client = make_app(Workspace(tmp_path / "new"), None).test_client()
-    assert b"Nothing has happened yet" in client.get("/").data
+    client = client_of(Workspace(tmp_path / "new"))
+    assert b"Nothing has happened yet" in client.get("/").content
     assert not (tmp_path / "new").exists()
-
-
-def test_a_name_without_an_address_is_reported_in_one_line(story, monkeypatch):
-    def listen(*_):
-        raise ValueError("Invalid host/port specified.")
-
-    monkeypatch.setattr("pipeline.monitoring.dashboard.server.listen", listen)
-    options = ["--workspace", str(story.workspace.folder), "--host", "no.such.host"]
-    result = CliRunner().invoke(main, ["dashboard", *options])
-    assert result.exit_code == 2
-    assert "cannot serve on no.such.host, port 8030: Invalid host/port specified." in result.output
 
 
 def test_a_port_in_use_is_reported_in_one_line(story):
