@@ -1,5 +1,6 @@
 """The sections of the configuration that belong to no component: data, validation, beam."""
 
+import os
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -217,7 +218,7 @@ def require_folder(data: DataConfig, workspace: Path) -> None:
         raise ConfigError("data.folder: not set; give the folder of images with --data FOLDER")
     for key in ("folder", "holdout", "source", "holdout_source"):
         folder = getattr(data, key)
-        if folder and "://" not in folder and workspace.is_relative_to(Path(folder).resolve()):
+        if folder and "://" not in folder and workspace.is_relative_to(os.path.realpath(folder)):
             raise ConfigError(
                 f"data.{key}: the workspace {workspace} is inside it, and a run would read the "
                 "output of an earlier one; choose a workspace outside with --workspace"
