@@ -1,7 +1,6 @@
 """The live model over HTTP, and the page to play with it.
 
-`versions` loads models, `live` follows what is live, `batching` lets requests share calls of a
-model, `solving` draws with the solver that a request chooses, `tf_serving` translates requests and
-answers, `app` answers requests, `middleware` guards and logs them, `server`
-runs it on a port.
+`versions` loads models, `live` follows what is live, `calls` calls them within limits, `solving`
+draws with the solver that a request chooses, `tf_serving` translates requests and answers, `app`
+answers requests, `middleware` guards and logs them, `server` runs it on a port.
 """

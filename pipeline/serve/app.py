@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -20,7 +19,7 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from pipeline.serve import tf_serving
-from pipeline.serve.batching import Batcher, Job
+from pipeline.serve.calls import Call, Calls
 from pipeline.serve.errors import RequestError
 from pipeline.serve.live import Live
 from pipeline.serve.metrics import Metrics
@@ -83,21 +82,20 @@ class Service:
         self._name = name
         self._live = live
         self._deadline = deadline
-        self._batcher = Batcher(self.metrics.call)
+        self._calls = Calls(self.metrics.call)
         self._bytes = 0  # of the bodies of requests in progress
         self._unsent = 0  # bytes of answers that clients have not read yet
         self._parsing = asyncio.Semaphore(PARSED_AT_ONCE)
-        self.metrics.watch(live, self._batcher)
+        self.metrics.watch(live, self._calls)
 
     def start(self) -> None:
-        """Begins to load and to call the model."""
-        self._batcher.start()
+        """Begins to load the model."""
         self._live.start()
 
     def stop(self) -> None:
-        """Ends both, after what they are doing."""
+        """Ends, after the load and the calls in progress."""
         self._live.stop()
-        self._batcher.stop()
+        self._calls.stop()
 
     def routes(self) -> list[Route]:
         """The paths of the model, of health and of metrics."""
@@ -116,7 +114,7 @@ class Service:
         return found
 
     async def _healthy(self, request: Request) -> Response:
-        alive = self._batcher.alive and self._live.alive  # else only a restart helps
+        alive = self._live.alive  # else only a restart helps
         return as_json({"live": alive}, 200 if alive else 503)
 
     async def _ready(self, request: Request) -> Response:
@@ -176,21 +174,18 @@ class Service:
         inputs: dict[str, np.ndarray],
     ) -> dict[str, np.ndarray]:
         """Waits for the outputs of a signature."""
-        expires = time.monotonic() + self._deadline
-        job = await run_in_threadpool(Job, version, signature, inputs, expires)
-        request.state.about = f"{version.number} {signature.name} {job.rows}x{job.steps}"
-        self._batcher.submit(job)
-        answer = asyncio.wrap_future(job.answer)
+        call = await run_in_threadpool(Call, version, signature, inputs)
+        request.state.about = f"{version.number} {signature.name} {call.rows}x{call.steps}"
+        outputs = self._calls.submit(call)
         gone = asyncio.create_task(_disconnect(request))
         try:
-            await asyncio.wait({answer, gone}, return_when=asyncio.FIRST_COMPLETED)
-            if not answer.done():
+            await asyncio.wait({outputs, gone}, return_when=asyncio.FIRST_COMPLETED)
+            if not outputs.done():
                 raise ClientDisconnect
-            return answer.result()
+            return outputs.result()
         finally:
             gone.cancel()
-            answer.cancel()
-            self._batcher.drop(job)
+            outputs.cancel()
 
 
 async def _disconnect(request: Request) -> None:

@@ -1,11 +1,11 @@
 """What the server counts, for Prometheus."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
-from pipeline.serve.batching import Batcher, Job
+from pipeline.serve.calls import Call, Calls
 from pipeline.serve.live import Live
 
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
@@ -44,19 +44,19 @@ class Metrics:
             registry=self._registry,
         )
 
-    def watch(self, live: Live, batcher: Batcher) -> None:
+    def watch(self, live: Live, calls: Calls) -> None:
         """Adds the live version and the queue."""
-        self._registry.register(_Collector(live, lambda: batcher.waiting))
+        self._registry.register(_Collector(live, calls))
 
     def request(self, protocol: str, status: int, seconds: float) -> None:
         """Counts a request."""
         self._requests.labels(protocol, status).inc()
         self._seconds.labels(protocol).observe(seconds)
 
-    def call(self, jobs: Sequence[Job], seconds: float) -> None:
+    def call(self, call: Call, seconds: float) -> None:
         """Counts a call of the model."""
-        self._images.observe(sum(job.rows for job in jobs))
-        self._call_seconds.labels(jobs[0].signature.name).observe(seconds)
+        self._images.observe(call.rows)
+        self._call_seconds.labels(call.signature.name).observe(seconds)
 
     def text(self) -> bytes:
         """The metrics in Prometheus's text format."""
@@ -64,9 +64,9 @@ class Metrics:
 
 
 class _Collector:
-    def __init__(self, live: Live, waiting: Callable[[], int]) -> None:
+    def __init__(self, live: Live, calls: Calls) -> None:
         self._live = live
-        self._waiting = waiting
+        self._calls = calls
 
     def collect(self) -> Iterator[Metric]:
         version = self._live.current
@@ -84,5 +84,5 @@ class _Collector:
         loaded.add_metric([], self._live.swaps)
         yield loaded
         waiting = GaugeMetricFamily("iadb_serve_waiting", "Requests that wait for a call.")
-        waiting.add_metric([], self._waiting())
+        waiting.add_metric([], self._calls.waiting)
         yield waiting

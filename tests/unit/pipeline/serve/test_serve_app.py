@@ -11,7 +11,7 @@ import time
 import pytest
 
 from pipeline.addresses import names_of
-from pipeline.serve import app, batching, middleware
+from pipeline.serve import app, calls, middleware
 from pipeline.serve.server import _Protocol
 from pipeline.workspace import Workspace
 from tests.running_server import RunningServer
@@ -67,10 +67,10 @@ def test_a_loopback_address_is_a_name_of_this_machine(tmp_path, host):
         assert server.ask("/healthz", headers={"Host": "[::2]:8501"})[0] == 400
 
 
-def test_a_server_that_calls_no_model_any_more_is_not_healthy(tmp_path):
+def test_a_server_that_follows_no_pushes_any_more_is_not_healthy(tmp_path):
     with RunningServer(tmp_path / "serving") as server:
         assert server.ask("/healthz")[0] == 200
-        server.service._batcher.stop()
+        server.live.stop()
         assert server.ask("/healthz")[::2] == (503, {"live": False})
 
 
@@ -145,9 +145,9 @@ def test_compressed_bodies_are_rejected(server):
 
 
 def test_a_full_queue_answers_with_a_time(server, monkeypatch):
-    monkeypatch.setattr(batching, "MAX_WAITING", 0)
+    monkeypatch.setattr(calls, "MAX_WAITING", 0)
     status, headers, answer = server.ask(PREDICT, {"inputs": [5]})
-    assert (status, headers["Retry-After"]) == (429, "1")
+    assert (status, headers["Retry-After"]) == (429, "5")
     assert "try again later" in answer["error"]
 
 
@@ -158,10 +158,10 @@ def test_a_deadline_ends_a_request(versions, monkeypatch):
         go = threading.Event()
         call = server.live.current.call
         monkeypatch.setattr(server.live.current, "call", lambda *a: go.wait(60) and call(*a))
-        for _ in ("called", "waiting"):
+        for _ in (*["called"] * calls.AT_ONCE, "waiting"):
             status, _, answer = server.ask(PREDICT, {"inputs": [5]})
             assert (status, answer["error"].partition(";")[0]) == (504, "not done within 0.3 s")
-        assert server.service._batcher.waiting == 0
+        assert server.service._calls.waiting == 0
         server.service._deadline = 60  # a first call may take longer than 0.3 s
         go.set()
         assert server.ask(PREDICT, {"inputs": [5]})[0] == 200
@@ -170,11 +170,11 @@ def test_a_deadline_ends_a_request(versions, monkeypatch):
 def test_work_for_a_client_that_is_gone_is_dropped(versions, monkeypatch):
     with RunningServer(versions) as server:
         server.wait_for(7)
-        go, calls = threading.Event(), []
+        go, called = threading.Event(), []
         call = server.live.current.call
 
         def wait(name, inputs):
-            calls.append(inputs["seed"].tolist())
+            called.append(inputs["seed"].tolist())
             assert go.wait(60)
             return call(name, inputs)
 
@@ -192,16 +192,17 @@ def test_work_for_a_client_that_is_gone_is_dropped(versions, monkeypatch):
             return client
 
         monkeypatch.setattr(server.live.current, "call", wait)
-        with send(5) as stays:
-            until(lambda: calls)
+        with send(5) as stays, send(5) as stays_too:
+            until(lambda: len(called) == calls.AT_ONCE)
             gone = send(6)
-            until(lambda: server.service._batcher.waiting == 1)
+            until(lambda: server.service._calls.waiting == 1)
             gone.close()
-            until(lambda: server.service._batcher.waiting == 0)
+            until(lambda: server.service._calls.waiting == 0)
             go.set()
-            assert stays.recv(1000).startswith(b"HTTP/1.1 200 ")
+            for each in (stays, stays_too):
+                assert each.recv(1000).startswith(b"HTTP/1.1 200 ")
         assert server.ask(PREDICT, {"inputs": [7]})[0] == 200
-        assert calls == [[5], [7]]
+        assert called == [[5], [5], [7]]
         assert server.service._bytes == 0
 
 
