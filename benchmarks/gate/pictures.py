@@ -13,7 +13,6 @@ from sklearn.datasets import load_digits
 from components.features.options import FeatureOptions
 from components.sample_evaluator.options import EvaluateOptions
 from data import emoji, fashion_mnist
-from data.errors import DataError
 from pipeline.config.pipeline_config import load
 
 SIDE = 32  # pixels of all but the digits
@@ -120,21 +119,13 @@ def _draw(kind: str, rng: np.random.Generator) -> np.ndarray:
 
 
 def read_fashion(source: str | None) -> tuple[np.ndarray, np.ndarray]:
-    """The first images of Fashion-MNIST's training file, enlarged, and their classes.
+    """The first images of Fashion-MNIST's training files, enlarged, and their classes.
 
     Raises:
         DataError: the folder `source`, or that of the Debian package, has no such files.
     """
     folder = Path(source or fashion_mnist.DEBIAN_FOLDER)
-    images, labels = (folder / f"train-{part}-ubyte.gz" for part in ("images-idx3", "labels-idx1"))
-    for path in (images, labels):
-        if not path.is_file():
-            raise DataError(
-                f"no file {path}: install the Debian package dataset-fashion-mnist, or name a "
-                "folder with its files by --fashion"
-            )
-    pixels = fashion_mnist.read_idx(images, (fashion_mnist.SIDE,) * 2)[:FASHION_IMAGES]
-    numbers = fashion_mnist.read_idx(labels, ())[:FASHION_IMAGES]
+    pixels, numbers = (part[:FASHION_IMAGES] for part in fashion_mnist.read_part(folder, "train"))
     names = np.array(fashion_mnist.CLASSES)[numbers]
     return np.stack([_resize(Image.fromarray(image)) for image in pixels])[..., None], names
 
