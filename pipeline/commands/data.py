@@ -20,10 +20,7 @@ def list_datasets() -> None:
     from pipeline.console.tables import Column, cell, make_console, print_table, text
 
     columns = Column("dataset"), text("images"), text("license")
-    rows = [
-        (cell(name), cell(dataset.description), cell(dataset.license))
-        for name, dataset in DATASETS.items()
-    ]
+    rows = [(cell(name), *map(cell, about)) for name, about in DATASETS.items()]
     print_table(make_console(), columns, rows)
 
 

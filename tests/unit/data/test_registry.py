@@ -3,7 +3,6 @@ import inspect
 import json
 import subprocess
 import sys
-from dataclasses import FrozenInstanceError
 
 import pytest
 
@@ -26,27 +25,10 @@ def other_packages(modules):
     return {each for each in others if not f"{each}.".startswith("trainer.common.")} - {"trainer"}
 
 
-def test_every_dataset_has_a_description_and_a_module_that_writes():
-    assert list(registry.DATASETS) == [
-        "digits",
-        "fashion_mnist",
-        "emoji",
-        "emoji_groups",
-        "emoji_flat",
-        "flowers102",
-    ]
-    for dataset in registry.DATASETS.values():
-        assert dataset.description and "\n" not in dataset.description
-        assert dataset.license
-        parameters = inspect.signature(importlib.import_module(dataset.module).write).parameters
-        assert list(parameters)[:2] == ["folder", "source"]
-
-
-def test_the_registry_cannot_be_changed():
-    with pytest.raises(FrozenInstanceError):
-        registry.DATASETS["digits"].license = "mine"
-    with pytest.raises(TypeError):
-        registry.DATASETS["mine"] = registry.DATASETS["digits"]
+@pytest.mark.parametrize("name", registry.DATASETS)
+def test_every_dataset_has_a_module_that_writes(name):
+    parameters = inspect.signature(importlib.import_module(f"data.{name}").write).parameters
+    assert list(parameters) == ["folder", "source"]
 
 
 def test_a_name_selects_its_module(tmp_path):
@@ -67,7 +49,7 @@ def test_the_registry_imports_nothing_heavy():
 
 
 def test_the_datasets_import_neither_the_other_packages_nor_tensorflow_nor_scikit_learn():
-    modules = [dataset.module for dataset in registry.DATASETS.values()]
+    modules = [f"data.{name}" for name in registry.DATASETS]
     imported = imported_by(*modules)
     unwanted = {*other_packages(imported), "tensorflow", "tfx", "sklearn", "scipy"}
     assert not unwanted.intersection(imported)
