@@ -66,6 +66,7 @@ setup(
         "matplotlib>=3.10,<4",
         "numpy>=2,<3",
         "pillow>=11.3,<13",
+        "pooch[progress]>=1.9,<2",
         "prometheus-client>=0.22,<1",
         "pyarrow>=18.1,<19",
         "pydantic>=2.14,<3",

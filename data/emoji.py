@@ -10,13 +10,11 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from data.archives import read_files
+from data.archives import obtain, read_files
 from data.folder import write_images
-from data.npm import obtain_package
 
-PACKAGE = "@lobehub/fluent-emoji-3d@1.1.0"
+PACKAGE = "npm:@lobehub/fluent-emoji-3d@1.1.0"
 CHECKSUM = "sha256:c1bb7eee7de090205a232518a9ab4adb3df458bfbe8a1f78232991194c8b2e58"
-MAX_BYTES = 64 << 20  # limit of the tarball and of its unpacked size; published: 16 and 18 MB
 
 # Captures the first code point without leading zeros, because the package has some emoji twice, as
 # in 0023-fe0f-20e3.webp and 23-fe0f-20e3.webp.
@@ -25,13 +23,12 @@ GROUP_PATTERN = r"(?:^|/)0*([1-9a-f][0-9a-f]*)(?:[-_][0-9a-f]+)*\.webp$"
 _ASSET = re.compile(r"package/assets/([0-9a-f_-]+\.webp)")
 
 
-def write(folder: Path, source: str | None = None, checksum: str = CHECKSUM) -> int:
+def write(folder: Path, source: str | None = None) -> int:
     """Writes FOLDER/<code points>.webp, the unchanged files of the package.
 
     Args:
         folder: where to write; files that are already correct are not touched.
         source: path or URL of the package's tarball; by default `npm pack` downloads it.
-        checksum: checksum of the tarball, as "algorithm:digest".
 
     Returns:
         The number of images.
@@ -40,12 +37,11 @@ def write(folder: Path, source: str | None = None, checksum: str = CHECKSUM) -> 
         DataError: the tarball is unavailable or not the expected one, or a file cannot be
             written.
     """
-    with obtain_package(PACKAGE, source, checksum, MAX_BYTES) as tarball:
-        return write_images(folder, read_assets(tarball))
+    return write_images(folder, read_assets(obtain(source or PACKAGE, CHECKSUM)))
 
 
 def read_assets(tarball: Path) -> Iterator[tuple[str, bytes]]:
     """Yields the names and bytes of the images in the package's tarball."""
-    for name, content in read_files(tarball, MAX_BYTES):
+    for name, content in read_files(tarball):
         if match := _ASSET.fullmatch(name):
             yield match[1], content

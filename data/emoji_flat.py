@@ -8,19 +8,16 @@ couples, hands that point right, and second pictures of 16 emoji, whose names ar
 
 import json
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from data.archives import read_files
+from data.archives import obtain, read_files
 from data.errors import DataError
 from data.folder import write_images
-from data.npm import obtain_package
-from data.svg import render_png, require_renderer
 
-PACKAGE = "@iconify-json/fluent-emoji-flat@1.2.6"
+PACKAGE = "npm:@iconify-json/fluent-emoji-flat@1.2.6"
 CHECKSUM = "sha256:7d064769dee690815f823bc5bcc511d957198caf9f5edd8dd9c1aa48a6aeb175"
-MAX_BYTES = 16 << 20  # limit of the tarball and of its unpacked size; published: 1.2 and 9.2 MB
 SIDE = 128  # pixels
 
 ICONS, NAMES = "package/icons.json", "package/chars.json"
@@ -33,13 +30,12 @@ SWAPPED_TONES = str.maketrans("\U0001f3fc\U0001f3fd", "\U0001f3fd\U0001f3fc")
 COMPUTER = "\U0001f4bb"
 
 
-def write(folder: Path, source: str | None = None, checksum: str = CHECKSUM) -> int:
+def write(folder: Path, source: str | None = None) -> int:
     """Writes FOLDER/<code points>.png.
 
     Args:
         folder: where to write; files that are already correct are not touched.
         source: path or URL of the package's tarball; by default `npm pack` downloads it.
-        checksum: checksum of the tarball, as "algorithm:digest".
 
     Returns:
         The number of images.
@@ -48,22 +44,30 @@ def write(folder: Path, source: str | None = None, checksum: str = CHECKSUM) -> 
         DataError: resvg-py is missing, the tarball is unavailable or not the expected one, or a
             file cannot be written.
     """
-    require_renderer()
-    with obtain_package(PACKAGE, source, checksum, MAX_BYTES) as tarball:
-        files = dict(read_files(tarball, MAX_BYTES))
+    try:
+        from resvg_py import svg_to_bytes
+    except ImportError:
+        raise DataError(
+            "resvg-py is missing; in the folder of the project, run: pip install '.[svg]'"
+        ) from None
+    files = dict(read_files(obtain(source or PACKAGE, CHECKSUM)))
     icons, names = json.loads(files[ICONS]), json.loads(files[NAMES])
-    return write_images(folder, _render(icons, names), total=len(names))
+    return write_images(folder, _render(icons, names, svg_to_bytes), total=len(names))
 
 
-def _render(icons: dict[str, Any], names: dict[str, str]) -> Iterator[tuple[str, bytes]]:
+def _render(
+    icons: dict[str, Any], names: dict[str, str], draw: Callable[..., bytes]
+) -> Iterator[tuple[str, bytes]]:
+    """Draws each icon as large as fits into the middle of a transparent square."""
     for code_points, name in names.items():
         icon = icons["icons"][name]
         # The size of an icon is that of the set unless it has one of its own.
         width, height = (icon.get(key, icons[key]) for key in ("width", "height"))
-        try:
-            yield file_name(code_points), render_png(icon["body"], width, height, SIDE)
-        except DataError as error:
-            raise DataError(f"{ICONS}: {name}: {error}") from None
+        svg = (
+            f'<svg xmlns="http://www.w3.org/2000/svg" width="{SIDE}" height="{SIDE}" '
+            f'viewBox="0 0 {width:g} {height:g}">{icon["body"]}</svg>'
+        )
+        yield file_name(code_points), draw(svg_string=svg, skip_system_fonts=True)
 
 
 def file_name(code_points: str) -> str:

@@ -11,14 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from data import emoji
-from data.archives import read_files
+from data.archives import obtain, read_files
 from data.errors import DataError
 from data.folder import write_images
-from data.npm import obtain_package
 
-PACKAGE = "unicode-emoji-json@0.9.0"
+PACKAGE = "npm:unicode-emoji-json@0.9.0"
 CHECKSUM = "sha256:ae7efacb55533385bf8767d613dbd36c71226669759d95919a6e9059f5e4c401"
-MAX_BYTES = 16 << 20  # limit of the tarball and of its unpacked size; published: 72 kB and 0.8 MB
 # The tarballs in a folder that is the source, as `npm pack` names them.
 TARBALLS = ("lobehub-fluent-emoji-3d-1.1.0.tgz", "unicode-emoji-json-0.9.0.tgz")
 
@@ -27,17 +25,12 @@ VARIATION_SELECTOR = "fe0f"
 SKIN_TONES = frozenset(("1f3fb", "1f3fc", "1f3fd", "1f3fe", "1f3ff"))
 
 
-def write(
-    folder: Path,
-    source: str | None = None,
-    checksums: tuple[str, str] = (emoji.CHECKSUM, CHECKSUM),
-) -> int:
+def write(folder: Path, source: str | None = None) -> int:
     """Writes FOLDER/<group>/<code points>.webp.
 
     Args:
         folder: where to write; files that are already correct are not touched.
         source: folder with the TARBALLS; by default `npm pack` downloads them.
-        checksums: of the TARBALLS, as "algorithm:digest".
 
     Returns:
         The number of images.
@@ -46,13 +39,12 @@ def write(
         DataError: a tarball is unavailable or not the expected one, an emoji has no group, or a
             file cannot be written.
     """
-    paths = [str(Path(source, name)) if source else None for name in TARBALLS]
-    with (
-        obtain_package(emoji.PACKAGE, paths[0], checksums[0], emoji.MAX_BYTES) as images,
-        obtain_package(PACKAGE, paths[1], checksums[1], MAX_BYTES) as table,
-    ):
-        groups = _read_groups(json.loads(dict(read_files(table, MAX_BYTES))[LIST]))
-        return write_images(folder, _in_groups(images, groups))
+    sources = emoji.PACKAGE, PACKAGE
+    if source:
+        sources = [str(Path(source, name)) for name in TARBALLS]
+    images, table = map(obtain, sources, (emoji.CHECKSUM, CHECKSUM))
+    groups = _read_groups(json.loads(dict(read_files(table))[LIST]))
+    return write_images(folder, _in_groups(images, groups))
 
 
 def _read_groups(listed: Mapping[str, Mapping[str, Any]]) -> dict[tuple[str, ...], str]:

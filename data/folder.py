@@ -6,7 +6,7 @@ from pathlib import Path
 
 from PIL import Image
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import track
 
 from data.errors import UnwritableError
 from trainer.common.files import atomic_write
@@ -41,17 +41,16 @@ def write_images(
         KeyboardInterrupt: on Ctrl-C; says how many images there are.
     """
     console = Console(stderr=True)
-    columns = TextColumn("writing images"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+    shown = track(images, "writing images", total, console=console, disable=not console.is_terminal)
     count = 0
     try:
-        with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
-            for name, content in progress.track(images, total=total):
-                path = folder / name
-                try:
-                    _write(path, content)
-                except OSError as error:
-                    raise UnwritableError(f"cannot write {path}: {error.strerror}") from None
-                count += 1
+        for name, content in shown:
+            path = folder / name
+            try:
+                _write(path, content)
+            except OSError as error:
+                raise UnwritableError(f"cannot write {path}: {error.strerror}") from None
+            count += 1
     except KeyboardInterrupt:
         written = f"{count:,} of {total:,}" if total else f"{count:,}"
         raise KeyboardInterrupt(

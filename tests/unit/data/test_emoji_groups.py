@@ -3,7 +3,7 @@ import re
 
 import pytest
 
-from data import emoji
+from data import emoji, emoji_groups
 from data.emoji_groups import CHECKSUM, TARBALLS, find_group, write
 from data.errors import DataError
 
@@ -23,8 +23,8 @@ GROUPS = {
 
 
 @pytest.fixture
-def tarballs(tmp_path, make_tar, checksum_of):
-    """Writes both tarballs; returns their folder and checksums."""
+def tarballs(tmp_path, make_tar, checksum_of, monkeypatch):
+    """A folder with both tarballs, as if they were the published ones."""
     names = ("1f44b.webp", "1f44b-1f3fd.webp", "002a-fe0f-20e3.webp", "1f3c3-200d-2640-fe0f.webp")
     members = [(f"package/assets/{name}", name.encode()) for name in names]
     listed = {each: {"group": group} for each, group in LISTED.items()}
@@ -32,7 +32,9 @@ def tarballs(tmp_path, make_tar, checksum_of):
     table = make_tar(
         tmp_path / TARBALLS[1], [("package/data-by-emoji.json", json.dumps(listed).encode())]
     )
-    return str(tmp_path), (checksum_of(images), checksum_of(table))
+    monkeypatch.setattr(emoji, "CHECKSUM", checksum_of(images))
+    monkeypatch.setattr(emoji_groups, "CHECKSUM", checksum_of(table))
+    return str(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -56,7 +58,7 @@ def test_an_emoji_without_a_group_is_named():
 
 
 def test_the_emoji_are_written_to_the_folders_of_their_groups(tmp_path, tarballs, files_in):
-    assert write(tmp_path / "target", *tarballs) == 4
+    assert write(tmp_path / "target", tarballs) == 4
     assert files_in(tmp_path / "target") == {
         "people-body/1f44b.webp": b"1f44b.webp",
         "people-body/1f44b-1f3fd.webp": b"1f44b-1f3fd.webp",
@@ -66,17 +68,16 @@ def test_the_emoji_are_written_to_the_folders_of_their_groups(tmp_path, tarballs
 
 
 def test_images_without_the_list_of_groups_are_not_written(tmp_path, tarballs):
-    folder, checksums = tarballs
     (tmp_path / TARBALLS[1]).unlink()
     with pytest.raises(DataError, match=f"no file .*{re.escape(TARBALLS[1])}"):
-        write(tmp_path / "target", folder, checksums)
+        write(tmp_path / "target", tarballs)
     assert not (tmp_path / "target").exists()
 
 
-def test_another_list_than_the_published_one_is_rejected(tmp_path, tarballs):
-    folder, checksums = tarballs
+def test_another_list_than_the_published_one_is_rejected(tmp_path, tarballs, monkeypatch):
+    monkeypatch.setattr(emoji_groups, "CHECKSUM", CHECKSUM)
     with pytest.raises(DataError, match=re.escape(CHECKSUM.removeprefix("sha256:"))):
-        write(tmp_path / "target", folder, (checksums[0], CHECKSUM))
+        write(tmp_path / "target", tarballs)
     assert not (tmp_path / "target").exists()
 
 
