@@ -5,7 +5,6 @@ import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from starlette.applications import Starlette
@@ -16,7 +15,6 @@ from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
-from starlette.types import Receive, Scope, Send
 
 from pipeline.serve import tf_serving
 from pipeline.serve.calls import Call, Calls
@@ -32,9 +30,6 @@ from trainer.common.text import printable, shorten
 Endpoint = Callable[[Request], Awaitable[Response]]
 
 MAX_BODY = 32 * 2**20  # bytes of a request
-MAX_BODIES = 256 * 2**20  # bytes of all requests in progress
-MAX_UNSENT = 512 * 2**20  # bytes of all answers that are being sent
-SENT_AT_ONCE = 2**18  # bytes of an answer; the next ones wait until the client has read
 PARSED_AT_ONCE = 2  # bodies: while it is parsed, one takes much memory, and time of all threads
 
 
@@ -83,8 +78,6 @@ class Service:
         self._live = live
         self._deadline = deadline
         self._calls = Calls(self.metrics.call)
-        self._bytes = 0  # of the bodies of requests in progress
-        self._unsent = 0  # bytes of answers that clients have not read yet
         self._parsing = asyncio.Semaphore(PARSED_AT_ONCE)
         self.metrics.watch(live, self._calls)
 
@@ -126,14 +119,15 @@ class Service:
 
     async def _predict(self, request: Request) -> Response:
         version = self._version(request)
-        async with self._in_time(), _Body(self, request) as body:
+        async with self._in_time():
+            body = await _read(request)
             async with self._parsing:
                 asked = await run_in_threadpool(tf_serving.parse, body, version)
             outputs = await self._call(request, version, asked.signature, asked.inputs)
             content = await run_in_threadpool(
                 lambda: json.dumps(tf_serving.answer(asked, outputs)).encode()
             )
-        return _Answer(self, content, media_type="application/json")
+        return Response(content, media_type="application/json")
 
     async def _status(self, request: Request) -> Response:
         self._check_name(request)
@@ -194,61 +188,16 @@ async def _disconnect(request: Request) -> None:
         pass
 
 
-class _Body:
-    """The body of a request, which counts as long as the request is in progress."""
-
-    def __init__(self, service: Service, request: Request) -> None:
-        self._service = service
-        self._request = request
-        self._size = 0
-
-    async def __aenter__(self) -> bytes:
-        if encoding := self._request.headers.get("Content-Encoding"):
-            raise RequestError(f"Content-Encoding {shorten(encoding)}: send the plain body", 415)
-        chunks = []
-        try:
-            async for chunk in self._request.stream():
-                self._size += len(chunk)
-                self._service._bytes += len(chunk)
-                if self._size > MAX_BODY:
-                    raise RequestError(f"the body may have at most {MAX_BODY:,} bytes", 413)
-                if self._service._bytes > MAX_BODIES:
-                    raise RequestError("too many bytes are in progress; try again later", 429, 1)
-                chunks.append(chunk)
-        except BaseException:
-            self._service._bytes -= self._size
-            raise
-        return b"".join(chunks)
-
-    async def __aexit__(self, *exception: object) -> None:
-        self._service._bytes -= self._size
-
-
-class _Answer(Response):
-    """An answer that counts until nearly all of it is sent, and goes out as the client reads it.
-
-    Raises:
-        RequestError: others have not been read yet, and take too much memory.
-    """
-
-    def __init__(self, service: Service, content: bytes, **kwargs: Any) -> None:
-        super().__init__(content, **kwargs)
-        if service._unsent and service._unsent + len(content) > MAX_UNSENT:
-            raise RequestError("too many bytes are being sent; try again later", 429, 1)
-        self._service = service
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Sends it."""
-        self._service._unsent += len(self.body)
-        try:
-            start = {"status": self.status_code, "headers": self.raw_headers}
-            await send({"type": "http.response.start", **start})
-            for first in range(0, len(self.body) or 1, SENT_AT_ONCE):
-                part = self.body[first : first + SENT_AT_ONCE]
-                more = first + SENT_AT_ONCE < len(self.body)
-                await send({"type": "http.response.body", "body": part, "more_body": more})
-        finally:
-            self._service._unsent -= len(self.body)
+async def _read(request: Request) -> bytes:
+    """The body of a request."""
+    if encoding := request.headers.get("Content-Encoding"):
+        raise RequestError(f"Content-Encoding {shorten(encoding)}: send the plain body", 415)
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > MAX_BODY:
+            raise RequestError(f"the body may have at most {MAX_BODY:,} bytes", 413)
+    return bytes(body)
 
 
 def make_app(service: Service, page: Playground, access: Access) -> Starlette:
