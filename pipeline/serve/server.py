@@ -11,10 +11,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import h11
 import uvicorn
 from starlette.applications import Starlette
-from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from pipeline.addresses import listen, names_of, url
 from pipeline.registry.serving import find_model, newest_trained, read_metadata, what_makes_one
@@ -28,9 +26,6 @@ from trainer.common import exit_codes
 
 LOG_BYTES, LOG_FILES = 10 * 2**20, 4  # of a log, and how many are kept
 KEEP_ALIVE = 75  # seconds that an idle connection stays open, since clients keep them in a pool
-HEADER_SECONDS = 10  # in which the header of a request arrives
-READ_SECONDS = 60  # in which a client reads so many bytes of its answer, if there are as many:
-LEAST_READ = 2**17
 MAX_CONNECTIONS = 800  # as far as the 1,024 descriptors allow that a process has by default
 LINE = "%(asctime)s %(message)s"
 
@@ -110,89 +105,6 @@ def _live(options: ServeOptions, say: Callable[[str], None]) -> Live:
     return live
 
 
-class _Protocol(H11Protocol):
-    """HTTP that closes a connection on which a client neither sends nor reads what it should.
-
-    uvicorn waits for the first request, for the end of a header, and until an answer is read, for
-    ever: connections that do nothing would take all that there are, and the memory.
-    """
-
-    _waiting: asyncio.TimerHandle | None = None
-    _unread: asyncio.TimerHandle | None = None
-    _unfinished: asyncio.TimerHandle | None = None
-
-    def connection_made(self, transport: asyncio.Transport) -> None:
-        """Begins to wait for the first request."""
-        super().connection_made(transport)
-        # What the system keeps unsent counts as read: else only megabytes at a time would be seen.
-        transport.get_extra_info("socket").setsockopt(
-            socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, LEAST_READ // 2
-        )
-        self._wait()
-
-    def data_received(self, data: bytes) -> None:
-        """Begins to wait for the rest of a header, or ends it."""
-        super().data_received(data)
-        if self.conn.their_state is h11.IDLE:  # only a part of the header is there
-            self._wait()
-        else:
-            self._end_waiting()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Ends waiting."""
-        self._end_waiting()
-        self._end_unread()
-        if self._unfinished is not None:
-            self._unfinished.cancel()
-        super().connection_lost(exc)
-
-    def on_response_complete(self) -> None:
-        """Begins to wait for the rest of a body whose request is answered already."""
-        super().on_response_complete()
-        if self.conn.their_state is h11.SEND_BODY and not self.transport.is_closing():
-            close = self._close_unless_finished
-            self._unfinished = self.loop.call_later(HEADER_SECONDS, close, self.cycle)
-
-    def _close_unless_finished(self, cycle: object) -> None:
-        if self.cycle is cycle and self.conn.their_state is h11.SEND_BODY:
-            self.transport.close()
-
-    def pause_writing(self) -> None:
-        """Begins to wait until the client has read what it was sent."""
-        super().pause_writing()
-        if self._unread is None:
-            self._wait_until_read(self.transport.get_write_buffer_size())
-
-    def resume_writing(self) -> None:
-        """Ends waiting, as it has."""
-        self._end_unread()
-        super().resume_writing()
-
-    def _wait_until_read(self, unsent: int) -> None:
-        self._unread = self.loop.call_later(READ_SECONDS, self._close_unless_read, unsent)
-
-    def _close_unless_read(self, before: int) -> None:
-        unsent = self.transport.get_write_buffer_size()
-        if unsent > before - LEAST_READ:
-            self.transport.abort()
-        else:
-            self._wait_until_read(unsent)
-
-    def _end_unread(self) -> None:
-        if self._unread is not None:
-            self._unread.cancel()
-            self._unread = None
-
-    def _wait(self) -> None:
-        if self._waiting is None:
-            self._waiting = self.loop.call_later(HEADER_SECONDS, self.transport.close)
-
-    def _end_waiting(self) -> None:
-        if self._waiting is not None:
-            self._waiting.cancel()
-            self._waiting = None
-
-
 def make_server(app: Starlette, patience: float) -> uvicorn.Server:
     """The HTTP server of the application.
 
@@ -202,7 +114,6 @@ def make_server(app: Starlette, patience: float) -> uvicorn.Server:
     """
     config = uvicorn.Config(
         app,
-        http=_Protocol,
         ws="none",
         lifespan="off",
         log_config=None,

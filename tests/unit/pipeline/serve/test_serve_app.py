@@ -1,7 +1,5 @@
 """Who may ask, how much, and what the server says about itself."""
 
-import contextlib
-import http.client
 import json
 import logging
 import socket
@@ -201,61 +199,6 @@ def test_the_deadline_includes_the_body(versions):
             head = f"POST {PREDICT} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99\r\n\r\n"
             client.sendall(head.encode() + b'{"inputs"')
             assert client.recv(1000).startswith(b"HTTP/1.1 504 ")
-
-
-def is_closed(client):
-    """Waits for a server to close a connection; it resets one on which something was unread."""
-    try:
-        return client.recv(1000) == b""
-    except ConnectionResetError:
-        return True
-
-
-@contextlib.contextmanager
-def answered_once(server):
-    """A connection on which the server no longer waits for a first header."""
-    kept = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
-    with contextlib.closing(kept):
-        kept.request("GET", "/healthz")
-        assert json.loads(kept.getresponse().read()) == {"live": True}
-        yield kept
-
-
-def test_connections_without_a_whole_header_are_closed_and_others_stay(server, monkeypatch):
-    with answered_once(server) as kept:
-        monkeypatch.setattr("pipeline.serve.server.HEADER_SECONDS", 0.2)
-        for _ in range(2):
-            kept.request("GET", "/healthz")
-            assert json.loads(kept.getresponse().read()) == {"live": True}
-            for begun in (b"", b"GET /healthz HTTP/1.1\r\nHost: "):
-                with socket.create_connection(("127.0.0.1", server.port), timeout=60) as silent:
-                    silent.sendall(begun)
-                    assert is_closed(silent)
-        kept.sock.sendall(b"GET /healthz")
-        assert is_closed(kept.sock)
-
-
-def test_a_body_that_does_not_come_after_the_answer_closes_the_connection(guarded, monkeypatch):
-    head = f"POST {PREDICT} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 2\r\n\r\n".encode()
-
-    def refused(client):
-        client.sendall(head)
-        found = b""
-        while not found.endswith(b"}") and (part := client.recv(10_000)):
-            found += part
-        return found.startswith(b"HTTP/1.1 401 ")
-
-    with answered_once(guarded) as kept:
-        monkeypatch.setattr("pipeline.serve.server.HEADER_SECONDS", 0.3)
-        assert refused(kept.sock)
-        kept.sock.sendall(b"{")
-        assert is_closed(kept.sock)
-    monkeypatch.setattr("pipeline.serve.server.HEADER_SECONDS", 2)
-    with socket.create_connection(("127.0.0.1", guarded.port), timeout=60) as client:
-        for _ in range(3):  # it goes on where the body is complete
-            assert refused(client)
-            client.sendall(b"{}")
-            time.sleep(0.8)
 
 
 @pytest.mark.parametrize("values", [b"[]," * 300_000 + b"[]", b"1," * 2**21 + b"1,1"])
