@@ -99,7 +99,7 @@ def _ours(images: str, out: str) -> None:
         {
             "input_base": images,
             "holdout": "",
-            "window": '[[0, null, ""]]',
+            "window": '[[0, ""]]',
             "image_options": ImageOptions(resolution=RESOLUTION).model_dump_json(),
         },
     )

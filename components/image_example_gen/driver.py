@@ -62,6 +62,6 @@ class Driver(driver.Driver):
         return exec_properties | {
             names.WINDOW: window_text(window),
             utils.SPAN_PROPERTY_NAME: window[-1].number,
-            utils.VERSION_PROPERTY_NAME: window[-1].version,
+            utils.VERSION_PROPERTY_NAME: None,  # which TFX's driver asks for
             utils.FINGERPRINT_PROPERTY_NAME: self._offer.fingerprint,
         }

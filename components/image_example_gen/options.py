@@ -73,8 +73,8 @@ class WindowOptions(Options):
 
     pattern: Annotated[str, BeforeValidator(_text), AfterValidator(_pattern)] = Field(
         "",
-        description="path of the images below the folder, with {SPAN} or {YYYY}, {MM}, {DD}, and "
-        "{VERSION}, for example span-{SPAN}/v-{VERSION}; empty: the folder itself",
+        description="path of the images below the folder, with {SPAN} or {YYYY}, {MM}, {DD}, "
+        "for example span-{SPAN}; empty: the folder itself",
     )
     window: NonNegativeInt = Field(
         1, description="number of spans to read, the newest and those before it; 0: all"

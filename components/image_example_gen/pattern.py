@@ -7,12 +7,10 @@ from components.image_example_gen.errors import ImageDataError
 from trainer.common.text import shorten
 
 LATEST = "latest"  # in place of the number of a span
-MAX_DIGITS = 9  # in the number of a span or a version
-PLACEHOLDER = re.compile(
-    r"\{(?:(?P<number>SPAN|VERSION)(?::(?P<width>[1-9]))?|(?P<date>YYYY|MM|DD))\}"
-)
+MAX_DIGITS = 9  # in the number of a span
+PLACEHOLDER = re.compile(r"\{(?:SPAN(?::(?P<width>[1-9]))?|(?P<date>YYYY|MM|DD))\}")
 _DATE = {"YYYY", "MM", "DD"}
-_ALLOWED = "{SPAN}, {VERSION} and {YYYY}, {MM}, {DD}"
+_ALLOWED = "{SPAN} and {YYYY}, {MM}, {DD}"
 
 
 def has_spans(pattern: str) -> bool:
@@ -32,7 +30,7 @@ def has_spans(pattern: str) -> bool:
             f"the placeholders are {_ALLOWED}; a number may have a width from 1 to {MAX_DIGITS}, "
             "as in {SPAN:2}"
         )
-    names = [match["number"] or match["date"] for match in PLACEHOLDER.finditer(pattern)]
+    names = [match["date"] or "SPAN" for match in PLACEHOLDER.finditer(pattern)]
     dated = not _DATE.isdisjoint(names)
     if len(set(names)) < len(names):
         raise ImageDataError("each placeholder may occur only once")
@@ -40,8 +38,6 @@ def has_spans(pattern: str) -> bool:
         raise ImageDataError("a date needs all of {YYYY}, {MM}, {DD}")
     if dated and "SPAN" in names:
         raise ImageDataError("{SPAN} and a date are mutually exclusive")
-    if names == ["VERSION"]:
-        raise ImageDataError("{VERSION} needs {SPAN} or a date")
     return bool(names)
 
 
@@ -78,7 +74,7 @@ def folder_expression(part: str) -> re.Pattern[str]:
             digits = f"(?P<{match['date']}>[0-9]{{{len(match['date'])}}})"
         else:
             times = f"{{{match['width']}}}" if match["width"] else "+"
-            digits = f"(?P<{match['number']}>[0-9]{times})"
+            digits = f"(?P<SPAN>[0-9]{times})"
         expression += re.escape(part[end : match.start()]) + digits
         end = match.end()
     return re.compile(expression + re.escape(part[end:]))

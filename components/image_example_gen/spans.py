@@ -40,16 +40,14 @@ class Span:
 
     Attributes:
         number: from the folder's name; days since 1970 for a date; 0 if the pattern has neither.
-        version: the latest version; None if the pattern has none.
         folder: relative to the data folder, with forward slashes; empty for the data folder itself.
     """
 
     number: int
-    version: int | None
     folder: str
 
 
-WHOLE_FOLDER = Span(0, None, "")
+WHOLE_FOLDER = Span(0, "")
 
 
 @dataclass(frozen=True)
@@ -135,7 +133,7 @@ def may_have_sources(sources: str, span: Span) -> bool:
 
 def holdout_source(folder: str, sources: str = "") -> ImageSource:
     """Returns the images of a held-out folder; their paths begin with the folder."""
-    return ImageSource("", (Span(0, None, folder.rstrip("/")),), examples.HOLDOUT, sources)
+    return ImageSource("", (Span(0, folder.rstrip("/")),), examples.HOLDOUT, sources)
 
 
 def unpaired_sources(folder: str, images: str) -> ImageSource:
@@ -149,7 +147,7 @@ def unpaired_sources(folder: str, images: str) -> ImageSource:
         ImageDataError: one of the folders is the other, or in it.
     """
     check_apart(images, folder)
-    return ImageSource("", (Span(0, None, folder.rstrip("/")),))
+    return ImageSource("", (Span(0, folder.rstrip("/")),))
 
 
 class Offer:
@@ -204,24 +202,23 @@ def list_spans(folder: str, pattern: str) -> list[Span]:
 
     Args:
         folder: the data folder.
-        pattern: path below it, with {SPAN} or {SPAN:2} (two digits), {VERSION} (the latest of each
-            span is used), or {YYYY}, {MM}, {DD}.
+        pattern: path below it, with {SPAN} or {SPAN:2} (two digits), or {YYYY}, {MM}, {DD}.
 
     Returns:
-        At least one span. Without placeholders it is Span(0, None, pattern), which may not exist.
+        At least one span. Without placeholders it is Span(0, pattern), which may not exist.
 
     Raises:
-        ImageDataError: the pattern is invalid, no folder matches it, two folders have the same span
-            and version, a number is too long, a date is invalid, or a folder cannot be read.
+        ImageDataError: the pattern is invalid, no folder matches it, two folders have the same
+            span, a number is too long, a date is invalid, or a folder cannot be read.
     """
     parts = PurePosixPath(pattern).parts
     if not has_spans(pattern):
-        return [Span(0, None, "/".join(parts))]
-    found: dict[tuple[int, int], Span] = {}
+        return [Span(0, "/".join(parts))]
+    found: dict[int, Span] = {}
     for path, values in _matches(folder.rstrip("/") or "/", "", parts, {}):
-        number, version = _numbers(folder, path, values)
-        span = Span(number, version, path)
-        other = found.setdefault((number, version or 0), span)
+        number = _number(folder, path, values)
+        span = Span(number, path)
+        other = found.setdefault(number, span)
         if other is not span:
             raise ImageDataError(
                 f"{folder}: the folders {other.folder!r} and {path!r} are both span {number}; "
@@ -231,8 +228,7 @@ def list_spans(folder: str, pattern: str) -> list[Span]:
         raise ImageDataError(
             f"{folder}: no folder matches the pattern {pattern!r}; links are not followed"
         )
-    # Sorted by version too, so the latest version of a span replaces earlier ones.
-    return list({number: found[number, version] for number, version in sorted(found)}.values())
+    return sorted(found.values())
 
 
 def _matches(
@@ -256,16 +252,15 @@ def _matches(
             )
 
 
-def _numbers(folder: str, path: str, values: Mapping[str, str]) -> tuple[int, int | None]:
-    """Parses the texts of the placeholders to the numbers of span and version."""
+def _number(folder: str, path: str, values: Mapping[str, str]) -> int:
+    """Parses the texts of the placeholders to the number of the span."""
     if any(len(text) > MAX_DIGITS for text in values.values()):
         raise ImageDataError(
             f"{folder}: the folder {path!r} has a number with more than {MAX_DIGITS} digits; "
             "rename or remove it"
         )
-    version = int(values["VERSION"]) if "VERSION" in values else None
     if "SPAN" in values:
-        return int(values["SPAN"]), version
+        return int(values["SPAN"])
     try:
         day = date(int(values["YYYY"]), int(values["MM"]), int(values["DD"]))
     except ValueError:
@@ -279,4 +274,4 @@ def _numbers(folder: str, path: str, values: Mapping[str, str]) -> tuple[int, in
             f"{folder}: the folder {path!r} is a date more than a year from now, before which no "
             "other span would be the newest; rename or remove it"
         )
-    return (day - EPOCH).days, version
+    return (day - EPOCH).days

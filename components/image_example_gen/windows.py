@@ -63,7 +63,7 @@ def choose_window(
 
 def window_text(window: Sequence[Span]) -> str:
     """Returns spans as a property of ImageExampleGen."""
-    return json.dumps([[span.number, span.version, span.folder] for span in window])
+    return json.dumps([[span.number, span.folder] for span in window])
 
 
 def parse_window(text: str) -> tuple[Span, ...]:

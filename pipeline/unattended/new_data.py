@@ -184,7 +184,7 @@ def look(config: PipelineConfig, journal: Journal) -> Finding:
             raise unlisted[span.number]
     states = [
         _compare(
-            span_of.get(number) or Span(number, None, ""),
+            span_of.get(number) or Span(number, ""),
             found[number],
             span_of.get(number) in window,
             number in empty,

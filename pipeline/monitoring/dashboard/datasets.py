@@ -190,7 +190,7 @@ def _dataset(
 
 def _folders(window: str | None) -> dict[int, str]:
     """The folder of each span of a window, which is JSON."""
-    return {span: folder for span, _, folder in json.loads(window or "[]")}
+    return dict(json.loads(window or "[]"))
 
 
 def _spans(properties: Mapping[str, Any], source: Mapping[str, Any]) -> tuple[int, ...]:

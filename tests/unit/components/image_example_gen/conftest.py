@@ -152,7 +152,7 @@ def run_executor(tmp_path_factory) -> Callable[..., standard_artifacts.Examples]
                 "source": source,
                 "holdout_source": holdout_source,
                 "unpaired_source": unpaired_source,
-                "window": json.dumps([[n, None, f"span-{n}"] for n in spans] or [[0, None, ""]]),
+                "window": json.dumps([[n, f"span-{n}"] for n in spans] or [[0, ""]]),
                 "source_hash": code,
                 "image_options": ImageOptions(**{"min_size": 1, **options}).model_dump_json(),
             },

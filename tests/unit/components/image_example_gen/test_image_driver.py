@@ -28,10 +28,10 @@ def resolve(folder, pattern="", span=None, holdout=None, unpaired=None, **window
 
 
 def found(folder, pattern, span=None, **window):
-    """Returns the folders of the window, its newest span and the version of that span."""
+    """Returns the folders of the window, and its newest span."""
     properties = resolve(folder, pattern, span, **window)
     folders = [span.folder for span in parse_window(properties["window"])]
-    return folders, properties["span"], properties["version"]
+    return folders, properties["span"]
 
 
 @pytest.fixture
@@ -48,52 +48,41 @@ def make_images(tmp_path, noise):
 
 def test_without_a_pattern_the_folder_itself_is_read(make_images):
     folder = make_images("cats/1.png", "2.png")
-    assert found(folder, "") == ([""], 0, None)
+    assert found(folder, "") == ([""], 0)
 
 
 def test_a_pattern_may_name_a_folder_below(make_images):
     folder = make_images("train/cats/1.png", "other/2.png")
-    assert found(folder, "train") == (["train"], 0, None)
+    assert found(folder, "train") == (["train"], 0)
 
 
 def test_the_latest_span_is_the_highest_number(make_images):
     folder = make_images("span-2/cats/deep/1.png", "span-10/cats/1.png", "span-9/1.png")
-    assert found(folder, "span-{SPAN}") == (["span-10"], 10, None)
+    assert found(folder, "span-{SPAN}") == (["span-10"], 10)
 
 
 def test_the_requested_span_is_read(make_images):
     folder = make_images("span-1/1.png", "span-2/1.png")
-    assert found(folder, "span-{SPAN}", span=1) == (["span-1"], 1, None)
-
-
-def test_the_latest_version_of_the_span_is_read(make_images):
-    folder = make_images("1/v1/a.png", "2/v9/a.png", "2/v10/a.png", "1/v11/a.png")
-    assert found(folder, "{SPAN}/v{VERSION}") == (["2/v10"], 2, 10)
-    assert found(folder, "{SPAN}/v{VERSION}", span=1) == (["1/v11"], 1, 11)
+    assert found(folder, "span-{SPAN}", span=1) == (["span-1"], 1)
 
 
 def test_dates_count_as_days_since_1970(make_images):
     folder = make_images("2024/12/31/a/x.png", "2025/01/02/x.png", "2025/01/01/x.png")
-    assert found(folder, "{YYYY}/{MM}/{DD}") == (["2025/01/02"], 20090, None)
-    assert found(folder, "{YYYY}/{MM}/{DD}", span=20088) == (["2024/12/31"], 20088, None)
+    assert found(folder, "{YYYY}/{MM}/{DD}") == (["2025/01/02"], 20090)
+    assert found(folder, "{YYYY}/{MM}/{DD}", span=20088) == (["2024/12/31"], 20088)
 
 
 def test_a_window_ends_with_the_requested_span(make_images):
     folder = make_images("1/a.png", "2/a.png", "3/a.png", "4/a.png")
-    assert found(folder, "{SPAN}", window=2) == (["3", "4"], 4, None)
-    assert found(folder, "{SPAN}", span=3, window=2) == (["2", "3"], 3, None)
-    assert found(folder, "{SPAN}", window=0) == (["1", "2", "3", "4"], 4, None)
-    assert found(folder, "{SPAN}", window=2, exclude=(3,)) == (["2", "4"], 4, None)
-
-
-def test_each_span_of_a_window_has_its_latest_version(make_images):
-    folder = make_images("1/v1/a.png", "1/v2/a.png", "2/v9/a.png", "2/v10/a.png")
-    assert found(folder, "{SPAN}/v{VERSION}", window=0) == (["1/v2", "2/v10"], 2, 10)
+    assert found(folder, "{SPAN}", window=2) == (["3", "4"], 4)
+    assert found(folder, "{SPAN}", span=3, window=2) == (["2", "3"], 3)
+    assert found(folder, "{SPAN}", window=0) == (["1", "2", "3", "4"], 4)
+    assert found(folder, "{SPAN}", window=2, exclude=(3,)) == (["2", "4"], 4)
 
 
 def test_spans_are_found_below_a_folder_of_any_name(make_images):
     folder = make_images("my images [2020] (ž)/span-1/x.png") / "my images [2020] (ž)"
-    assert found(folder, "span-{SPAN}") == (["span-1"], 1, None)
+    assert found(folder, "span-{SPAN}") == (["span-1"], 1)
 
 
 @pytest.mark.parametrize(

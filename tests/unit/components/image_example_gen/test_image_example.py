@@ -57,7 +57,7 @@ def test_equal_pixels_give_equal_hashes_whatever_the_file(channels):
 
 def test_label_and_group_depend_on_the_path_in_the_span():
     options = ImageOptions(resolution=4, group_pattern=r"^(?:cats/)?(person\d)")
-    window = (Span(1, None, "in/span-1"), Span(2, None, "in/span-2"))
+    window = (Span(1, "in/span-1"), Span(2, "in/span-2"))
     pixels = np.full((4, 4, 3), 7, np.uint8)
     for number, path, label in ((1, "cats/person3.png", "cats"), (2, "person3.png", "")):
         folder = f"in/span-{number}"

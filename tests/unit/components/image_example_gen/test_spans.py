@@ -36,7 +36,7 @@ def touch(folder, *paths):
 
 
 def found(folder, pattern):
-    return [(span.number, span.version, span.folder) for span in list_spans(folder, pattern)]
+    return [(span.number, span.folder) for span in list_spans(folder, pattern)]
 
 
 def one_line(error):
@@ -52,43 +52,43 @@ def one_line(error):
     ],
 )
 def test_without_placeholders_the_only_span_has_number_zero(tmp_path, pattern, folder):
-    assert found(str(tmp_path), pattern) == [(0, None, folder)]
+    assert found(str(tmp_path), pattern) == [(0, folder)]
 
 
 def test_spans_ascend_by_number_and_keep_the_leading_zeros_of_their_folders(make_folders):
     folder = make_folders("span-10", "span-02", "span-9")
-    expected = [(2, None, "span-02"), (9, None, "span-9"), (10, None, "span-10")]
+    expected = [(2, "span-02"), (9, "span-9"), (10, "span-10")]
     assert found(f"{folder}/", "span-{SPAN}") == expected
 
 
 def test_a_width_matches_numbers_with_that_many_digits(make_folders):
     folder = make_folders("a02b", "a3b", "a004b")
-    assert found(folder, "a{SPAN:2}b") == [(2, None, "a02b")]
+    assert found(folder, "a{SPAN:2}b") == [(2, "a02b")]
 
 
-def test_the_latest_version_of_each_span_is_listed(make_folders):
-    folder = make_folders("1/v1/in", "2/v9/in", "2/v10/in", "1/v11/other", "3")
-    assert found(folder, "{SPAN}/v{VERSION}/in") == [(1, 1, "1/v1/in"), (2, 10, "2/v10/in")]
+def test_spans_may_be_in_folders_of_one_name(make_folders):
+    folder = make_folders("1/in", "2/in", "2/other", "3")
+    assert found(folder, "{SPAN}/in") == [(1, "1/in"), (2, "2/in")]
 
 
 def test_dates_count_as_days_since_1970(make_folders):
     folder = make_folders("1970/01/01", "2025/01/02", "2024/12/31")
-    expected = [(0, None, "1970/01/01"), (20088, None, "2024/12/31"), (20090, None, "2025/01/02")]
+    expected = [(0, "1970/01/01"), (20088, "2024/12/31"), (20090, "2025/01/02")]
     assert found(folder, "{YYYY}/{MM}/{DD}") == expected
-    day = make_folders("d/20250102_3") and "d/{YYYY}{MM}{DD}_{VERSION}"
-    assert found(folder, day) == [(20090, 3, "d/20250102_3")]
+    make_folders("d/20250102")
+    assert found(folder, "d/{YYYY}{MM}{DD}") == [(20090, "d/20250102")]
 
 
 def test_folders_that_do_not_match_are_ignored(make_folders):
     folder = make_folders("span-1", "span-2.partial", "old-span-3", "span-", "span-٣", "span--4")
     touch(folder, "span-5")
     os.symlink("span-1", f"{folder}/span-6")
-    assert found(folder, "span-{SPAN}") == [(1, None, "span-1")]
+    assert found(folder, "span-{SPAN}") == [(1, "span-1")]
 
 
 def test_special_characters_of_a_pattern_match_themselves(make_folders):
     folder = make_folders("my data (ž)/a.b+c 1", "my data (ž)/axb+c 2")
-    expected = [(1, None, "my data (ž)/a.b+c 1")]
+    expected = [(1, "my data (ž)/a.b+c 1")]
     assert found(folder, "my data (ž)/a.b+c {SPAN}") == expected
 
 
@@ -98,13 +98,13 @@ def test_special_characters_of_a_pattern_match_themselves(make_folders):
         ("/abs-{SPAN}", "expected a path below"),
         ("../{SPAN}", "neither .."),
         ("*/{SPAN}", "nor wildcards"),
-        ("{SPAM}", "the placeholders are {SPAN}, {VERSION}"),
+        ("{SPAM}", "the placeholders are {SPAN} and"),
         ("{SPAN:10}", "a width from 1 to 9"),
         ("span-{SPAN", "the placeholders are"),
         ("{SPAN}/{SPAN:2}", "only once"),
         ("{YYYY}/{MM}", "needs all of"),
         ("{YYYY}/{MM}/{DD}/{SPAN}", "mutually exclusive"),
-        ("v{VERSION}", "{VERSION} needs {SPAN} or a date"),
+        ("{SPAN}/v-{VERSION}", "the placeholders are {SPAN} and"),
     ],
 )
 def test_an_invalid_pattern_is_a_one_line_error(pattern, message):
@@ -119,7 +119,6 @@ def test_an_invalid_pattern_is_a_one_line_error(pattern, message):
     [
         (["a"], "span-{SPAN}", "no folder matches the pattern 'span-{SPAN}'"),
         (["span-1", "span-01"], "span-{SPAN}", "'span-01' and 'span-1' are both span 1"),
-        (["1/v1", "1/v01"], "{SPAN}/v{VERSION}", "'1/v01' and '1/v1' are both span 1"),
         (["20250102030405"], "{SPAN}", "'20250102030405' has a number with more than 9 digits"),
         (["2025/02/30"], "{YYYY}/{MM}/{DD}", "'2025/02/30' is not a valid date since 1970"),
         (["1969/12/31"], "{YYYY}/{MM}/{DD}", "not a valid date since 1970"),
@@ -149,7 +148,7 @@ def test_a_remote_folder_has_spans_like_a_local_one():
         with tf.io.gfile.GFile(f"ram://spans/{path}", "wb") as file:
             file.write(b"x")
     spans = list_spans("ram://spans/", "span-{SPAN}")
-    assert spans == [Span(2, None, "span-2"), Span(10, None, "span-10")]
+    assert spans == [Span(2, "span-2"), Span(10, "span-10")]
     files = ImageSource("ram://spans/", tuple(spans)).list_files()
     assert [(file.path, file.span) for file in files] == [
         ("span-10/y/z.png", 10),

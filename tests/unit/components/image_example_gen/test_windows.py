@@ -8,7 +8,7 @@ from components.image_example_gen.windows import choose_window, parse_window, wi
 
 
 def spans(*numbers):
-    return [Span(number, None, str(number)) for number in numbers]
+    return [Span(number, str(number)) for number in numbers]
 
 
 @pytest.mark.parametrize(
@@ -48,6 +48,6 @@ def test_an_impossible_window_is_a_one_line_error(newest, exclude, message):
 
 
 def test_a_window_is_a_property_and_back():
-    window = (Span(3, None, "3"), Span(4, 2, "4/v2"))
+    window = (Span(3, "3"), Span(4, "4/in"))
     assert parse_window(window_text(window)) == window
     assert parse_window(window_text(())) == ()

@@ -78,7 +78,7 @@ def test_names_are_those_in_the_span(noise, tmp_path):
         noise(0).save(path)
     (tmp_path / "source/span-2").mkdir()
     noise(0).save(tmp_path / "source/span-2/b.png")
-    window = (Span(1, None, "span-1"), Span(2, None, "span-2"))
+    window = (Span(1, "span-1"), Span(2, "span-2"))
     source = ImageSource(str(tmp_path / "data"), window, sources=str(tmp_path / "source"))
     found = {file.path: file.source and file.source.path for file in source.list_files()}
     assert found == {
@@ -93,7 +93,7 @@ def test_an_earlier_span_may_have_no_folder_of_sources(noise, tmp_path):
         path = tmp_path / place
         path.parent.mkdir(parents=True, exist_ok=True)
         noise(0).save(path)
-    earlier, newest = Span(1, None, "span-1"), Span(2, None, "span-2")
+    earlier, newest = Span(1, "span-1"), Span(2, "span-2")
     data, sources = str(tmp_path / "data"), str(tmp_path / "source")
     files = ImageSource(data, (earlier, newest), sources=sources).list_files()
     assert {file.path: file.problem for file in files} == {

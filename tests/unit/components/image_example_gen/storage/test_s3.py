@@ -69,8 +69,8 @@ def test_spans_are_the_folders_of_a_bucket(faulty, server):
     for key in ("span-1/a.png", "span-2/cats/b.png", "span-2.partial/c.png", "other/d.png"):
         put(server, f"nights/{key}")
     folder = f"s3://{BUCKET}/nights"
-    assert list_spans(folder, "span-{SPAN}") == [Span(1, None, "span-1"), Span(2, None, "span-2")]
-    source = ImageSource(folder, (Span(2, None, "span-2"),))
+    assert list_spans(folder, "span-{SPAN}") == [Span(1, "span-1"), Span(2, "span-2")]
+    source = ImageSource(folder, (Span(2, "span-2"),))
     assert [file.path for file in source.list_files()] == ["span-2/cats/b.png"]
 
 
@@ -78,9 +78,9 @@ def test_sources_of_a_bucket_are_found_with_and_without_spans(faulty, server):
     put(server, "sources/span-2/a.png")
     sources = f"s3://{BUCKET}/sources"
     assert may_have_sources(sources, WHOLE_FOLDER)
-    assert may_have_sources(sources, Span(2, None, "span-2"))
-    assert not may_have_sources(sources, Span(1, None, "span-1"))
-    assert may_have_sources(f"s3://{BUCKET}/none", Span(1, None, "span-1"))  # an error elsewhere
+    assert may_have_sources(sources, Span(2, "span-2"))
+    assert not may_have_sources(sources, Span(1, "span-1"))
+    assert may_have_sources(f"s3://{BUCKET}/none", Span(1, "span-1"))  # an error elsewhere
 
 
 def test_an_object_that_is_replaced_within_a_second_has_another_time(faulty, server):

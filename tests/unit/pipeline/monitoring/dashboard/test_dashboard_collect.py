@@ -103,19 +103,19 @@ def test_a_dataset_of_several_spans_has_their_folders(story):
     [examples] = story.recorded.store.get_artifacts_by_type("Examples")
     examples.custom_properties["spans"].string_value = json.dumps([7, 9])
     story.recorded.store.put_artifacts([examples])
-    record_window(story, "span-{SPAN}", [[7, None, "span-07"], [9, 2, "span-9/v-2"]])
+    record_window(story, "span-{SPAN}", [[7, "span-07"], [9, "span-9"]])
     overview = collect(story.workspace)
     [dataset] = overview.datasets
     assert dataset.source == "/images"
     assert dataset.spans == (7, 9)
-    assert dataset.folders == {7: "span-07", 9: "span-9/v-2"}
+    assert dataset.folders == {7: "span-07", 9: "span-9"}
     assert overview.has_spans
     assert overview.models[0].span == 9
 
 
 def test_one_growing_folder_has_no_spans(story):
     story.run(span=0)
-    record_window(story, "", [[0, None, ""]])
+    record_window(story, "", [[0, ""]])
     overview = collect(story.workspace)
     assert overview.datasets[0].spans == ()
     assert overview.models[0].span is None
