@@ -27,7 +27,7 @@ from components.image_example_gen.errors import find_storage_error
 from components.image_example_gen.example import split_of
 from components.image_example_gen.near_duplicates.decided import (
     EARLIER,
-    join_earlier,
+    read_earlier,
     write_decided,
 )
 from components.image_example_gen.near_duplicates.stage import FindNearDuplicates
@@ -182,7 +182,7 @@ def write_examples(
         write = WriteShards(output, split_folders, uses, partial, plan.taken, plan.shards, split)
         find = None
         if options.near_duplicates != "off" and source.split is None:
-            write_decided(os.path.join(partial, EARLIER), partial, join_earlier(earlier))
+            write_decided(os.path.join(partial, EARLIER), partial, read_earlier(earlier))
             find = FindNearDuplicates(
                 output, options, split_salt, uses, partial, plan.taken, EARLIER
             )

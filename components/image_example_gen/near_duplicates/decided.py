@@ -15,7 +15,7 @@ from components.image_example_gen.near_duplicates.grouping import Earlier, first
 from components.image_example_gen.shuffle.files import INDEX, complete_file
 
 DECIDED = "near_duplicates.npz"  # in the folder `.index`, for later runs
-EARLIER = "earlier.npz"  # while a run works: what those before it decided, joined
+EARLIER = "earlier.npz"  # while a run works: what those before it decided
 _UNREADABLE = (OSError, tf.errors.OpError, ValueError, KeyError, EOFError, zipfile.BadZipFile)
 
 
@@ -67,13 +67,18 @@ def read_decided(path: str) -> Decided:
     return decided
 
 
-def join_earlier(artifacts: Iterable[str]) -> Decided:
-    """Joins what earlier runs decided; the first artifacts win. Unreadable files are ignored."""
-    joined = Decided()
+def read_earlier(artifacts: Iterable[str]) -> Decided:
+    """Reads what earlier runs decided; nothing if no file can be read.
+
+    The newest file that can be read has what was decided before it, too.
+
+    Args:
+        artifacts: folders, the newest first.
+    """
     for artifact in artifacts:
         with contextlib.suppress(*_UNREADABLE):
-            joined = join(joined, read_decided(os.path.join(artifact, INDEX, DECIDED)))
-    return joined
+            return read_decided(os.path.join(artifact, INDEX, DECIDED))
+    return Decided()
 
 
 def join(first: Decided, second: Decided) -> Decided:

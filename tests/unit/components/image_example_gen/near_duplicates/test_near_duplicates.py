@@ -10,6 +10,7 @@ import tensorflow as tf
 from PIL import Image
 
 from components.image_example_gen.errors import ImageDataError
+from components.image_example_gen.near_duplicates import decided
 from components.image_example_gen.near_duplicates.decided import DECIDED
 
 SCENES, SHOTS = 40, 3
@@ -181,6 +182,22 @@ def test_images_that_return_keep_their_split_although_the_run_that_saw_them_is_r
     again = {Path(path).name: split for path, split in read(ingest(3, folder, spans=[4])).items()}
     returned = {Path(path).name: split for path, split in before.items() if "span-2" in path}
     assert returned and {name: again[name] for name in returned} == returned
+
+
+def test_of_the_records_of_earlier_groups_only_the_newest_is_read(shots, ingest, monkeypatch):
+    for number in (9, 10, 11):
+        ingest(number, shots)
+    read = []
+    read_decided = decided.read_decided
+
+    def recorded(path):
+        found = read_decided(path)
+        read.append(path)
+        return found
+
+    monkeypatch.setattr(decided, "read_decided", recorded)
+    ingest(12, shots)
+    assert [Path(path).parents[1].name for path in read] == ["11"]
 
 
 def test_a_damaged_record_of_earlier_groups_is_ignored(shots, grouped, ingest, tmp_path):
