@@ -107,7 +107,7 @@ def find_known(keys: np.ndarray, artifacts: Iterable[str], partial: str) -> Know
             for path, rows in zip(paths, threads.map(_try_to_read, paths), strict=True):
                 if rows:
                     search.add(rows, path, artifact)
-            if search.count > before and any(path.endswith(INDEX_SUFFIX) for path in paths):
+            if search.count > before and not fileio.exists(os.path.join(artifact, PARTIAL)):
                 break
     return search.secure(partial)
 

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from components.image_example_gen.reading import ImageReader
-from components.image_example_gen.shuffle import earlier
+from components.image_example_gen.shuffle import earlier, shards
 from components.progress import DECODED
 from trainer.common.progress import listening
 
@@ -309,3 +309,18 @@ def test_of_earlier_runs_only_the_newest_that_knows_the_files_is_read(ingest, de
     ingest(12, spans=[1, 2])
     assert {Path(path).parents[1].name for path in read} == {"11"}
     assert {path.split("/")[0] for path in decoded} == {"span-2"}
+
+
+def test_a_run_that_was_killed_as_it_wrote_shards_hides_no_finished_one(
+    ingest, decoded, monkeypatch, tmp_path
+):
+    monkeypatch.setattr(shards, "IMAGES_PER_SHARD", 8)
+    ingest(1)
+    ingest(2)
+    killed = tmp_path / "examples" / "2"
+    (killed / ".partial").mkdir()
+    for path in sorted((killed / ".index").iterdir())[1:]:
+        path.unlink()
+    decoded.clear()
+    ingest(3)
+    assert not decoded
