@@ -73,7 +73,7 @@ BAD_DATA = {Event.ROTATED, Event.CORRUPT, Event.OTHER_SET}
 KILL_AT = {Event.KILLED: "✓ RealFeatures", Event.POWER_CUT: "✓ SampleEvaluator"}
 
 OVERRIDES = (
-    "data.pattern=day-{SPAN:2}",
+    "data.pattern=day-{SPAN}",
     "data.window=0",
     "drift.on_drift=hold",
     "model.channels=[32]",

@@ -8,7 +8,7 @@ from trainer.common.text import shorten
 
 LATEST = "latest"  # in place of the number of a span
 MAX_DIGITS = 9  # in the number of a span
-PLACEHOLDER = re.compile(r"\{(?:SPAN(?::(?P<width>[1-9]))?|(?P<date>YYYY|MM|DD))\}")
+PLACEHOLDER = re.compile(r"\{(SPAN|YYYY|MM|DD)\}")
 _DATE = {"YYYY", "MM", "DD"}
 _ALLOWED = "{SPAN} and {YYYY}, {MM}, {DD}"
 
@@ -26,11 +26,8 @@ def has_spans(pattern: str) -> bool:
             f"{_ALLOWED}, but neither .. nor wildcards"
         )
     if "{" in (rest := PLACEHOLDER.sub("", pattern)) or "}" in rest:
-        raise ImageDataError(
-            f"the placeholders are {_ALLOWED}; a number may have a width from 1 to {MAX_DIGITS}, "
-            "as in {SPAN:2}"
-        )
-    names = [match["date"] or "SPAN" for match in PLACEHOLDER.finditer(pattern)]
+        raise ImageDataError(f"the placeholders are {_ALLOWED}")
+    names = PLACEHOLDER.findall(pattern)
     dated = not _DATE.isdisjoint(names)
     if len(set(names)) < len(names):
         raise ImageDataError("each placeholder may occur only once")
@@ -70,11 +67,7 @@ def folder_expression(part: str) -> re.Pattern[str]:
     """Compiles one part of a pattern; placeholders match digits, all else itself."""
     expression, end = "", 0
     for match in PLACEHOLDER.finditer(part):
-        if match["date"]:
-            digits = f"(?P<{match['date']}>[0-9]{{{len(match['date'])}}})"
-        else:
-            times = f"{{{match['width']}}}" if match["width"] else "+"
-            digits = f"(?P<SPAN>[0-9]{times})"
-        expression += re.escape(part[end : match.start()]) + digits
+        times = "+" if match[1] == "SPAN" else f"{{{len(match[1])}}}"
+        expression += f"{re.escape(part[end : match.start()])}(?P<{match[1]}>[0-9]{times})"
         end = match.end()
     return re.compile(expression + re.escape(part[end:]))

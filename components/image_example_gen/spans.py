@@ -202,7 +202,7 @@ def list_spans(folder: str, pattern: str) -> list[Span]:
 
     Args:
         folder: the data folder.
-        pattern: path below it, with {SPAN} or {SPAN:2} (two digits), or {YYYY}, {MM}, {DD}.
+        pattern: path below it, with {SPAN} or {YYYY}, {MM}, {DD}.
 
     Returns:
         At least one span. Without placeholders it is Span(0, pattern), which may not exist.
