@@ -19,7 +19,6 @@ from trainer.preprocessing import VOCABULARY
 from trainer.records import Preprocess, count_records, read_records
 from trainer.source.options import Source
 from trainer.step import augmenting
-from trainer.step.tuning import without_tuning
 
 WHOLE = tf.distribute.InputContext()  # one worker with one replica
 
@@ -159,7 +158,7 @@ def train_dataset(
         .unbatch()
         .map(read, num_parallel_calls=tf.data.AUTOTUNE)
         .prefetch(tf.data.AUTOTUNE)
-        .with_options(without_tuning())
+        .with_options(_without_tuning())
     )
 
 
@@ -216,7 +215,17 @@ def held_out_dataset(
         records = tf.data.Dataset.zip(records, read_records(sources).repeat())
     encode = LabelEncoder(labels).encode_known if labels else None
     read = _reader(preprocess, encode, source)
-    return records.batch(batch_size).map(read).with_options(without_tuning())
+    return records.batch(batch_size).map(read).with_options(_without_tuning())
+
+
+def _without_tuning() -> tf.data.Options:
+    """Dataset options that disable autotuning, whose thread may delay the end of a training.
+
+    The thread doubles its sleep each time, up to a minute, and may miss that its iterator ends.
+    """
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    return options
 
 
 def first_images(

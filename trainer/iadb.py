@@ -25,28 +25,24 @@ import tensorflow as tf
 # Some only register what saved models consist of, for keras.saving.load_model.
 from trainer.networks import augmentations, mlp, unet  # noqa: F401
 from trainer.ode import solvers
-from trainer.ode.arguments import check_steps
 from trainer.ode.guidance import WHOLE, Interval
-from trainer.ode.sampling import TRACED
+from trainer.ode.sampling import SamplingModel
 from trainer.optimizers.adam import FusedAdam  # noqa: F401
 from trainer.optimizers.muon import ConvolutionalMuon  # noqa: F401
 from trainer.step.batches import Batch, unpack
-from trainer.step.checked_model import CheckedModel
 from trainer.step.draws import Draws, blend_noise, draw, draw_for
 from trainer.step.ema import ExponentialMovingAverage
 from trainer.step.guiding import GuidingNetwork
 from trainer.step.loss_by_alpha import LossByAlpha, sum_by_alpha
-from trainer.step.model_arguments import check_guidance, check_training
 from trainer.step.replicas import has_several_workers, place_in_batch, share_gradients
 from trainer.vector_field import beside, evaluate_network
 
-NETWORKS = ("network", "ema_network")
 # Attributes that decide how it is trained, and that may be set between two calls of `fit`.
 TRAINED = ("label_dropout", "pair_noise", "seed")
 
 
 @keras.saving.register_keras_serializable("iadb")
-class IADBModel(CheckedModel):
+class IADBModel(SamplingModel):
     """Learns to map a density x0 (Gaussian noise by default) to the density of the data x1.
 
         model = IADBModel(network, rank=4)
@@ -91,8 +87,7 @@ class IADBModel(CheckedModel):
         autoguidance_interval: of the alphas at which samples have it.
 
     Raises:
-        ValueError: an argument is none of those above; autoguidance is used without a guide, or
-            guidance without classes; or the guide is of another network than draws samples.
+        ValueError: the solver is unknown, or the average is of another network.
     """
 
     def __init__(
@@ -114,13 +109,6 @@ class IADBModel(CheckedModel):
         autoguidance_interval: Interval = WHOLE,
         **kwargs: object,
     ) -> None:
-        check_training(rank, label_dropout, pair_noise, seed)
-        check_guidance(guidance, nb_class, autoguidance, autoguidance_interval, guide is not None)
-        if guide and guide.source is not (ema.network if ema else network):
-            raise ValueError(
-                "the guide is of another network than draws samples: make it of "
-                f"{'ema.network' if ema else 'network'}"
-            )
         if ema and ema.source is not network:
             raise ValueError("the average is of another network: make it of the one that trains")
         average = ema.network if ema else None
@@ -157,28 +145,7 @@ class IADBModel(CheckedModel):
         self.built = True  # else Keras would call this model symbolically
 
     def __setattr__(self, name: str, value: Any) -> None:
-        """Sets an attribute. Steps that were traced with another value are traced anew.
-
-        Raises:
-            ValueError: it decides how samples are drawn, or how the network is trained, and the
-                constructor would refuse it; or it is a network, of which average, guide and
-                optimizer would keep the old one.
-        """
-        if name in NETWORKS and self.built:
-            raise ValueError(f"{name} cannot be replaced: make a new IADBModel of another network")
-        if name in TRACED and self.built:
-            how = {each: getattr(self, each) for each in TRACED} | {name: value}
-            check_steps(how["nb_step"])
-            check_guidance(
-                how["guidance"],
-                self.nb_class,
-                how["autoguidance"],
-                how["autoguidance_interval"],
-                self.guide is not None,
-            )
-        if name in TRAINED and self.built:
-            how = {each: getattr(self, each) for each in TRAINED} | {name: value}
-            check_training(self.rank, **how)
+        """Sets an attribute. Steps that were traced with another value are traced anew."""
         super().__setattr__(name, value)
         if name in TRAINED and self.built:  # also in the middle of a training, by a callback
             if self.train_function is not None:
@@ -218,7 +185,7 @@ class IADBModel(CheckedModel):
         inputs = self._blend(x0, x1, alpha, source, augmentation)
         if self.nb_class:
             none = tf.constant(self.nb_class, tf.int64)
-            inputs.append(tf.where(unlabeled[part], none, tf.cast(label, tf.int64)))
+            inputs.append(tf.where(unlabeled[part], none, label))
         length = None if length is None else length[part]
         inputs, expected = self._lesson(inputs, x1 - x0, length)
 
@@ -299,7 +266,7 @@ class IADBModel(CheckedModel):
         x0 = drawn.noise if x0 is None else blend_noise(x0, drawn.noise, self.pair_noise)
         inputs = self._blend(x0, x1, alpha, source, augmentation)
         if self.nb_class:
-            inputs.append(tf.cast(label, tf.int64))
+            inputs.append(label)
         squares = self._squares(self.sampling_network, inputs, x1 - x0)
         return self._by_image(squares), alpha
 
@@ -357,6 +324,15 @@ class IADBModel(CheckedModel):
         """Means over an epoch, under the names that the logs of each step have."""
         return [self.loss_tracker, self.gradient_norm_tracker]
 
+    def _maybe_symbolic_build(self, iterator: Any = None, data_batch: Any = None) -> None:
+        # Keras averages a batch over replicas, which it cannot for dictionaries, to build the
+        # model. Of this one, only the optimizer may not be built; if the first step built it, this
+        # would be traced twice. A frozen network can be measured.
+        weights = self.network.trainable_variables
+        if self.optimizer and not self.optimizer.built and weights:
+            with self.distribute_strategy.scope():
+                self.optimizer.build(weights)
+
     def reset_metrics(self) -> None:
         """Forgets all losses, as Keras does at the start of an epoch and of an evaluation."""
         super().reset_metrics()
@@ -382,7 +358,6 @@ class IADBModel(CheckedModel):
             "ema": self.ema and {"half_life": self.ema.half_life, "warmup": self.ema.warmup},
             "solver": solvers.to_names(self.solver),
             "seed": int(self.seed),
-            # Tensors are taken as well; as such, they would be saved and could not be loaded.
             "nb_class": int(self.nb_class),
             "label_dropout": float(self.label_dropout),
             "guidance": float(self.guidance),
@@ -400,9 +375,6 @@ class IADBModel(CheckedModel):
         network = keras.saving.deserialize_keras_object(config["network"], custom_objects)
         ema = config["ema"] and ExponentialMovingAverage(network, **config["ema"])
         drawing = ema.network if ema else network
-        given = config.get("guide")  # of an earlier version: none
-        guide = given and GuidingNetwork(drawing, **given)
+        guide = config["guide"] and GuidingNetwork(drawing, **config["guide"])
         solver = solvers.get(**config["solver"])
-        if not config["nb_class"]:
-            config = config | {"guidance": 1.0}  # without effect, earlier versions took any
         return cls(**config | {"network": network, "ema": ema, "guide": guide, "solver": solver})

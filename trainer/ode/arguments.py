@@ -1,6 +1,5 @@
-"""Checks what users pass to a model, which TensorFlow would broadcast, truncate or trace."""
+"""Converts what users pass to a model, which TensorFlow would broadcast or truncate."""
 
-import os
 from typing import Any
 
 import tensorflow as tf
@@ -34,8 +33,7 @@ def to_labels(values: Any, x: tf.Tensor, nb_class: int) -> tf.Tensor:
         nb_class: which stands for no label, and is the largest.
 
     Raises:
-        ValueError: they are no whole numbers, of another shape, or, where they are known before
-            they are computed with, beyond 0 to nb_class.
+        ValueError: they are no whole numbers, or of another shape.
     """
     label = tf.convert_to_tensor(values)
     label = tf.cast(label, tf.int64) if label.dtype.is_bool else label
@@ -49,34 +47,4 @@ def to_labels(values: Any, x: tf.Tensor, nb_class: int) -> tf.Tensor:
         raise ValueError(
             f"labels have shape {label.shape} for {x.shape[0]} rows: pass one for each"
         )
-    if tf.executing_eagerly() and len(label):
-        low, high = int(tf.reduce_min(label)), int(tf.reduce_max(label))
-        if low < 0 or high > nb_class:
-            wrong = low if low < 0 else high
-            raise ValueError(f"label {wrong} is beyond 0 to {nb_class}, which stands for no label")
     return tf.cast(label, tf.int64)
-
-
-def check_format(file: str | os.PathLike[str]) -> None:
-    """Raises a ValueError if a model would be saved as .h5, whose format has no average."""
-    if os.fspath(file).endswith((".h5", ".hdf5")):
-        raise ValueError(
-            f"{os.fspath(file)}: save the model as .keras, or its weights alone by save_weights as "
-            ".weights.h5"
-        )
-
-
-def check_steps(nb_step: Any) -> None:
-    """Checks a number of solver steps, unless it is computed in a graph.
-
-    Raises:
-        ValueError: it is no whole number above 0.
-    """
-    if isinstance(nb_step, (tf.Tensor, tf.Variable)) and not tf.executing_eagerly():
-        return
-    try:
-        is_valid = int(nb_step) == nb_step and nb_step >= 1
-    except (TypeError, ValueError, OverflowError):  # of what is no number, not a number, infinite
-        is_valid = False
-    if not is_valid:
-        raise ValueError(f"nb_step={nb_step} must be a whole number of at least 1")

@@ -1,6 +1,5 @@
 """A Keras model that maps x0 to x1 by the ODE of its network."""
 
-import os
 from typing import TYPE_CHECKING, Any
 
 import keras
@@ -8,7 +7,7 @@ import tensorflow as tf
 
 from trainer.ode import solvers
 from trainer.ode.any_size import call_for_any_size
-from trainer.ode.arguments import check_format, check_steps, to_float, to_labels
+from trainer.ode.arguments import to_float, to_labels
 from trainer.ode.guidance import WHOLE, Interval
 from trainer.ode.runge_kutta import VectorField
 from trainer.vector_field import autoguided, vector_field
@@ -16,7 +15,6 @@ from trainer.vector_field import autoguided, vector_field
 if TYPE_CHECKING:
     from trainer.step.guiding import GuidingNetwork
 
-INPUTS = ("x0", "label", "source")  # keys of a dictionary for `predict`
 # Attributes that decide how samples are drawn, and that may be set between two calls.
 TRACED = ("solver", "guidance", "nb_step", "autoguidance", "autoguidance_interval")
 
@@ -39,7 +37,7 @@ class SamplingModel(keras.Model):
         autoguidance_interval: of the alphas at which samples have it.
 
     Raises:
-        ValueError: the solver is unknown, or nb_step is no whole number above 0.
+        ValueError: the solver is unknown.
     """
 
     def __init__(
@@ -56,7 +54,6 @@ class SamplingModel(keras.Model):
         autoguidance_interval: Interval = WHOLE,
         **kwargs: Any,
     ) -> None:
-        check_steps(nb_step)
         super().__init__(**kwargs)
         self.network, self.ema_network = network, average
         self.solver = solver
@@ -103,8 +100,8 @@ class SamplingModel(keras.Model):
 
         Raises:
             ValueError: a label is passed to a network that takes none; or a source to one that sees
-                none, or none to one that does; or x0 or source have whole numbers; or labels or
-                nb_step are not as above.
+                none, or none to one that does; or x0 or source have whole numbers, or labels or
+                nb_step others; or rows differ in number.
         """
         states = self._any_size(self._trajectory, x0, nb_step, label, source, axis=1)
         return states[-1], states
@@ -126,41 +123,13 @@ class SamplingModel(keras.Model):
         nb_class, and `source`, float32 [N, ..., source_channels]. Of a tuple, it takes the first.
 
         Raises:
-            ValueError: a dictionary has no x0, or an unknown key; or a conditional network is given
-                a tuple, whose second part could be labels.
+            ValueError: a conditional network is given a tuple, whose second part could be labels.
         """
         x, other, _ = keras.utils.unpack_x_y_sample_weight(data)
         if self.nb_class and other is not None:
             raise ValueError('predict takes labels in a dictionary: {"x0": x0, "label": label}')
         parts = x if isinstance(x, dict) else {"x0": x}
-        if unknown := sorted(parts.keys() - set(INPUTS)):
-            raise ValueError(
-                f"predict was given {', '.join(unknown)}; its keys are {', '.join(INPUTS)}"
-            )
-        if parts.get("x0") is None or isinstance(parts["x0"], (list, tuple)):
-            raise ValueError("predict takes x0, or a dictionary with x0")
-        x0, label, source = (parts.get(key) for key in INPUTS)
-        return self.transport(x0, self.nb_step, label, source)
-
-    def save(self, filepath: str | os.PathLike[str], *args: Any, **kwargs: Any) -> None:
-        """Saves the model as keras.Model.save does.
-
-        Raises:
-            ValueError: the file is an .h5, whose format has no place for the average.
-        """
-        check_format(filepath)
-        super().save(filepath, *args, **kwargs)
-
-    def export(self, *_: Any, **__: Any) -> None:
-        """Rejects what Keras would write: a model that is called, which this one is not.
-
-        Raises:
-            ValueError: always; it names what to call.
-        """
-        raise ValueError(
-            "IADBModel draws by a solver and has no call to export: save() keeps the model, and "
-            "sampling_network.export() writes the network"
-        )
+        return self.transport(nb_step=self.nb_step, **parts)
 
     def _any_size(
         self,
@@ -179,7 +148,9 @@ class SamplingModel(keras.Model):
                 f"source_channels={self.source_channels} decides whether a source is passed; "
                 f"got {given}"
             )
-        check_steps(nb_step)
+        steps = tf.convert_to_tensor(nb_step)
+        if not steps.dtype.is_integer:
+            raise ValueError(f"nb_step={nb_step} must be a whole number")
         rows = [to_float("x0", x0)]
         if self.nb_class:
             label = self.nb_class if label is None else label
@@ -193,7 +164,7 @@ class SamplingModel(keras.Model):
                 )
         if tf.executing_eagerly() and not len(rows[0]):  # which convolutions do not take
             return rows[0] if axis == 0 else tf.zeros([int(nb_step) + 1, *rows[0].shape])
-        return call_for_any_size(function, tf.cast(nb_step, tf.int32), rows, axis)
+        return call_for_any_size(function, tf.cast(steps, tf.int32), rows, axis)
 
     def _end(self, nb_step: tf.Tensor, x0: tf.Tensor, *conditions: tf.Tensor) -> tf.Tensor:
         return solvers.solve(self.solver, self.field(*conditions), x0, nb_step)

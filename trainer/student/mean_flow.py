@@ -95,7 +95,7 @@ class MeanFlowModel(IADBModel):
         alpha, length = tf.gather(grid, step), tf.gather(grid[1:] - grid[:-1], step)
         inputs = self._blend(drawn.noise, x1, alpha, None, None)
         if self.nb_class:
-            inputs.append(tf.cast(label, tf.int64))
+            inputs.append(label)
         begin, far = inputs[0], self._spread(length)
 
         def path(state: tf.Tensor, share: tf.Tensor) -> tf.Tensor:

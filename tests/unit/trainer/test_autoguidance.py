@@ -104,19 +104,6 @@ def test_a_saved_model_has_its_guide_and_the_interval(tmp_path):
     np.testing.assert_allclose(restored.predict(X0, verbose=0), model.predict(X0, verbose=0))
 
 
-def test_autoguidance_without_a_guide_is_rejected():
-    with pytest.raises(ValueError, match="autoguidance=2 needs a guide: pass a GuidingNetwork"):
-        IADBModel(build_mlp(dim=2, width=8), rank=2, autoguidance=2.0)
-
-
-def test_a_guide_of_another_network_than_draws_samples_is_rejected():
-    network = build_mlp(dim=2, width=8)
-    ema = ExponentialMovingAverage(network, half_life=100, warmup=0)
-    guide = GuidingNetwork(network, after=3)
-    with pytest.raises(ValueError, match=r"make it of ema\.network"):
-        IADBModel(network, rank=2, ema=ema, guide=guide)
-
-
 @pytest.mark.parametrize("how", [{"steps_per_execution": 4}, {"run_eagerly": True}])
 def test_the_guide_is_the_same_however_steps_are_run(how):
     alone, other = trained(), fit(make(), STEPS, **how)

@@ -72,6 +72,11 @@ def test_a_saved_model_keeps_its_sources_and_its_share_of_noise(tmp_path):
     assert (read.source_channels, read.pair_noise) == (1, 0.25)
 
 
+def test_sources_of_other_rows_than_x0_are_reported(trained):
+    with pytest.raises(ValueError, match=r"source has the shape \(1, 1\), but x0 has \(8, 2\)"):
+        trained.transport(tf.zeros([8, 2]), 2, source=tf.zeros([1, 1]))
+
+
 @pytest.mark.parametrize(
     ("source_channels", "batch", "message"),
     [
