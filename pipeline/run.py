@@ -33,13 +33,12 @@ from pipeline.registry.journal import Journal
 from pipeline.registry.outcome import find_version, recording
 from pipeline.results.kept import keep_if_decided, keep_results
 from pipeline.results.summary import print_log, print_summary
-from pipeline.runners import gpu
 from pipeline.schema import read_schema
 from pipeline.space import check_space
 from pipeline.workspace import Locations, Workspace, WorkspaceError
 from trainer.common.signals import stop_on_signals
 from trainer.fit.tf_config import read_tf_config
-from trainer.light.gpus import VISIBLE
+from trainer.light import gpus
 from trainer.options import TrainOptions
 
 MOVED = (
@@ -106,13 +105,12 @@ def run_pipeline(
             stop_on_signals(),
         ):
             # TensorFlow takes seconds to start: all checks of the configuration come first.
-            os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
-            gpus = gpu.hide()
+            prepare_tensorflow(console)
             journal = Journal(workspace.journal, config.data.folder)
             found = _snapshots(config)
             check_space(config, workspace, _count_files(found, config.data))
             try:
-                run = _run(config, workspace, runner, schema, gpus, lines)
+                run = _run(config, workspace, runner, schema, lines)
             except Exception:
                 keep_if_decided(lines.run_ids, journal, workspace, found, console)
                 raise
@@ -120,7 +118,7 @@ def run_pipeline(
             if run.pushable and live is None:
                 # TFX's cache holds the push, but the live version is another one, or missing.
                 console.print("  the model is blessed but not live: pushing it again")
-                again = _run(config, workspace, runner, schema, gpus, lines, push=log.stem)
+                again = _run(config, workspace, runner, schema, lines, push=log.stem)
                 live = again.served.pushed
             keep_results(run, journal, workspace, found, console)
         print_summary(console, run, live, workspace)
@@ -192,22 +190,30 @@ def refuse_cluster(command: str) -> None:
         )
 
 
+def prepare_tensorflow(console: Console) -> None:
+    """Has TensorFlow, before it starts, take the memory of GPUs as needed, and log no details."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
+    os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
+    if gpus.find() and not gpus.has_libraries():
+        console.print(f"  {gpus.MISSING_LIBRARIES}", soft_wrap=True)
+
+
 def check_gpus(options: TrainOptions) -> None:
     """Checks that the GPUs of this machine can share a training, which would only fail late.
 
     Raises:
         ConfigError: they cannot.
     """
-    gpus = this_machine().gpus
-    fewer = f"or hide GPUs with {VISIBLE}"
-    if gpus and options.batch_size % gpus:
+    count = this_machine().gpus
+    fewer = f"or hide GPUs with {gpus.VISIBLE}"
+    if count and options.batch_size % count:
         raise ConfigError(
-            f"train.batch_size={options.batch_size} is not divisible by the {gpus} GPUs that share "
-            f"a batch: set it to a multiple of {gpus}, {fewer}"
+            f"train.batch_size={options.batch_size} is not divisible by the {count} GPUs that "
+            f"share a batch: set it to a multiple of {count}, {fewer}"
         )
-    if gpus > 1 and options.accumulate > 1:
+    if count > 1 and options.accumulate > 1:
         raise ConfigError(
-            f"train.accumulate={options.accumulate} needs a single GPU, but there are {gpus}: set "
+            f"train.accumulate={options.accumulate} needs a single GPU, but there are {count}: set "
             f"it to 1, {fewer}"
         )
 
@@ -275,7 +281,6 @@ def _run(
     workspace: Workspace,
     runner: str,
     schema: str,
-    gpus: str | None,
     lines: NodeLines,
     push: str = "",
 ) -> lineage.Run:
@@ -290,11 +295,11 @@ def _run(
         locations = Locations.of(workspace, push)
         metadata = sqlite_metadata_connection_config(str(workspace.metadata))
         pipeline = create_pipeline(config, locations, schema, metadata)
-    return launch(pipeline, runner, lines, gpus, workspace)
+    return launch(pipeline, runner, lines, workspace)
 
 
 def launch(
-    pipeline: "Pipeline", runner: str, lines: NodeLines, gpus: str | None, workspace: Workspace
+    pipeline: "Pipeline", runner: str, lines: NodeLines, workspace: Workspace
 ) -> lineage.Run:
     """Runs a TFX pipeline in a workspace and returns its record.
 
@@ -302,14 +307,13 @@ def launch(
         pipeline: its metadata are those of the workspace.
         runner: name of a module in pipeline/runners.
         lines: receives the progress.
-        gpus: what pipeline.runners.gpu.hide returned.
         workspace: of the run.
 
     Raises:
         Exception: what the first failing node raised.
     """
     try:
-        import_module(f"pipeline.runners.{runner}").run(pipeline, lines, gpus)
+        import_module(f"pipeline.runners.{runner}").run(pipeline, lines)
     except BaseException as error:
         # Runners wrap the error of a node, which is the clearer one.
         cause = lines.error or error

@@ -29,7 +29,6 @@ LONGEST_FIRST = (
     "test_check.py",
     "test_run.py",
     "test_interruptions.py",
-    "test_gpu.py",
     "test_train_workers.py",
     "test_gate_on_copies.py",
     "test_unattended_run.py",

@@ -52,12 +52,12 @@ from pipeline.config.yaml_text import quote
 from pipeline.console.progress import showing
 from pipeline.console.tables import make_console
 from pipeline.logs import logging_to
-from pipeline.runners import gpu
 from pipeline.runners.kubeflow.config import KubeflowConfig
 from pipeline.workspace import Workspace
 from trainer.common.options import Options
 from trainer.common.resolution import to_sides
 from trainer.common.text import printable, quantity
+from trainer.light.gpus import MISSING_LIBRARIES
 
 CONDITIONAL = "model.conditional"
 
@@ -157,7 +157,7 @@ def configure(
         *warn_of_cut(pictures, config.data),
         *rejected,
         *(too_few or warn_of_no_verdict(trained, held_out, config)),
-        *([f"chosen for a CPU: {gpu.MISSING_LIBRARIES}"] if machine.idle_gpus else []),
+        *([f"chosen for a CPU: {MISSING_LIBRARIES}"] if machine.idle_gpus else []),
         *([f"for {gpus} on the cluster, not for this machine"] if cluster else []),
     )
     return Choice(

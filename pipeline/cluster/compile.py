@@ -6,6 +6,7 @@ from collections.abc import Callable, Set
 from pathlib import Path
 
 from components.image_trainer import names as trainer_names
+from components.real_features import names as feature_names
 from components.sample_evaluator import names as evaluator_names
 from pipeline import failures
 from pipeline.cluster.volumes import warn_of_unmounted
@@ -13,7 +14,6 @@ from pipeline.config.pipeline_config import ConfigError, PipelineConfig, require
 from pipeline.features import with_chosen_features
 from pipeline.graph import Locations, create_pipeline
 from pipeline.metadata.database import ENVIRONMENT
-from pipeline.runners.gpu import GPU_NODES
 from pipeline.runners.kubeflow.options import KubeflowOptions, NodeOptions
 from pipeline.runners.kubeflow.package import (
     KubeflowCompileError,
@@ -25,6 +25,13 @@ from pipeline.runners.kubeflow.workers import with_workers
 from pipeline.schema import read_schema
 from trainer.common.text import list_some
 
+GPU_NODES = {
+    feature_names.NODE,
+    trainer_names.NODE,
+    evaluator_names.NODE,
+    trainer_names.STUDENT,
+    evaluator_names.STUDENT_NODE,
+}
 UNUSED = ("schedule", "notify")  # sections of the configuration
 TO_STANDARD_ERROR = functools.partial(failures.say, error=True)
 

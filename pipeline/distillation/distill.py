@@ -4,7 +4,6 @@ The nodes are those of a pipeline with `distill.enabled`. What they read was mad
 trained and judged the model, and is found by its records.
 """
 
-import os
 import time
 from typing import TYPE_CHECKING
 
@@ -25,8 +24,7 @@ from pipeline.registry.names import CHOSEN
 from pipeline.registry.outcome import find_version, recording
 from pipeline.results.kept import LATEST_STUDENT, keep_report
 from pipeline.results.summary import print_log, print_model, print_student
-from pipeline.run import check_gpus, launch, refuse_cluster
-from pipeline.runners import gpu
+from pipeline.run import check_gpus, launch, prepare_tensorflow, refuse_cluster
 from pipeline.space import check_space_for_student
 from pipeline.workspace import Locations, Workspace
 from trainer.common.signals import stop_on_signals
@@ -88,13 +86,12 @@ def distill_model(
             recording(workspace, result, log, lines.run_ids),
             stop_on_signals(),
         ):
-            os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
-            gpus = gpu.hide()
-            run = _run(teacher, config, workspace, gpus, lines)
+            prepare_tensorflow(console)
+            run = _run(teacher, config, workspace, lines)
             live = find_version(run, workspace.serving)
             if run.pushable and live is None:
                 console.print("  the student is blessed but not live: pushing it again")
-                live = _run(teacher, config, workspace, gpus, lines, push=log.stem).pushed
+                live = _run(teacher, config, workspace, lines, push=log.stem).pushed
             if run.evaluation:
                 keep_report(run.evaluation, workspace, LATEST_STUDENT)
         print_student(console, run, workspace)
@@ -106,7 +103,6 @@ def _run(
     teacher: RecordedTeacher,
     config: PipelineConfig,
     workspace: Workspace,
-    gpus: str | None,
     lines: NodeLines,
     push: str = "",
 ) -> lineage.Run:
@@ -115,7 +111,7 @@ def _run(
         without_garbage_collection(),
     ):
         pipeline = _pipeline(teacher, config, Locations.of(workspace, push), workspace)
-    return launch(pipeline, "local", lines, gpus, workspace)
+    return launch(pipeline, "local", lines, workspace)
 
 
 def _pipeline(

@@ -9,8 +9,8 @@ from pipeline.runners.observed import Observer, observed
 ORCHESTRATION = ["--runner=FnApiRunner"]
 
 
-def run(pipeline: Pipeline, observer: Observer, gpus: str | None) -> None:
+def run(pipeline: Pipeline, observer: Observer) -> None:
     """Runs every node; raises what the first failing node raised, wrapped by Beam."""
     # The orchestrating pipeline takes its options from the command line only.
-    with observed(observer, gpus, ORCHESTRATION):
+    with observed(observer, ORCHESTRATION):
         BeamDagRunner().run(pipeline)

@@ -6,7 +6,7 @@ from tfx.orchestration.pipeline import Pipeline
 from pipeline.runners.observed import Observer, observed
 
 
-def run(pipeline: Pipeline, observer: Observer, gpus: str | None) -> None:
+def run(pipeline: Pipeline, observer: Observer) -> None:
     """Runs every node; raises what the first failing node raised."""
-    with observed(observer, gpus):
+    with observed(observer):
         LocalDagRunner().run(pipeline)

@@ -11,16 +11,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Protocol
+from typing import Protocol
 
 from tfx.dsl.io import fileio
 from tfx.orchestration.portable import launcher
 from tfx.orchestration.portable.data_types import ExecutionInfo
 from tfx.proto.orchestration.execution_result_pb2 import ExecutorOutput
-from tfx.proto.orchestration.pipeline_pb2 import PipelineNode
 from tfx.types import Artifact
 
-from pipeline.runners import gpu
 from trainer.common.files import sync_tree
 from trainer.common.signals import raise_lost_stop, raise_stop
 
@@ -68,23 +66,17 @@ def _sync(outputs: Mapping[str, Sequence[Artifact]]) -> None:
 
 
 @contextmanager
-def observed(observer: Observer, gpus: str | None, options: Sequence[str] = ()) -> Iterator[None]:
+def observed(observer: Observer, options: Sequence[str] = ()) -> Iterator[None]:
     """Reports every node that a TFX runner launches inside to the observer.
 
     TFX parses the command line for options of its own and would take our `-v` for one of them.
 
     Args:
         observer: receives the progress.
-        gpus: what pipeline.runners.gpu.hide returned.
         options: the command line for TFX.
     """
 
     class ObservedLauncher(launcher.Launcher):
-        def __init__(self, pipeline_node: PipelineNode, *args: Any, **kwargs: Any) -> None:
-            super().__init__(pipeline_node, *args, **kwargs)
-            if gpus is not None and pipeline_node.node_info.id in gpu.GPU_NODES:
-                self._executor_operator = gpu.OwnProcessOperator(self._executor_spec, gpus)
-
         def _run_executor(self, execution_info: ExecutionInfo) -> ExecutorOutput:
             try:
                 clear(execution_info.output_dict)

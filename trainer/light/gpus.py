@@ -13,6 +13,10 @@ DEVICES = "/dev/nvidia[0-9]*"
 DRIVER = "libcuda.so.1"
 WSL_DRIVER = f"/usr/lib/wsl/lib/{DRIVER}"  # of a GPU that Windows shares, without such a device
 CUDA_LIBRARIES = ("nvidia", "cudnn")  # a package, and a library of the system
+MISSING_LIBRARIES = (
+    "TensorFlow finds no CUDA libraries, the GPU stays idle: in the folder of the project, run "
+    ".venv/bin/uv pip install --no-deps -r kubeflow/requirements-gpu.lock"
+)
 
 
 def find() -> str | None:

@@ -9,10 +9,11 @@ from pipeline.choosing.machine import Machine
 from pipeline.cli import main
 from pipeline.config.pipeline_config import load
 from pipeline.registry.journal import Journal
-from pipeline.run import _claim, _tell_of_kill, _without_held, check_gpus
+from pipeline.run import _claim, _tell_of_kill, _without_held, check_gpus, prepare_tensorflow
 from pipeline.workspace import Workspace, WorkspaceError
 from tests.recorded import Recorded
 from trainer.common import exit_codes
+from trainer.light.gpus import MISSING_LIBRARIES
 from trainer.options import TrainOptions
 
 NOW = datetime(2026, 3, 1, 3, 0, tzinfo=timezone.utc)
@@ -75,6 +76,19 @@ def test_gpus_that_cannot_share_a_training_are_refused_before_anything_starts(
     assert result.exit_code == exit_codes.USAGE
     assert result.output == f"iadb: {reason}, or hide GPUs with CUDA_VISIBLE_DEVICES\n"
     assert not (tmp_path / "workspace").exists()
+
+
+@pytest.mark.parametrize(("found", "installed"), [(None, False), ("0", True), ("0", False)])
+def test_gpus_that_stay_idle_for_want_of_libraries_are_one_line(
+    monkeypatch, capsys, found, installed
+):
+    monkeypatch.setenv("TF_FORCE_GPU_ALLOW_GROWTH", "true")  # or what it sets would stay
+    monkeypatch.setenv("TF_CPP_MIN_LOG_LEVEL", "1")
+    monkeypatch.setattr("trainer.light.gpus.find", lambda: found)
+    monkeypatch.setattr("trainer.light.gpus.has_libraries", lambda: installed)
+    prepare_tensorflow(Console())
+    idle = found is not None and not installed
+    assert capsys.readouterr().out == (f"  {MISSING_LIBRARIES}\n" if idle else "")
 
 
 @pytest.mark.parametrize(

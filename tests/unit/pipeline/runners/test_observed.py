@@ -26,16 +26,16 @@ def test_an_executor_does_not_take_the_options_of_a_command_for_its_own(monkeypa
     monkeypatch.setattr(sys, "argv", ["iadb", "run", "-v", "--preset", "digits"])
     with pytest.raises(flags.IllegalFlagValueError):
         Executor(CONTEXT)
-    with observed(observer=None, gpus=None):
+    with observed(observer=None):
         Executor(CONTEXT)
-    with observed(observer=None, gpus=None, options=["--an-option-for-tfx"]):
+    with observed(observer=None, options=["--an-option-for-tfx"]):
         assert sys.argv == ["iadb", "--an-option-for-tfx"]
     assert sys.argv[1:] == ["run", "-v", "--preset", "digits"]
 
 
 def test_tfx_packs_no_copy_of_itself_for_workers_in_this_process(monkeypatch, tmp_path):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    with observed(observer=None, gpus=None):
+    with observed(observer=None):
         Executor(CONTEXT)
     assert list(tmp_path.iterdir()) == []
 
@@ -47,7 +47,7 @@ def test_a_node_whose_library_makes_an_error_of_ctrl_c_is_interrupted(monkeypatc
         raise TypeError
 
     monkeypatch.setattr(launcher.Launcher, "_run_executor", flatten)
-    with observed(observer=None, gpus=None):
+    with observed(observer=None):
         launching = launcher.Launcher.__new__(launcher.Launcher)
     raised = []
     with pytest.raises(KeyboardInterrupt), stop_on_signals():
