@@ -13,9 +13,7 @@ PROFILE_MODES = {"RGB": "RGB", "GRAY": "L", "CMYK": "CMYK"}  # by the color spac
 # Otherwise a PNG with a profile of more than 1 MiB would be rejected.
 PngImagePlugin.MAX_TEXT_CHUNK = PngImagePlugin.MAX_TEXT_MEMORY
 PHOTOMETRIC, WHITE_IS_ZERO = ExifTags.Base.PhotometricInterpretation, 0  # as in scans of film
-MAX_SAMPLE_VALUES = (341, 281)  # TIFF tags: SMaxSampleValue, MaxSampleValue
 FEW_BITS = {"L;2": 85, "L;4": 17}  # of a gray PNG: raw modes of Pillow, and how they are scaled
-WHITES = {(2**bits - 1,) for bits in range(9, 16)}  # of fewer than 16 bits
 
 
 def to_eight_bits(image: Image.Image) -> Image.Image:
@@ -25,12 +23,9 @@ def to_eight_bits(image: Image.Image) -> Image.Image:
         values = np.asarray(image)
         if values.min() < 0 or values.max() > 65535:
             raise RejectedImage("integer pixels outside 0 to 65535: save it with 8 or 16 bits")
-        white = _stated_white(image)
-        if values.max() > white:
-            white = 65535
         if getattr(image, "tag_v2", {}).get(PHOTOMETRIC) == WHITE_IS_ZERO:
-            values = white - values  # Pillow does so up to 8 bits
-        scaled = (values.astype(np.uint32) * 255 + white // 2) // white
+            values = 65535 - values  # Pillow does so up to 8 bits
+        scaled = (values.astype(np.uint32) * 255 + 32767) // 65535
     elif image.mode == "F":
         values = np.asarray(image)
         if not (values.min() >= 0 and values.max() <= 255):
@@ -43,15 +38,6 @@ def to_eight_bits(image: Image.Image) -> Image.Image:
     if transparent is not None:
         gray.putalpha(Image.fromarray(np.where(values == transparent, 0, 255).astype(np.uint8)))
     return gray
-
-
-def _stated_white(image: Image.Image) -> int:
-    """The value of white of 16-bit pixels; the tags of a TIFF may state fewer bits."""
-    tags = getattr(image, "tag_v2", {})
-    if tags.get(ExifTags.Base.BitsPerSample) == (12,):
-        return 4095
-    stated = [tags.get(tag) for tag in MAX_SAMPLE_VALUES]
-    return next((int(value[0]) for value in stated if value in WHITES), 65535)
 
 
 def scale_transparency(image: Image.Image) -> None:

@@ -12,12 +12,10 @@ from components.image_example_gen.errors import RejectedImage
 from components.image_example_gen.options import ImageOptions
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "DIB", "TIFF", "AVIF")
-HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 # EXIF orientations that swap width and height, or show the right or lower edge first.
 TURNED, MIRRORED_X, MIRRORED_Y = (5, 6, 7, 8), (2, 3, 6, 7), (3, 4, 7, 8)
-# Tags of a TIFF and values of them.
+# Tags of a TIFF, and a value of one.
 BITS, PLANAR, IN_PLANES = ExifTags.Base.BitsPerSample, ExifTags.Base.PlanarConfiguration, 2
-KIND_OF_COLOR, YCBCR = ExifTags.Base.PhotometricInterpretation, 6
 
 
 @dataclass(frozen=True)
@@ -70,23 +68,12 @@ def open_image(stream: BinaryIO, options: ImageOptions) -> Image.Image:
     shorter, longer = sorted(image.size)
     if shorter < min(options.smallest) or longer < max(options.smallest):
         raise _too_small(options)
-    if _has_misread_planes(image):
-        raise RejectedImage("TIFF in planes that are not read right: save it interleaved")
-    return image
-
-
-def _has_misread_planes(image: Image.Image) -> bool:
-    """Whether each channel is a plane, and Pillow would misread them.
-
-    Alpha beside gray would be transparent, and the colors of Lab shifted; where libtiff does not
-    decode them, 16 bits would be read as 8, and YCbCr as RGB.
-    """
+    # Pillow misreads several kinds of planes, and has 12 bits in pixels of 16.
     tags = getattr(image, "tag_v2", {})
-    if tags.get(PLANAR) != IN_PLANES:
-        return False
-    raw = any(tile[0] == "raw" for tile in image.tile)
-    misread = 16 in tags.get(BITS, ()) or tags.get(KIND_OF_COLOR) == YCBCR
-    return image.mode in ("LA", "LAB") or (raw and misread)
+    in_planes = tags.get(PLANAR) == IN_PLANES and image.mode not in ("1", "L", "P")
+    if in_planes or tags.get(BITS) == (12,):
+        raise RejectedImage("TIFF in planes or of 12 bits: save it interleaved, of 8 or 16 bits")
+    return image
 
 
 def check_size(width: int, height: int, options: ImageOptions) -> None:
@@ -104,8 +91,8 @@ def _too_small(options: ImageOptions) -> RejectedImage:
 
 def _unreadable(start: bytes, error: Exception) -> RejectedImage:
     """Names the format of a file that cannot be opened, by its first 12 bytes."""
-    if start[4:8] == b"ftyp" and start[8:] in HEIC_BRANDS:
-        return RejectedImage("HEIC is not read: convert it to JPEG or PNG")
+    if start[4:8] == b"ftyp" and start[8:] not in (b"avif", b"avis"):
+        return RejectedImage("HEIC or video: convert it to JPEG or PNG")
     if not isinstance(error, UnidentifiedImageError):
         return _damage(error)
     if start.startswith((b"II*\0", b"MM\0*")):

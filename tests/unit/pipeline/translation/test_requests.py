@@ -174,7 +174,7 @@ def test_bitmaps_and_palettes_are_reduced_as_smoothly_as_other_pictures(monkeypa
     [
         (b"", "empty file"),
         (b"text", "not an image"),
-        (b"\0\0\0\x18ftypheic", "HEIC is not read: convert it to JPEG or PNG"),
+        (b"\0\0\0\x18ftypheic", "HEIC or video: convert it to JPEG or PNG"),
         (stored(picture(), "WEBP")[:60], "damaged|truncated"),
     ],
 )
