@@ -51,11 +51,10 @@ class Solving:
     """The ODE of a model.
 
     Args:
-        sample: how the model samples by itself; its grid and tolerances hold for every choice.
+        sample: how the model samples by itself; its grid holds for every choice.
         network: the signature `deblend`, or `slope` of a model that draws with autoguidance.
         evaluate: calls that signature.
         source: how a model that translates uses its sources; None for one that draws from noise.
-        mark: that the model sets in the noise of seeds; None for none.
 
     Attributes:
         own: the choice that is in the graph.

@@ -179,7 +179,8 @@ def _parse_json(body: bytes) -> dict[str, Any]:
     except RecursionError:
         raise RequestError("JSON of the request: nested too deeply") from None
     except ValueError as error:
-        raise RequestError(f"JSON of the request: {str(error)[:200]}") from None
+        reason = str(error).partition(";")[0]  # what follows advises programmers
+        raise RequestError(f"JSON of the request: {reason[:200]}") from None
     if not isinstance(parsed, dict):
         raise RequestError("JSON of the request: expected an object")
     return parsed

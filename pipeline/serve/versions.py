@@ -48,7 +48,6 @@ class Version:
         metadata: of assets.extra/iadb.json.
         limits: what one request may ask for.
         source: how a model that translates uses its sources; None for one that draws from noise.
-        mark: that it sets in the noise of seeds; None for none.
         signatures: by name.
         definitions: those that are exported, as TensorFlow's SignatureDef.
         solving: of requests that choose how; None for a model that does not say how it samples,
