@@ -61,7 +61,6 @@ setup(
         "imagehash>=4.3,<5",
         "jinja2>=3.1,<4",
         "joblib>=1.5,<2",
-        "markdown-it-py>=4,<5",
         "markupsafe>=3,<4",
         "matplotlib>=3.10,<4",
         "numpy>=2,<3",

@@ -1,8 +1,7 @@
 """Writes the cards of versions that have none, from the records of their workspace.
 
-A push writes its own card (components/atomic_pusher). Promoted models, and versions from before
-pushes did, have theirs from here. A card that is there may have been edited: what a rollback adds
-is one line.
+A push writes its own card (components/atomic_pusher); promoted models have theirs from here. A
+card that is there may have been edited: what a rollback adds is one line.
 """
 
 from pathlib import Path

@@ -25,7 +25,6 @@ from pipeline.registry.history import Event, events, newest_check, newest_run
 from pipeline.registry.journal import Attempt, HeldSpan, Journal
 from pipeline.registry.models import RegisteredModel, by_model, load_models
 from pipeline.workspace import Workspace
-from trainer.names import MODEL_CARD
 
 
 @dataclass(frozen=True)
@@ -64,7 +63,6 @@ class TrainedModel:
         run: that trained it.
         dataset: that it was trained on.
         evaluation: the latest one of it.
-        card: in its newest version that has one; None without.
         configuration: values by key, such as train.batch_size.
     """
 
@@ -74,7 +72,6 @@ class TrainedModel:
     run: lineage.Run | None
     dataset: IngestedImages | None
     evaluation: Evaluation | None
-    card: Path | None
     configuration: Mapping[str, Any]
 
     @property
@@ -214,7 +211,6 @@ def _trained_models(
                 run=run,
                 dataset=datasets.get(model.examples),
                 evaluation=evaluations.get(model.number),
-                card=_card(model, workspace),
                 configuration=configurations[model.number],
             )
         )
@@ -226,12 +222,6 @@ def _decided_last(store: MetadataStore, models: Sequence[TrainedModel]) -> Train
     blessings = by_model(store.get_artifacts_by_type(evaluator_names.BLESSING_TYPE))
     decided = [each for each in models if each.model.number in blessings]
     return max(decided, key=lambda each: blessings[each.model.number][-1].id, default=None)
-
-
-def _card(model: RegisteredModel, workspace: Workspace) -> Path | None:
-    files = WorkspaceFiles(workspace.folder)
-    cards = [workspace.serving / str(number) / MODEL_CARD for number in reversed(model.versions)]
-    return next(filter(files.has, cards), None)
 
 
 def _evaluation(artifact: mlmd.Artifact, workspace: Workspace) -> Evaluation:

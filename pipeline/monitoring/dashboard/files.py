@@ -65,14 +65,13 @@ class WorkspaceFiles:
             return False
         return True
 
-    def read(self, path: Path, at_most: int | None = None) -> bytes | None:
-        """The content of a file; None if it is missing, or has more bytes than `at_most`."""
+    def read(self, path: Path) -> bytes | None:
+        """The content of a file; None if it is missing."""
         try:
             with open_below(self._folder, path) as file:
-                content = file.read() if at_most is None else file.read(at_most + 1)
+                return file.read()
         except OSError:
             return None
-        return None if at_most is not None and len(content) > at_most else content
 
     def read_json(self, path: Path, kind: type[_Content]) -> _Content:
         """The content of a file; an empty one if it is missing, damaged or of another form."""

@@ -19,7 +19,6 @@ import jinja2
 from markupsafe import Markup
 
 from pipeline.monitoring.dashboard import charts, wording
-from pipeline.monitoring.dashboard.card import read_card
 from pipeline.monitoring.dashboard.collect import Evaluation, Overview, TrainedModel
 from pipeline.monitoring.dashboard.datasets import all_spans, rejected_files, spans_of
 from pipeline.monitoring.dashboard.weeks import calendar, summary
@@ -91,9 +90,6 @@ class Site:
         for trained in overview.models:
             path = f"models/{trained.model.number}.html"
             self._pages[path] = lambda path=path, trained=trained: self._model(path, trained)
-            if trained.card:
-                path = f"cards/{trained.model.number}.html"
-                self._pages[path] = lambda path=path, trained=trained: self._card(path, trained)
             found = trained.evaluation
             if found and found.report:
                 path = f"reports/{found.number}.html"
@@ -153,10 +149,6 @@ class Site:
             shown=LISTED_FILES,
             spans=spans_of(trained.dataset) if trained.dataset else [],
         )
-
-    def _card(self, path: str, trained: TrainedModel) -> Page | None:
-        card = read_card(self._overview.workspace, trained.card)
-        return self._page("card", path, trained=trained, card=card) if card else None
 
     def _runs(self) -> Page:
         runs = self._overview.runs

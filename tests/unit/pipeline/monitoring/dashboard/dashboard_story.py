@@ -13,24 +13,6 @@ from tests.recorded import Recorded
 from trainer.common.image_grid import grid_png
 
 HOSTILE = '<script>alert("x")</script><img src=http://example.com/x>\x1b[2J\u202e $x^2$'
-HOSTILE_CARD = f"""---
-license: "{HOSTILE}"
----
-
-# Model {HOSTILE}
-
-{HOSTILE} ![{HOSTILE}](http://example.com/x.png) [{HOSTILE}](javascript:alert(1)) <http://example.com>
-
-<div onclick="alert(1)">
-
-| kind | held out |
-| --- | ---: |
-| {HOSTILE} | {"a" * 300} |
-
-```html onclick=alert(1)
-{HOSTILE}{"a" * 300}
-```
-"""
 FIRST = datetime(2026, 11, 2, 3, tzinfo=timezone.utc)  # a Monday
 
 

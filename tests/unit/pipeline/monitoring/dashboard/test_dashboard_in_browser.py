@@ -3,12 +3,11 @@
 import numpy as np
 import pytest
 from dashboard_realistic import record_month
-from dashboard_story import HOSTILE, HOSTILE_CARD, Story, record_everything
+from dashboard_story import HOSTILE, Story, record_everything
 
 from pipeline.monitoring.dashboard.write import write
 from pipeline.registry.journal import Outcome
 from tests.browser import LEAST_CONTRAST, READABLE, assert_quiet
-from trainer.names import MODEL_CARD
 
 PHONE, DESK = 390, 1200  # widths in pixels
 # Elements that leave the window, that are wider than their place, and columns that are too narrow.
@@ -34,8 +33,6 @@ def pages(tmp_path_factory):
     folder = tmp_path_factory.mktemp("dashboard")
     story = Story(folder / "workspace")
     record_everything(story, HOSTILE * 3)
-    for version in story.workspace.serving.glob("[0-9]*"):
-        (version / MODEL_CARD).write_text(HOSTILE_CARD, "utf-8")
     for day in range(5, 40):
         story.attempt(day, Outcome.NOTHING_NEW)
     write(story.site(day=40), folder / "pages")
