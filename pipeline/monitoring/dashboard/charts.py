@@ -1,10 +1,6 @@
-"""Draws charts with matplotlib as inline SVG with real text and the colors of the page's CSS.
+"""Draws charts with matplotlib as inline SVG with real text and the colors of the page's CSS."""
 
-Charts contain only numbers, days and names of nodes; the page has their captions.
-"""
-
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -99,94 +95,6 @@ def quality_chart(points: Sequence[Point], told: str) -> Markup:
         axes.yaxis.set_major_locator(MaxNLocator(4))
         axes.grid(axis="y")
         return to_svg(figure, told)
-
-
-def duration_chart(minutes: Sequence[float], failed: Sequence[bool], told: str) -> Markup:
-    """Draws a bar for each run, oldest first, with a cross above runs that did not complete.
-
-    Args:
-        minutes: duration of each run.
-        failed: whether each run did not complete.
-        told: the text alternative.
-    """
-    with svg_style():
-        figure, axes = new_figure(2.0)
-        places = range(1 - len(minutes), 1)
-        axes.bar(places, minutes, width=0.8, color=SERIES)
-        crosses = [(x, y) for x, y, bad in zip(places, minutes, failed, strict=True) if bad]
-        _mark_above(axes, crosses, "X", BAD)
-        axes.set_ylabel("minutes")
-        axes.set_xlabel("runs ago")
-        axes.set_xlim(min(places[0], -9) - 0.6, 0.6)  # keeps the bars of a few runs narrow
-        axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
-        axes.xaxis.set_major_formatter(lambda place, _: f"{abs(place):.0f}")
-        axes.yaxis.set_major_locator(MaxNLocator(4))
-        axes.grid(axis="y")
-        axes.set_axisbelow(True)
-        return to_svg(figure, told)
-
-
-def node_chart(seconds: Mapping[str, float], told: str) -> Markup:
-    """Draws a horizontal bar for each node, the first at the top.
-
-    Args:
-        seconds: duration of each node, at least one.
-        told: the text alternative.
-    """
-    with svg_style():
-        figure, axes = new_figure(0.4 + 0.26 * len(seconds))
-        places = range(len(seconds))
-        bars = axes.barh(places, list(seconds.values()), height=0.6, color=SERIES)
-        labels = [f"{value:.1f} s" for value in seconds.values()]
-        axes.bar_label(bars, labels, padding=4, color=QUIET)
-        axes.set_yticks(places, list(seconds))
-        axes.invert_yaxis()
-        axes.margins(x=0.16)
-        axes.xaxis.set_visible(False)
-        axes.spines["bottom"].set_visible(False)
-        axes.tick_params(left=False)
-        return to_svg(figure, told)
-
-
-def span_chart(
-    spans: Sequence[int],
-    accepted: Sequence[int],
-    rejected: Sequence[int],
-    held: Sequence[bool],
-    told: str,
-) -> Markup:
-    """Draws a bar for each span: images, rejected files on top, and a mark above held spans.
-
-    Args:
-        spans: at least one, ascending.
-        accepted: number of images in each span.
-        rejected: number of rejected files in each span.
-        held: whether each span is held.
-        told: the text alternative.
-    """
-    with svg_style():
-        figure, axes = new_figure(2.2)
-        places = range(len(spans))
-        axes.bar(places, accepted, width=0.8, color=SERIES)
-        axes.bar(places, rejected, width=0.8, bottom=accepted, color=PAGE, edgecolor=BAD)
-        totals = [a + r for a, r in zip(accepted, rejected, strict=True)]
-        marks = [(x, y) for x, y, is_held in zip(places, totals, held, strict=True) if is_held]
-        _mark_above(axes, marks, "D", BAD)
-        step = math.ceil(len(spans) / 8)
-        axes.set_xticks(places[::step], [str(span) for span in spans[::step]])
-        axes.set_xlabel("span")
-        axes.set_ylabel("files")
-        axes.yaxis.set_major_locator(MaxNLocator(4, integer=True))
-        axes.grid(axis="y")
-        axes.set_axisbelow(True)
-        return to_svg(figure, told)
-
-
-def _mark_above(axes: Axes, places: Sequence[tuple[float, float]], shape: str, color: str) -> None:
-    if places:
-        x, y = zip(*places, strict=True)
-        axes.margins(y=0.15)
-        axes.plot(x, y, shape, color=color, markersize=6, zorder=3)
 
 
 def _value_range(points: Sequence[Point]) -> tuple[float, float]:

@@ -7,12 +7,11 @@ characters. Each page is self-contained: style, charts and pictures are inline.
 import base64
 import functools
 import hashlib
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from itertools import islice
 from pathlib import Path
-from statistics import median
 from typing import Any, NamedTuple
 
 import jinja2
@@ -36,7 +35,7 @@ NAVIGATION = {
     DATA: "Data",
 }
 # At most so many are shown, the newest.
-CHARTED_MODELS, CHARTED_RUNS, CHARTED_SPANS = 90, 60, 60
+CHARTED_MODELS = 90
 LISTED_EVENTS, LISTED_RUNS, LISTED_FILES, LISTED_ANCESTORS = 14, 100, 500, 10
 INDEX_CHARTS = 2
 TABLED_METRICS = 4  # of a model in a row with others; its own page has all
@@ -152,48 +151,21 @@ class Site:
 
     def _runs(self) -> Page:
         runs = self._overview.runs
-        charted = runs[-CHARTED_RUNS:]
-        minutes = [_seconds(run) / 60 for run in charted]
-        states = [run_state(run, self._overview) for run in charted]
-        text = ", ".join(f"{m:.1f} {state.text}" for m, state in zip(minutes, states, strict=True))
-        duration = charted and charts.duration_chart(
-            minutes,
-            [state.sign == "✗" for state in states],
-            f"Minutes of each run, oldest first: {text}",
-        )
-        typical = _typical_seconds(charted)
-        text = ", ".join(f"{node} {value:.1f}" for node, value in typical.items())
         return self._page(
             "runs",
             RUNS,
             runs=runs[: -LISTED_RUNS - 1 : -1],
             seconds_of=_seconds,
             nodes=list(dict.fromkeys(node.id for run in runs for node in run.nodes)),
-            duration_chart=duration,
-            node_chart=typical and charts.node_chart(typical, f"Median seconds by node: {text}"),
         )
 
     def _data(self) -> Page:
         datasets = self._overview.datasets
-        spans = all_spans(datasets, self._overview.held)
-        charted = spans[-CHARTED_SPANS:]
-        text = ", ".join(
-            f"span {each.span}: {each.accepted or 0} accepted, {each.rejected or 0} rejected"
-            for each in charted
-        )
-        chart = len(charted) > 1 and charts.span_chart(
-            [each.span for each in charted],
-            [each.accepted or 0 for each in charted],
-            [each.rejected or 0 for each in charted],
-            [each.waits for each in charted],
-            f"Files by span: {text}",
-        )
         files = rejected_files(datasets)
         return self._page(
             "data",
             DATA,
-            chart=chart or None,
-            spans=spans[::-1],
+            spans=all_spans(datasets, self._overview.held)[::-1],
             datasets=datasets[: -LISTED_RUNS - 1 : -1],
             files=files[:LISTED_FILES],
             left_out=max(len(files) - LISTED_FILES, 0),
@@ -273,16 +245,6 @@ def _last_rejected(overview: Overview) -> TrainedModel | None:
     """The model that was judged last, if the gate rejected it and nobody has decided otherwise."""
     last = overview.decided
     return last if last and last.model.verdict == "not blessed" else None
-
-
-def _typical_seconds(runs: Sequence[lineage.Run]) -> dict[str, float]:
-    """The median time of each node over the runs in which it was not cached."""
-    seconds = defaultdict(list)
-    for run in runs:
-        for node in run.nodes:
-            if node.state == "done":
-                seconds[printable(node.id)].append(node.seconds)
-    return {node: median(values) for node, values in seconds.items()}
 
 
 def _seconds(run: lineage.Run) -> float:
