@@ -145,15 +145,6 @@ class Overview:
         """The model that the training started from."""
         return self._by_number.get(trained.model.parent)
 
-    def ancestors(self, trained: TrainedModel) -> list[TrainedModel]:
-        """The chain of models that the training started from, the parent first."""
-        found = []
-        parent = self.parent(trained)
-        while parent:  # ends, since a parent is older than its child
-            found.append(parent)
-            parent = self.parent(parent)
-        return found
-
 
 def collect(workspace: Workspace) -> Overview:
     """Reads the records of a workspace without creating anything."""

@@ -36,7 +36,7 @@ NAVIGATION = {
 }
 # At most so many are shown, the newest.
 CHARTED_MODELS = 90
-LISTED_EVENTS, LISTED_RUNS, LISTED_FILES, LISTED_ANCESTORS = 14, 100, 500, 10
+LISTED_EVENTS, LISTED_RUNS, LISTED_FILES = 14, 100, 500
 INDEX_CHARTS = 2
 TABLED_METRICS = 4  # of a model in a row with others; its own page has all
 REPORT_POLICY = (
@@ -143,8 +143,6 @@ class Site:
             path,
             trained=trained,
             parent=self._overview.parent(trained),
-            ancestors=self._overview.ancestors(trained),
-            listed=LISTED_ANCESTORS,
             shown=LISTED_FILES,
             spans=spans_of(trained.dataset) if trained.dataset else [],
         )

@@ -77,16 +77,6 @@ def test_a_report_outlives_its_artifact_in_the_folder_of_reports(story):
     assert trained.evaluation.report == kept
 
 
-def test_the_ancestors_of_a_model_lead_back_to_the_first(story):
-    _, first = story.run()
-    _, second = story.run(base=first)
-    story.run()
-    _, third = story.run(base=second)
-    overview = collect(story.workspace)
-    trained = next(each for each in overview.models if each.model.number == third)
-    assert [each.model.number for each in overview.ancestors(trained)] == [second, first]
-
-
 def record_window(story, pattern, window):
     """Adds what the driver of ImageExampleGen records to its only execution."""
     store = story.recorded.store

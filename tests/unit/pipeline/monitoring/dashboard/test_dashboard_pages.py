@@ -129,8 +129,6 @@ def test_each_model_has_a_page_with_its_reason_parents_and_images(story):
     assert "withdrawn" in second.text
     assert f"{parent}.html" in second.all("href")
     assert "../history.html#check-2" in second.all("href")
-    assert "Ancestors" in second.text
-    assert "Ancestors" not in first.text
 
 
 def test_the_images_of_a_model_are_never_called_not_trained(story):
