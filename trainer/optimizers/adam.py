@@ -14,17 +14,7 @@ from trainer.optimizers.joint_update import JointUpdate, Row
 
 @keras.saving.register_keras_serializable("iadb")
 class FusedAdam(JointUpdate, keras.optimizers.Adam):
-    """Keras's Adam, for variables of float32."""
-
-    def build(self, var_list: Sequence[keras.Variable]) -> None:
-        """Creates the variables of the optimizer.
-
-        Raises:
-            ValueError: `amsgrad` is set, or a variable is not of float32.
-        """
-        if self.amsgrad:
-            raise ValueError("FusedAdam has no amsgrad: use keras.optimizers.Adam")
-        super().build(var_list)
+    """Keras's Adam without its amsgrad, for variables of float32."""
 
     def _moments(self) -> tuple[list[keras.Variable], list[keras.Variable]]:
         return self._momentums, self._velocities

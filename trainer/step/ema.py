@@ -22,14 +22,10 @@ class ExponentialMovingAverage:
 
     Raises:
         ValueError: the network is not built, or its trained weights are of low precision, in which
-            an average would stand still; or half_life or warmup are out of range.
+            an average would stand still.
     """
 
     def __init__(self, network: keras.Model, half_life: float, warmup: float) -> None:
-        if not half_life >= 0:
-            raise ValueError(f"half_life={half_life} must be at least 0, in images")
-        if not warmup >= 0:
-            raise ValueError(f"warmup={warmup} must be at least 0, a share of the images seen")
         trained = network.trainable_variables
         dtypes = {keras.backend.standardize_dtype(each.dtype) for each in trained}
         if low := sorted(dtypes & {"bfloat16", "float16"}):

@@ -20,7 +20,7 @@ class GuidingNetwork:
         after: steps of the training after which the copy is taken, at least 1.
 
     Raises:
-        ValueError: the network is not built, or `after` is below 1.
+        ValueError: the network is not built.
 
     Attributes:
         network: the copy.
@@ -28,8 +28,6 @@ class GuidingNetwork:
     """
 
     def __init__(self, source: keras.Model, after: int) -> None:
-        if after < 1:
-            raise ValueError(f"after={after} must be at least 1, the first step of a training")
         self.source = source
         self.network = frozen_copy(source, "guide")
         self.after = after

@@ -32,11 +32,6 @@ def test_variables_move_as_by_keras(kwargs):
         np.testing.assert_allclose(our, their, atol=1e-6)
 
 
-def test_amsgrad_is_refused():
-    with pytest.raises(ValueError, match="FusedAdam has no amsgrad"):
-        FusedAdam(amsgrad=True).build([keras.Variable(np.zeros(3, "float32"))])
-
-
 def test_a_saved_optimizer_is_read_again_as_it_was():
     optimizer = FusedAdam(1e-2, beta_1=0.8)
     config = keras.saving.serialize_keras_object(optimizer)

@@ -57,8 +57,6 @@ def test_a_guide_that_joins_a_training_later_is_taken_at_once():
     assert (value(guide.network), guide.is_ready) == (7.0, True)
 
 
-def test_a_guide_of_no_step_or_of_a_network_without_weights_is_rejected():
-    with pytest.raises(ValueError, match="after=0 must be at least 1"):
-        GuidingNetwork(network(1.0), after=0)
+def test_a_guide_of_a_network_without_weights_is_rejected():
     with pytest.raises(ValueError, match="the network has no weights yet"):
         GuidingNetwork(keras.Sequential([keras.layers.Dense(1)]), after=1)
