@@ -23,7 +23,6 @@ class IngestedImages:
     """The images that a run read: one Examples artifact.
 
     Attributes:
-        number: the id of the artifact in ML Metadata.
         read: when, aware; the time of the check that started the run, if one did.
         source: the data folder or URI; None if it was not recorded.
         folders: the folder of each span, relative to `source`.
@@ -33,7 +32,6 @@ class IngestedImages:
         files: reads what is in it.
     """
 
-    number: int
     read: datetime
     source: str | None
     folders: Mapping[int, str]
@@ -175,7 +173,6 @@ def _dataset(
     """The dataset of an artifact; `source` is what the driver of ImageExampleGen recorded."""
     properties = lineage.properties(artifact)
     return IngestedImages(
-        number=artifact.id,
         read=attempt.started if attempt else lineage.recorded_at(artifact),
         source=source.get(example_names.INPUT_BASE),
         folders=_folders(source.get(example_names.WINDOW)),
