@@ -2,10 +2,7 @@
 
 import contextlib
 import socket
-import threading
-from collections.abc import Callable
 from datetime import datetime
-from functools import lru_cache
 
 import uvicorn
 from starlette.applications import Starlette
@@ -20,7 +17,7 @@ from starlette.routing import Route
 from pipeline.addresses import HEADERS
 from pipeline.monitoring import prometheus
 from pipeline.monitoring.dashboard.collect import collect
-from pipeline.monitoring.dashboard.pages import INDEX, Page, Site
+from pipeline.monitoring.dashboard.pages import INDEX, Site
 from pipeline.workspace import Workspace
 
 
@@ -48,10 +45,10 @@ def make_app(workspace: Workspace, names: list[str] | None) -> Starlette:
         workspace: need not exist yet.
         names: as `names_of` returns them.
     """
-    pages = _Pages(workspace)
 
     def answer(request: Request) -> Response:
-        page = pages.page(request.path_params["path"] or INDEX)
+        site = Site(collect(workspace), datetime.now().astimezone())
+        page = site.page(request.path_params["path"] or INDEX)
         if page is None:
             raise HTTPException(404)
         policy = f"{page.policy}; frame-ancestors 'none'"
@@ -74,26 +71,3 @@ async def _harden(request: Request, answer: RequestResponseEndpoint) -> Response
     for name, value in {**HEADERS, "Cache-Control": "no-cache"}.items():
         response.headers.setdefault(name, value)
     return response
-
-
-class _Pages:
-    """The current pages, rendered again when the workspace changes or a minute has passed."""
-
-    def __init__(self, workspace: Workspace) -> None:
-        self._workspace = workspace
-        self._lock = threading.Lock()
-        self._page = lru_cache(maxsize=1)(self._pages_at)
-
-    def page(self, path: str) -> Page | None:
-        """The page at a path; None if there is none."""
-        minute = datetime.now().astimezone().replace(second=0, microsecond=0)
-        with self._lock:
-            return self._page(self._state(), minute)(path)
-
-    def _pages_at(self, state: tuple[int, ...], now: datetime) -> Callable[[str], Page | None]:
-        return lru_cache(maxsize=64)(Site(collect(self._workspace), now).page)
-
-    def _state(self) -> tuple[int, ...]:
-        """When the records behind the pages last changed."""
-        places = (self._workspace.metadata, self._workspace.journal, self._workspace.serving)
-        return tuple(place.stat().st_mtime_ns if place.exists() else 0 for place in places)
