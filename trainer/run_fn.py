@@ -121,7 +121,7 @@ def state_key(config: dict[str, Any], examples: str, base_model: str) -> str:
     parts = [config[key] for key in ("model", "resolution", "channels", "source_hash")]
     parts += [config[key] for key in ("source", STUDENT_KEY) if config.get(key)]
     if base_model and not config.get(STUDENT_KEY):  # which was chosen for how the images are split
-        parts += [config["split"], config.get("conversion", {})]
+        parts += [config["split"], config["conversion"]]
     text = json.dumps([train_options, parts, examples, base_model], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
@@ -147,7 +147,7 @@ def _training_data(
         preprocess=records.load_preprocessor(graph),
         shape=(*to_sides(config["resolution"]), config["channels"]),
         labels=dataset.load_labels(graph) if conditional else [],
-        split=config["split"] | by_conversion(config.get("conversion", {})),
+        split=config["split"] | by_conversion(config["conversion"]),
         source=source,
     )
 
@@ -167,7 +167,7 @@ def _metadata(
         "grid": sample.grid,
         "shape": data.shape,
         "config": {section: config[section] for section in ("model", "train", "sample")},
-        "conversion": config.get("conversion", {}),  # of an earlier version's teacher: none
+        "conversion": config["conversion"],
         "split": config["split"],
         "metrics": trained.metrics,
         "warm_started_from": trained.warm_started_from,

@@ -6,7 +6,6 @@ They are the network's raw weights, their moving average, and the guide.
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any
-from unicodedata import normalize
 
 import keras
 import tensorflow as tf
@@ -52,8 +51,6 @@ def load_weights(
 ) -> None:
     """Loads the base's raw weights into the network, its average into the average, and its guide.
 
-    A base of an earlier version has no guide; the training then keeps one of its own.
-
     Args:
         model: built from the options, with an average.
         base: the sampler SavedModel of the base, with the weights beside it.
@@ -69,10 +66,7 @@ def load_weights(
             one of its files is missing or damaged; the model is unchanged then.
     """
     ours, theirs = _description(options, shape, labels, split, source), _read_description(base)
-    # Models of earlier versions do not say how files became images.
-    unknown = {"data.fit", "data.background"} - theirs.keys()
-    names = [name for name in ours | theirs if name not in unknown]
-    differing = [name for name in names if ours.get(name) != theirs.get(name)]
+    differing = [name for name in ours | theirs if ours.get(name) != theirs.get(name)]
     if differing:
         here, there = (
             ", ".join(f"{name}={json.dumps(values.get(name))}" for name in differing)
@@ -83,7 +77,7 @@ def load_weights(
     source = keras.models.clone_model(model.network)
     raw = _read_weights(source, f"{_weights_folder(base)}/{RAW}")
     average = _read_weights(source, f"{_weights_folder(base)}/{AVERAGE}")
-    if model.guide and _kept_guide(base):
+    if model.guide:
         model.guide.network.set_weights(_read_weights(source, f"{_weights_folder(base)}/{GUIDE}"))
         model.guide.ready.assign(1)
     model.network.set_weights(raw)
@@ -125,8 +119,7 @@ def _description(
         **{f"model.{name}": value for name, value in network.items()},
         "data.resolution": from_sides((height, width)),
         "data.channels": channels,
-        # Earlier versions kept accents as a file system had composed them.
-        "labels": [normalize("NFC", label) for label in labels],
+        "labels": list(labels),
         "data.degrade": source and source.degrade,
         "model.source": source and source.use,
         "model.source_noise": source and source.noise,
@@ -134,11 +127,6 @@ def _description(
         "data.pairing": "none" if source and not source.paired else "name",
         **(split or {}),
     }
-
-
-def _kept_guide(base: str) -> bool:
-    """Whether the training of the base kept a guide; those of earlier versions did not."""
-    return "guide_after" in _read_metadata(base)["config"].get("train", {})
 
 
 def _read_metadata(base: str) -> dict[str, Any]:
@@ -151,7 +139,7 @@ def _read_description(base: str) -> dict[str, Any]:
         metadata = _read_metadata(base)
         options = ModelOptions.model_validate(metadata["config"]["model"])
         labels = metadata.get("labels", [])
-        split = (metadata["split"] or {}) | by_conversion(metadata.get("conversion", {}))
+        split = metadata["split"] | by_conversion(metadata["conversion"])
         source = metadata.get("source") and Source.model_validate(metadata["source"])
         return _description(options, metadata["shape"], labels, split, source)
     except (tf.errors.OpError, ValueError, KeyError, TypeError) as error:

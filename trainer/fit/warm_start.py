@@ -43,9 +43,4 @@ def warm_start(
         report(f"cold start: {misfit}")
         return None
     report(f"warm start from the latest blessed model, {base}")
-    if model.autoguidance != 1.0 and not model.guide.is_ready:
-        report(
-            "it is of an earlier version and has no guide: sample.autoguidance has little effect, "
-            "since the guide of this training begins from trained weights"
-        )
     return base

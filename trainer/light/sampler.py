@@ -22,7 +22,7 @@ from trainer.ode.step_grids import GRIDS
 from trainer.ode.tableaus import TABLEAUS
 
 INPUTS = ["x_alpha", "alpha", "label"]  # the last of a conditional network only
-NEEDED = {"solver", "grid", "nb_step", "guidance", "labels", "fingerprint"}
+NEEDED = {"solver", "grid", "nb_step", "guidance", "labels", "fingerprint", FIXED_STEPS}
 KNOWN = {"solver": [*TABLEAUS], "grid": [*GRIDS]}
 # Pixels that the network sees at once: of many more, what it computes takes gigabytes.
 AT_ONCE = 16_384
@@ -55,8 +55,7 @@ class LightSampler:
         self._shape = tuple(self._session.get_inputs()[0].shape[1:])
         self._labels = about["labels"]
         self._guidance = about["guidance"]
-        # Files of earlier versions do not say it; none of theirs has fixed steps.
-        self._fixed = about["nb_step"] if about.get(FIXED_STEPS) else None
+        self._fixed = about["nb_step"] if about[FIXED_STEPS] else None
         self._method = Method(about["solver"], about["grid"])
 
     def generate(self, seeds: np.ndarray, nb_step: int, labels: Sequence[str]) -> np.ndarray:

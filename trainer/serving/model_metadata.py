@@ -18,10 +18,7 @@ class MetadataError(ValueError):
 
 
 class ModelMetadata(BaseModel):
-    """The fields that readers rely on, to be validated.
-
-    Models of earlier versions lack some. The defaults only make a field optional.
-    """
+    """The fields that readers rely on, to be validated. The defaults only make a field optional."""
 
     nb_step: int = Field(1, strict=True, ge=1, lt=2**31)
     shape: tuple[Side, Side, Side] = (1, 1, 1)

@@ -10,7 +10,7 @@ from typing import Any
 
 import tensorflow as tf
 from pydantic import ValidationError
-from tensorflow.core.framework import graph_pb2, types_pb2
+from tensorflow.core.framework import graph_pb2
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
 from trainer.common import exit_codes
@@ -24,7 +24,6 @@ from trainer.serving import model_metadata
 OPSET = 18
 INPUTS = ("x_alpha", "alpha", "label")
 OUTPUT = "difference"
-HALF = {types_pb2.DT_BFLOAT16, types_pb2.DT_HALF}  # in which models of earlier versions compute
 
 
 class ExportError(ValueError):
@@ -49,7 +48,7 @@ def convert_saved_model(folder: str) -> bytes:
     """Converts the network of the sampler SavedModel in `folder`; returns what `convert` does.
 
     Raises:
-        ExportError: the model does not load, is no sampler, or is of an earlier version.
+        ExportError: the model does not load or is no sampler.
     """
     try:
         with phase("loading the model"):
@@ -57,10 +56,7 @@ def convert_saved_model(folder: str) -> bytes:
     except Exception as error:  # TF raises many types on a damaged SavedModel
         raise ExportError(f"{folder} does not load as a SavedModel: {first_line(error)}") from error
     if not hasattr(model, "evaluate"):
-        raise ExportError(
-            f"{folder} has no network to export: it was trained by an earlier version; train a "
-            "model with this one"
-        )
+        raise ExportError(f"{folder} has no network to export: iadb did not train it")
     with phase("converting the network"):
         return convert(model.evaluate, folder)
 
@@ -77,16 +73,11 @@ def convert(evaluate: tf.types.experimental.ConcreteFunction, folder: str) -> by
         and in a conditional model label, int64 [N]; its output is difference, float32 [N, H, W, C].
 
     Raises:
-        ExportError: the metadata do not say how the model samples, or it computes in 16 bits.
+        ExportError: the metadata do not say how the model samples.
     """
     about = _describe(folder)
     frozen = convert_variables_to_constants_v2(evaluate)
     graph = frozen.graph.as_graph_def()
-    if _computes_in_16_bits(graph):
-        raise ExportError(
-            f"{folder} computes in 16 bits: it was trained by an earlier version; train a model "
-            "with this one"
-        )
     inputs, outputs = ([t.name for t in tensors] for tensors in (frozen.inputs, frozen.outputs))
     model = _to_onnx(graph, inputs, outputs)
     model.metadata_props.add(key=network_file.METADATA, value=json.dumps(about, sort_keys=True))
@@ -150,7 +141,3 @@ def _describe(folder: str) -> dict[str, Any]:
         "labels": metadata.get("labels", []),
         "fingerprint": fingerprint,
     }
-
-
-def _computes_in_16_bits(graph: graph_pb2.GraphDef) -> bool:
-    return any(attr.type in HALF for node in graph.node for attr in node.attr.values())

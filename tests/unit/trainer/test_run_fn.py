@@ -27,6 +27,7 @@ CONFIG = {
     "channels": 1,
     "source_hash": "0" * 16,
     "split": {"holdout": None},
+    "conversion": {},
 }
 
 

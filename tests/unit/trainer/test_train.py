@@ -72,7 +72,7 @@ def train(folder, steps, devices, precision, network, teacher, options):
     os.makedirs(os.path.dirname(f"{sampler}/{METADATA}"), exist_ok=True)
     config = {"model": model.model_dump(mode="json"), "sample": {}}
     with open(f"{sampler}/{METADATA}", "w") as file:
-        json.dump({"config": config, "shape": [4, 4, 1], "split": None}, file)
+        json.dump({"config": config, "shape": [4, 4, 1], "split": {}, "conversion": {}}, file)
     weights = trained.model.network.get_weights() + trained.model.ema_network.get_weights()
     np.savez(f"{folder}/weights.npz", *weights)
     return trained.metrics["resumed_from_step"]

@@ -61,6 +61,7 @@ def custom_config(folder):
         "resolution": 4,
         "channels": 1,
         "split": {},
+        "conversion": {},
         "checkpoints": str(folder / "checkpoints"),
         "latest_samples": str(folder / "latest.png"),
         "source_hash": "0" * 16,

@@ -38,6 +38,7 @@ MODEL = {
 }
 SAMPLE = SampleOptions(nb_step=2)
 SPLIT = {"data.eval_percent": 10}
+DESCRIBED = {"config": {"model": {}}, "shape": SHAPE, "split": {}, "conversion": {}}
 
 
 def options(**changes):
@@ -90,8 +91,8 @@ def base(tmp_path_factory, files, small_network):
     folder = tmp_path_factory.mktemp("base")
     model = run(files, folder, warm=False, steps=400, seed=1).model
     sampler = str(folder / "model" / "Format-Serving")
-    config = {"model": options().model_dump(mode="json"), "train": {"guide_after": 0.08}}
-    metadata = {"shape": SHAPE, "config": config, "split": SPLIT}
+    config = {"model": options().model_dump(mode="json")}
+    metadata = {"shape": SHAPE, "config": config, "split": SPLIT, "conversion": {}}
     Sampler(model.sampling_network, SHAPE, "euler", nb_step=2).save(sampler, metadata)
     save_weights(model, sampler)
     return sampler, model
@@ -281,8 +282,8 @@ def test_weights_of_another_network_than_the_metadata_describe_leave_the_model_u
         "{",
         "[]",
         "{}",
-        json.dumps({"config": {"model": {"depth": 3}}, "shape": SHAPE, "split": {}}),
-        json.dumps({"config": {"model": {}}, "shape": [4], "split": {}}),
+        json.dumps(DESCRIBED | {"config": {"model": {"depth": 3}}}),
+        json.dumps(DESCRIBED | {"shape": [4]}),
     ],
 )
 def test_metadata_that_do_not_describe_a_network_are_reported_in_one_line(base, tmp_path, content):
@@ -419,20 +420,3 @@ def test_a_warm_training_keeps_the_guide_of_its_base(base, warm, cold):
     for ours, warmed, own in zip(*guides, strict=True):
         np.testing.assert_array_equal(warmed, ours)
         assert np.any(own != ours)
-
-
-def test_a_base_of_an_earlier_version_has_no_guide_and_the_training_keeps_its_own(base, tmp_path):
-    sampler, folder = copy_of(base, tmp_path)
-    (folder / GUIDE).unlink()
-    path = Path(sampler, METADATA)
-    metadata = json.loads(path.read_text())
-    del metadata["config"]["train"]
-    path.write_text(json.dumps(metadata))
-    lines = []
-    model = build(options())
-    assert warm_start(model, sampler, options(), SHAPE, [], SPLIT, lines.append) == sampler
-    assert not model.guide.is_ready
-    assert len(lines) == 1
-    model.autoguidance = 2.0
-    warm_start(model, sampler, options(), SHAPE, [], SPLIT, lines.append)
-    assert "has no guide: sample.autoguidance has little effect" in lines[-1]

@@ -160,7 +160,7 @@ def test_a_network_of_another_kind_or_version_is_an_error_of_one_line(plain, tmp
     network.metadata_props[0].value = '{"grid": "uniform", "labels": []}'
     del network.metadata_props[1]  # the digest
     (folder / NETWORK).write_bytes(seal(network.SerializeToString()))
-    with pytest.raises(NetworkFileError, match="another version: it lacks fingerprint, guid"):
+    with pytest.raises(NetworkFileError, match="another version: it lacks fingerprint, fixed"):
         LightSampler(folder)
 
 
