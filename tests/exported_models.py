@@ -87,7 +87,11 @@ def _guide(network, options):
 
 def metadata(sample):
     """What run_fn writes about a model, as far as an export needs it."""
-    return {"nb_step": sample.nb_step, "config": {"sample": sample.model_dump()}}
+    return {
+        "nb_step": sample.nb_step,
+        "config": {"sample": sample.model_dump()},
+        "conversion": {"fit": "crop", "background": "#ffffff"},
+    }
 
 
 def write_with_network(folder, **arguments):

@@ -119,7 +119,11 @@ class Recorded:
         """
         self._nb_run += 1
         run = self._context("pipeline_run", f"run-{self._nb_run:05}")
-        counts = {example_names.ACCEPTED: 1797, example_names.SPAN: span}
+        counts = {
+            example_names.ACCEPTED: 1797,
+            example_names.SPAN: span,
+            example_names.SPANS: json.dumps([span]),
+        }
         inputs = self._node(run, example_names.NODE, {}, {example_names.EXAMPLES: counts})
         for node in list(OUTPUTS)[1:9]:
             about = {drift_names.DRIFTED: int(drifted)} if node == drift_names.NODE else {}

@@ -57,7 +57,7 @@ def recall(checkpoints: AnyPath, metadata: Mapping[str, Any]) -> Withdrawal | No
 def drawn_by(metadata: Mapping[str, Any]) -> str | None:
     """Hashes what decides the images of a model: weights and sampling, but not how many it draws.
 
-    None for a model of an earlier version, whose weights are not identified.
+    None where the metadata are damaged.
     """
     if not metadata.get("weights"):
         return None

@@ -131,9 +131,9 @@ def is_of_pairs(metric: str) -> bool:
 
 
 def judged_names(stored: Mapping[str, Any]) -> tuple[str, ...]:
-    """The names of the metrics with limits, from options as JSON of this version or an earlier."""
+    """The names of the metrics with limits, from options as JSON."""
     thresholds = stored["thresholds"]
-    defaults = DEFAULTS if stored.get("limits", "none") != "none" else ()
+    defaults = DEFAULTS if stored["limits"] != "none" else ()
     names = dict.fromkeys((*defaults, *thresholds))
     return tuple(name for name in names if thresholds.get(name, name) is not None)
 

@@ -122,7 +122,7 @@ def configure(
     """
     config, evaluation = teacher.config, teacher.evaluation
     batch = {} if batch_size is None else {"batch_size": batch_size}
-    split = {key.removeprefix("data."): value for key, value in config.get("split", {}).items()}
+    split = {key.removeprefix("data."): value for key, value in config["split"].items()}
     try:
         return PipelineConfig.model_validate(
             {

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from pydantic import ValidationError
 
 from components.garbage import without_garbage_collection
 from pipeline.registry.serving import read_metadata
@@ -30,7 +29,7 @@ NETWORK = "deblend"  # signature of the network alone, which every model has
 SLOPE = "slope"  # signature of the network with autoguidance, of models that draw with it
 READ_SOURCE = "read_source"  # of models that translate: what they see of files; not exported
 NB_STEP = "nb_step"  # input with the solver steps
-NEEDED = (NB_STEP, "limits")  # fields of the metadata
+NEEDED = (NB_STEP, "limits", "config", "conversion")  # fields of the metadata
 WARM_UP_STEPS = 2
 
 
@@ -50,8 +49,7 @@ class Version:
         source: how a model that translates uses its sources; None for one that draws from noise.
         signatures: by name.
         definitions: those that are exported, as TensorFlow's SignatureDef.
-        solving: of requests that choose how; None for a model that does not say how it samples,
-            or whose steps are fixed.
+        solving: of requests that choose how; None for a model whose steps are fixed.
 
     Raises:
         Exception: TensorFlow cannot load it, or it fails a warm-up request; of many types.
@@ -152,12 +150,9 @@ class Version:
     def _solving(self) -> "Solving | None":
         from pipeline.serve.solving import Solving
 
-        try:
-            sample = SampleOptions.model_validate(self.metadata["config"]["sample"])
-        except (KeyError, TypeError, ValidationError):  # of an earlier version
-            return None
         if self.metadata.get(FIXED_STEPS):
             return None
+        sample = SampleOptions.model_validate(self.metadata["config"]["sample"])
         name = SLOPE if SLOPE in self.signatures else NETWORK
         return Solving(sample, self.signatures[name], self._functions[name], self.source)
 

@@ -20,10 +20,8 @@ def properties(record: mlmd.Artifact | mlmd.Execution | mlmd.Context | None) -> 
 
 
 def spans_of(examples: Mapping[str, Any]) -> tuple[int, ...]:
-    """The spans of a dataset by its properties; earlier versions recorded only the newest."""
-    if example_names.SPANS in examples:
-        return tuple(json.loads(examples[example_names.SPANS]))
-    return (examples[example_names.SPAN],) if example_names.SPAN in examples else ()
+    """The spans of a dataset by its properties."""
+    return tuple(json.loads(examples.get(example_names.SPANS, "[]")))
 
 
 def metrics_of(evaluation: mlmd.Artifact | None) -> dict[str, float]:

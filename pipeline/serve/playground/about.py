@@ -86,15 +86,14 @@ def describe(name: str, version: Version, workspace: Workspace | None) -> About:
         workspace: whose records are read; None for none.
     """
     metadata = version.metadata
-    sample = metadata.get("config", {}).get("sample", {})
-    conversion = metadata.get("conversion", {})  # of an earlier version: not known
+    sample, conversion = metadata["config"]["sample"], metadata["conversion"]
     about = About(
         name=name,
         version=version.number,
         folder=printable(str(version.folder)),
         shape=list(version.image_shape),
-        fit=conversion.get("fit", "crop"),
-        background=conversion.get("background", "#ffffff"),
+        fit=conversion["fit"],
+        background=conversion["background"],
         labels=metadata.get("labels", [])[:MAX_LABELS],
         source=metadata.get("source"),
         source_shape=list(version.source_shape) if version.source else None,
@@ -102,10 +101,10 @@ def describe(name: str, version: Version, workspace: Workspace | None) -> About:
         signatures=sorted(version.signatures),
         nb_step=metadata["nb_step"],
         fixed_steps=bool(metadata.get(FIXED_STEPS)),
-        solver=sample.get("solver", "unknown"),
-        grid=sample.get("grid", "unknown"),
-        guidance=sample.get("guidance", 1.0),
-        autoguidance=sample.get("autoguidance", 1.0),
+        solver=sample["solver"],
+        grid=sample["grid"],
+        guidance=sample["guidance"],
+        autoguidance=sample["autoguidance"],
         solvers=list(TABLEAUS) if version.solving else [],
         images=version.limits.images,
         most_steps=version.limits.nb_step,

@@ -128,11 +128,6 @@ def test_the_judged_names_are_read_back_from_stored_options(values):
     assert set(judged_names(json.loads(found.model_dump_json()))) == found.judged.keys()
 
 
-def test_options_of_earlier_versions_judged_what_they_name():
-    stored = {"thresholds": {"kid": {"maximum": 0.02}}, "min_coverage": 0.5}
-    assert judged_names(stored) == ("kid",)
-
-
 def test_the_numbers_of_images_are_those_that_the_metrics_ask_for():
     assert options.GROUPS == GROUPS
     assert options.MAX_DIMENSION == MAX_DIMENSION

@@ -50,7 +50,8 @@ def one_color(tmp_path_factory):
         folders.append(root / name)
         tf.saved_model.save(model, str(folders[-1]), {"serving_default": model.draw})
         (folders[-1] / METADATA).parent.mkdir(exist_ok=True)
-        metadata = {"nb_step": 1, "limits": LimitOptions().model_dump()}
+        metadata = {"nb_step": 1, "fixed_steps": True, "limits": LimitOptions().model_dump()}
+        metadata |= {"config": {}, "conversion": {}}
         (folders[-1] / METADATA).write_text(json.dumps(metadata))
     return folders
 

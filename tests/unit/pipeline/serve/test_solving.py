@@ -2,15 +2,12 @@
 
 import functools
 import io
-import json
-import shutil
 
 import numpy as np
 import pytest
 import tensorflow as tf
 from PIL import Image
 
-from pipeline.serve.errors import RequestError
 from pipeline.serve.versions import Version
 from tests.exported_models import (
     make_sampler,
@@ -18,7 +15,6 @@ from tests.exported_models import (
     write_sampler,
     write_translator,
 )
-from trainer.names import METADATA
 from trainer.source.options import Source
 
 PREDICT = "/v1/models/iadb:predict"
@@ -223,17 +219,6 @@ def test_without_classes_there_is_no_guidance(server):
     assert server.ask(PREDICT, body)[2]["error"] == (
         "unknown input guidance; generate takes nb_step, seed, solver"
     )
-
-
-def test_a_model_that_does_not_say_how_it_samples_is_served_without_a_choice(tmp_path, sampler):
-    shutil.copytree(sampler, tmp_path / "1")
-    about = json.loads((tmp_path / "1" / METADATA).read_text())
-    (tmp_path / "1" / METADATA).write_text(json.dumps({**about, "config": {}}))
-    version = Version(tmp_path / "1", 1)
-    inputs = {"seed": SEED, "nb_step": STEPS}
-    assert version.call("generate", version.signatures["generate"].check(inputs))
-    with pytest.raises(RequestError, match="unknown input solver"):
-        version.signatures["generate"].check({**inputs, "solver": HEUN["solver"]})
 
 
 @pytest.mark.slow

@@ -5,7 +5,6 @@ import json
 import os
 import pickle
 import signal
-import sqlite3
 import subprocess
 import sys
 import time
@@ -280,10 +279,6 @@ def test_a_pickle_that_is_planted_in_the_workspace_runs_no_command(
     planted = pickle.dumps(Planted())
     workspace.folder.mkdir()
     workspace.schedule.write_bytes(planted)
-    # What schedule.sqlite was when APScheduler kept its jobs there.
-    with sqlite3.connect(workspace.folder / "schedule.sqlite") as database:
-        database.execute("CREATE TABLE apscheduler_jobs (id, next_run_time, job_state)")
-        database.execute("INSERT INTO apscheduler_jobs VALUES ('check', 0, ?)", (planted,))
     process = scheduler("true")
     assert next_check(process) > ago()
     assert stop(process) == [STOPPED]
