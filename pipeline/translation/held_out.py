@@ -109,11 +109,11 @@ def _is_copy(model: AnyPath, known: RegisteredModel, serving: AnyPath) -> bool:
     own = [known.folder, *(serving / str(version) for version in known.versions)]
     if model.resolve() in [folder.resolve() for folder in own]:
         return True
-    notes = read_metadata(model, "weights")
+    notes = read_metadata(model)
     if notes.get(MODEL_NOTE) != known.number:
         return False
     there = [folder for folder in own if (folder / METADATA).is_file()]
-    return any(read_metadata(folder, "weights")["weights"] == notes["weights"] for folder in there)
+    return any(read_metadata(folder).get("weights") == notes.get("weights") for folder in there)
 
 
 def _read(files: list[str], count: int, source: Source) -> tuple[np.ndarray, list[str], np.ndarray]:
