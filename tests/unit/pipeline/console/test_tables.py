@@ -189,8 +189,8 @@ def test_spans_have_their_reasons_in_any_width(workspace, tmp_path, width):
 def test_datasets_have_their_licenses_in_any_width(width):
     output = iadb("data", "list", width=width)
     assert fits(output, width)
-    assert "202,599 color 64x64 faces" in words(output) or width < 120
-    assert "non-commercial" in output
+    assert "8,189 color flowers in 102 classes" in words(output) or width < 120
+    assert "none stated" in words(output)
 
 
 @at_widths
