@@ -8,8 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from components.metrics.arrays import MetricError, check_features
-from components.metrics.neighbors import nearest
+from components.metrics.arrays import MetricError
 
 NEAR_QUANTILE = 0.01  # of the distances of held-out images: nearer samples are copies
 # Relative to the spread of real features: images within this distance are the same image, although
@@ -72,26 +71,6 @@ def memorization_of(
         mirrored_share=float(mirrored[copies].mean())
         if mirrored is not None and copies.any()
         else 0.0,
-    )
-
-
-def memorization(train: np.ndarray, held_out: np.ndarray, generated: np.ndarray) -> Memorization:
-    """Applies `memorization_of` to the distances between three arrays of features.
-
-    Args:
-        train: float [N, d], features of all training images: copies of missing ones are not found.
-        held_out: float [M, d].
-        generated: float [K, d].
-
-    Raises:
-        MetricError: the arrays are too small, differ in d, or are not finite; or fewer than 2
-            held-out images are new ones.
-    """
-    check_features(train=train, held_out=held_out, generated=generated)
-    return memorization_of(
-        nearest(held_out, train).distances,
-        nearest(generated, train).distances,
-        spread_of(held_out),
     )
 
 
