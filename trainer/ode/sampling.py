@@ -149,7 +149,7 @@ class SamplingModel(keras.Model):
                 f"got {given}"
             )
         steps = tf.convert_to_tensor(nb_step)
-        if not steps.dtype.is_integer:
+        if not steps.dtype.is_integer or steps.shape.rank not in (None, 0):
             raise ValueError(f"nb_step={nb_step} must be a whole number")
         rows = [to_float("x0", x0)]
         if self.nb_class:

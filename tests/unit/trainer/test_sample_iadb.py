@@ -102,7 +102,7 @@ def test_x0_may_have_any_precision(model):
     np.testing.assert_array_equal(drawn[1], drawn[2])
 
 
-@pytest.mark.parametrize("nb_step", [2.5, np.inf, np.nan])
+@pytest.mark.parametrize("nb_step", [2.5, np.inf, np.nan, [4, 5]])
 def test_a_number_of_steps_that_is_none_is_rejected(model, nb_step):
     with pytest.raises(ValueError, match=r"nb_step=.* must be a whole number"):
         model.sample_iadb(points(3), nb_step)
