@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -26,8 +26,6 @@ from pipeline.serve.playground.pages import Playground
 from pipeline.serve.tensors import Signature
 from pipeline.serve.versions import Version
 from trainer.common.text import printable, shorten
-
-Endpoint = Callable[[Request], Awaitable[Response]]
 
 MAX_BODY = 32 * 2**20  # bytes of a request
 PARSED_AT_ONCE = 2  # bodies: while it is parsed, one takes much memory, and time of all threads

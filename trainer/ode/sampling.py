@@ -151,6 +151,8 @@ class SamplingModel(keras.Model):
         steps = tf.convert_to_tensor(nb_step)
         if not steps.dtype.is_integer or steps.shape.rank not in (None, 0):
             raise ValueError(f"nb_step={nb_step} must be a whole number")
+        if (known := tf.get_static_value(steps)) is not None and known < 1:
+            raise ValueError(f"nb_step={nb_step} must be at least 1")
         rows = [to_float("x0", x0)]
         if self.nb_class:
             label = self.nb_class if label is None else label

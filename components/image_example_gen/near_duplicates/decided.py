@@ -16,7 +16,14 @@ from components.image_example_gen.shuffle.files import INDEX, complete_file
 
 DECIDED = "near_duplicates.npz"  # in the folder `.index`, for later runs
 EARLIER = "earlier.npz"  # while a run works: what those before it decided
-_UNREADABLE = (OSError, tf.errors.OpError, ValueError, KeyError, EOFError, zipfile.BadZipFile)
+_UNUSABLE = (  # missing or damaged; a storage that fails ends the run, so that no decision is lost
+    FileNotFoundError,
+    tf.errors.NotFoundError,
+    ValueError,
+    KeyError,
+    EOFError,
+    zipfile.BadZipFile,
+)
 
 
 @dataclass(frozen=True)
@@ -68,15 +75,18 @@ def read_decided(path: str) -> Decided:
 
 
 def read_earlier(artifacts: Iterable[str]) -> Decided:
-    """Reads what earlier runs decided; nothing if no file can be read.
+    """Reads what earlier runs decided; nothing if each file is missing or damaged.
 
-    The newest file that can be read has what was decided before it, too.
+    The newest file that is there has what was decided before it, too.
 
     Args:
         artifacts: folders, the newest first.
+
+    Raises:
+        OSError, tf.errors.OpError: a file cannot be read for now.
     """
     for artifact in artifacts:
-        with contextlib.suppress(*_UNREADABLE):
+        with contextlib.suppress(*_UNUSABLE):
             return read_decided(os.path.join(artifact, INDEX, DECIDED))
     return Decided()
 

@@ -102,9 +102,9 @@ def test_x0_may_have_any_precision(model):
     np.testing.assert_array_equal(drawn[1], drawn[2])
 
 
-@pytest.mark.parametrize("nb_step", [2.5, np.inf, np.nan, [4, 5]])
+@pytest.mark.parametrize("nb_step", [2.5, np.inf, np.nan, [4, 5], 0, -3])
 def test_a_number_of_steps_that_is_none_is_rejected(model, nb_step):
-    with pytest.raises(ValueError, match=r"nb_step=.* must be a whole number"):
+    with pytest.raises(ValueError, match=r"nb_step=.* must be (a whole number|at least 1)"):
         model.sample_iadb(points(3), nb_step)
 
 
