@@ -34,12 +34,15 @@ def same(recorded: Any, now: Any) -> bool:
 
 
 def without_parts(keys: set[str], others: set[str]) -> list[str]:
-    """Keys that others lack; of a tree that they lack as a whole, its root alone."""
+    """Keys that others lack; of a tree that they lack as a whole, its root alone.
+
+    A key that is a tree in the others is among them: an empty list where the others have items.
+    """
     prefixes = {key[: dot.start()] for key in others for dot in re.finditer(r"\.|$", key)}
     found = {}
     for key in sorted(keys - others):
         ends = (key[: dot.start()] for dot in re.finditer(r"\.|$", key))
-        found[next(end for end in ends if end not in prefixes)] = True
+        found[next((end for end in ends if end not in prefixes), key)] = True
     return list(found)
 
 
