@@ -19,6 +19,7 @@ EARLIER = "earlier.npz"  # while a run works: what those before it decided
 _UNUSABLE = (  # missing or damaged; a storage that fails ends the run, so that no decision is lost
     FileNotFoundError,
     tf.errors.NotFoundError,
+    tf.errors.FailedPreconditionError,  # a part of its path is no folder
     ValueError,
     KeyError,
     EOFError,
