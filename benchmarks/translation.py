@@ -33,7 +33,7 @@ from components.features import load_extractor
 from components.features.options import FeatureOptions
 from components.metrics.frechet_distance import frechet_distance
 from components.metrics.kid import kid
-from components.metrics.pairs.scores import pixel_diversity, psnr
+from components.metrics.pair_scores import pixel_diversity, psnr
 from components.sample_evaluator.measure.pairs import ssim
 from data.errors import DataError
 from trainer.source.degrade import degrade

@@ -16,8 +16,7 @@ from numpy.typing import ArrayLike
 from components.metrics import CATALOG
 from components.metrics.arrays import MetricError
 from components.metrics.fidelity_and_diversity import FidelityAndDiversity
-from components.metrics.jackknife.leave_out import LeftOut
-from components.metrics.kinds.shares import Kind, Kinds
+from components.metrics.kinds import Kind, Kinds
 from components.sample_evaluator.measure import kinds, tfma_metrics
 
 FILE = "remembered.json"
@@ -43,8 +42,7 @@ class Remembered:
     def install(self) -> None:
         """Puts functions that remember in the place of the metrics, in this process."""
         for name, metric in CATALOG.items():
-            left_out = metric.left_out and self._wrap(metric.left_out, LeftOut._make)
-            CATALOG[name] = metric._replace(function=self._wrap(metric.function), left_out=left_out)
+            CATALOG[name] = metric._replace(function=self._wrap(metric.function))
         tfma_metrics.fidelity_and_diversity = self._wrap(
             tfma_metrics.fidelity_and_diversity, FidelityAndDiversity._make
         )

@@ -11,7 +11,7 @@ import scipy.stats
 from benchmarks.gate.faults import CASES
 from benchmarks.gate.nights import NIGHTS, STEP
 from benchmarks.gate.verdicts import Judged
-from components.metrics.kinds.shares import MIN_EXPECTED, Kinds
+from components.metrics.kinds import MIN_EXPECTED, Kinds
 from components.sample_evaluator import sources
 from components.sample_evaluator.measure.results import MEMORIZED_SHARE
 

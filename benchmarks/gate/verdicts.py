@@ -18,7 +18,7 @@ from components.features.options import FeatureOptions
 from components.images.batches import ImageBatch
 from components.images.features import ExtractFeatures, ImageFeatures
 from components.metrics import CATALOG
-from components.metrics.kinds.shares import MAX_TRAINING, Kinds
+from components.metrics.kinds import MAX_TRAINING, Kinds
 from components.metrics.neighbors import nearest
 from components.sample_evaluator import sources
 from components.sample_evaluator.measure import results

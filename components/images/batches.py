@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from components.images.records import example_key
-from components.metrics.pairs.scores import PairScores
+from components.metrics.pair_scores import PairScores
 from components.sharing import shared
 from trainer import examples, preprocessing
 from trainer.records import load_preprocessor

@@ -14,9 +14,8 @@ from components.features.options import SEARCH_SPACE, FeatureOptions
 from components.images.batches import ImageBatch
 from components.images.records import ReadRecords, find_files
 from components.images.views import search_views
-from components.metrics.distances import row_blocks
 from components.metrics.image_statistics import ImageStatistics, statistics_of
-from components.metrics.pairs.scores import PairScores
+from components.metrics.pair_scores import PairScores
 from components.progress import FEATURES, counted
 from components.sharing import shared
 
@@ -117,10 +116,10 @@ class ExtractFeatures(beam.DoFn):
     def _views(self, images: np.ndarray) -> list[np.ndarray]:
         """The vectors of the views of each image."""
         found = []
-        for _, some in row_blocks(images, VIEWED):
-            views = search_views(some)
+        for start in range(0, len(images), VIEWED):
+            views = search_views(images[start : start + VIEWED])
             vectors = self._extract_views(np.concatenate(views))
-            found += list(vectors.reshape(len(views), len(some), -1).swapaxes(0, 1))
+            found += list(vectors.reshape(len(views), len(views[0]), -1).swapaxes(0, 1))
         return found
 
 

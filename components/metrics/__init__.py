@@ -6,13 +6,10 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from components.metrics.fidelity_and_diversity import coverage, density, precision, recall
-from components.metrics.frechet_distance import frechet_distance, frechet_distance_left_out
-from components.metrics.image_statistics.colors import color_distance
-from components.metrics.image_statistics.layout import layout_distance
-from components.metrics.image_statistics.spectrum import spectrum_distance
-from components.metrics.jackknife.leave_out import LeftOut
+from components.metrics.frechet_distance import frechet_distance
+from components.metrics.image_statistics import color_distance, layout_distance, spectrum_distance
 from components.metrics.kid import kid
-from components.metrics.pairs.scores import mean_score
+from components.metrics.pair_scores import mean_score
 
 
 class Metric(NamedTuple):
@@ -23,8 +20,6 @@ class Metric(NamedTuple):
             MetricError.
         larger_is_better: true of precision, for example; false of distances.
         array: which array: features, one of ImageStatistics, or of the scores of pairs.
-        left_out: the values that `leave_out` returns, computed together in less time; without it,
-            `function` is called for each of them.
     """
 
     function: Callable[[np.ndarray, np.ndarray], float]
@@ -32,14 +27,11 @@ class Metric(NamedTuple):
     array: Literal[
         "vector", "spectrum", "colors", "layout", "psnr", "ssim", "feature_distance", "consistency"
     ] = "vector"
-    left_out: Callable[[np.ndarray, np.ndarray], LeftOut] | None = None
 
 
 CATALOG: dict[str, Metric] = {
     "kid": Metric(kid, larger_is_better=False),
-    "frechet_distance": Metric(
-        frechet_distance, larger_is_better=False, left_out=frechet_distance_left_out
-    ),
+    "frechet_distance": Metric(frechet_distance, larger_is_better=False),
     "precision": Metric(precision, larger_is_better=True),
     "recall": Metric(recall, larger_is_better=True),
     "density": Metric(density, larger_is_better=True),

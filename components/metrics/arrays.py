@@ -7,23 +7,6 @@ class MetricError(ValueError):
     """A metric cannot be computed on these features; the message gives the reason."""
 
 
-def mean_difference(real: np.ndarray, generated: np.ndarray) -> np.ndarray:
-    """The mean of generated rows less that of real ones, in float64.
-
-    Args:
-        real: float [N, d].
-        generated: float [M, d].
-
-    Returns:
-        float64 [d].
-
-    Raises:
-        MetricError: the arrays are too small, differ in d, or are not finite.
-    """
-    check_features(real=real, generated=generated)
-    return generated.mean(axis=0, dtype=np.float64) - real.mean(axis=0, dtype=np.float64)
-
-
 def check_features(**arrays: np.ndarray) -> None:
     """Checks that feature arrays [N, d] can be compared; N may differ.
 

@@ -9,9 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from components.metrics.arrays import MetricError, check_features
-from components.metrics.distances import BLOCK, Points, row_blocks
-from components.metrics.neighbors import squared_radii
-from components.metrics.screening import ScreenedPoints, screened_squared_distances
+from components.metrics.neighbors import squared_distances, squared_radii
 
 NEAREST_K = 5  # the neighbor that defines the radius of a ball, as in Naeem et al.
 
@@ -40,7 +38,7 @@ class FidelityAndDiversity(NamedTuple):
 
 
 def fidelity_and_diversity(
-    real: np.ndarray, generated: np.ndarray, k: int = NEAREST_K, block: int = BLOCK
+    real: np.ndarray, generated: np.ndarray, k: int = NEAREST_K
 ) -> FidelityAndDiversity:
     """Computes all four, which takes hardly longer than one of them.
 
@@ -48,31 +46,26 @@ def fidelity_and_diversity(
         real: float [N, d], N above k.
         generated: float [M, d], M above k.
         k: the neighbor that defines the radius of a ball.
-        block: rows and columns of a distance matrix in memory at a time.
 
     Raises:
         MetricError: the arrays have at most k rows, differ in d, or are not finite.
     """
     check_features(real=real, generated=generated)
-    _check_rows(min(len(real), len(generated)), k)
+    rows = min(len(real), len(generated))
+    if rows <= k:
+        raise MetricError(f"{rows} images are too few for the {k}th nearest neighbor of each")
     origin = real.mean(axis=0, dtype=np.float64)
-    x, y = Points.of(real, origin), Points.of(generated, origin)
-    rounding = ROUNDING * max(x.squared_norms.max(), y.squared_norms.max())
-    real_radii = squared_radii(x, k, block) - rounding
-    generated_radii = squared_radii(y, k, block) - rounding
+    x, y = real - origin, generated - origin
+    rounding = ROUNDING * max((x**2).sum(axis=1).max(), (y**2).sum(axis=1).max())
+    real_radii, generated_radii = squared_radii(x, k) - rounding, squared_radii(y, k) - rounding
 
     balls_around_generated = np.zeros(len(generated), np.int64)  # balls of real rows
     recalled, covered = np.zeros(len(real), bool), np.zeros(len(real), bool)
-    screened_y = ScreenedPoints.of(y)
-    for i, x_block in row_blocks(ScreenedPoints.of(x), block):
-        for j, y_block in row_blocks(screened_y, block):
-            squared = screened_squared_distances(
-                x_block, y_block, real_radii[i], generated_radii[j]
-            )
-            in_real_ball = squared < real_radii[i, None]
-            balls_around_generated[j] += in_real_ball.sum(axis=0)
-            covered[i] |= in_real_ball.any(axis=1)
-            recalled[i] |= (squared < generated_radii[j]).any(axis=1)
+    for i, squared in squared_distances(x, y):
+        in_real_ball = squared < real_radii[i, None]
+        balls_around_generated += in_real_ball.sum(axis=0)
+        covered[i] = in_real_ball.any(axis=1)
+        recalled[i] = (squared < generated_radii).any(axis=1)
     return FidelityAndDiversity(
         precision=float((balls_around_generated > 0).mean()),
         recall=float(recalled.mean()),
@@ -99,8 +92,3 @@ def density(real: np.ndarray, generated: np.ndarray) -> float:
 def coverage(real: np.ndarray, generated: np.ndarray) -> float:
     """Share of real images with a sample nearby, as by `fidelity_and_diversity`."""
     return fidelity_and_diversity(real, generated).coverage
-
-
-def _check_rows(rows: int, k: int) -> None:
-    if rows <= k:
-        raise MetricError(f"{rows} images are too few for the {k}th nearest neighbor of each")

@@ -1,13 +1,9 @@
 """Frechet distance of two Gaussians fitted to features (Heusel et al. 2017, arXiv 1706.08500)."""
 
-import math
-from typing import NamedTuple
-
 import numpy as np
 import scipy.linalg
 
 from components.metrics.arrays import MetricError, check_features
-from components.metrics.jackknife.leave_out import GROUPS, LeftOut, groups_of
 
 ROWS_PER_DIMENSION = 2  # with fewer rows, the covariances are too uncertain to be compared
 MAX_DIMENSION = 4096  # a covariance takes 128 MiB then
@@ -29,76 +25,21 @@ def frechet_distance(real: np.ndarray, generated: np.ndarray) -> float:
             ROWS_PER_DIMENSION * d rows or more than MAX_DIMENSION dimensions.
     """
     check_features(real=real, generated=generated)
-    _check_rows(len(real), len(generated), real.shape[1])
-    return _Reference.of(real).distance(*_fit(generated))
-
-
-def frechet_distance_left_out(real: np.ndarray, generated: np.ndarray) -> LeftOut:
-    """`frechet_distance` of all samples and without each group, whose part in the sums is removed.
-
-    Raises:
-        MetricError: there are too few samples for groups, or as `frechet_distance` without one.
-    """
-    check_features(real=real, generated=generated)
-    groups, count = groups_of(len(generated)), len(generated)
-    _check_rows(len(real), count, real.shape[1], left_out=max(map(len, groups)))
-    reference = _Reference.of(real)
-    mean, covariance = _fit(generated)
-    without = []
-    for rows in groups:
-        centered, left = generated[rows] - mean, count - len(rows)
-        shift = centered.sum(axis=0) / left  # by which the mean moves away from the group
-        scatter = (count - 1) * covariance - centered.T @ centered - left * np.outer(shift, shift)
-        without.append(reference.distance(mean - shift, scatter / (left - 1)))
-    return LeftOut(reference.distance(mean, covariance), without)
-
-
-def _check_rows(real: int, generated: int, dimension: int, left_out: int = 0) -> None:
-    """Raises a MetricError for more than MAX_DIMENSION dimensions, or too few rows for each.
-
-    It names the rows of whole arrays, of which some of the generated ones may be left out.
-    """
+    rows, dimension = min(len(real), len(generated)), real.shape[1]
     if dimension > MAX_DIMENSION:  # before the rows: more of them would not help
         raise MetricError(
             f"{dimension} feature dimensions are too many: at most {MAX_DIMENSION} are allowed"
         )
-    needed = ROWS_PER_DIMENSION * dimension
-    if min(real, generated - left_out) < needed:
-        in_all = needed + (math.ceil(needed / (GROUPS - 1)) if left_out else 0)
+    if rows < ROWS_PER_DIMENSION * dimension:
         raise MetricError(
-            f"{min(real, generated)} images are too few for {dimension} feature dimensions: "
-            f"at least {in_all} are needed"
+            f"{rows} images are too few for {dimension} feature dimensions: "
+            f"at least {ROWS_PER_DIMENSION * dimension} are needed"
         )
-
-
-class _Reference(NamedTuple):
-    """The Gaussian of real features, with what all distances to it need.
-
-    Attributes:
-        mean: float64 [d].
-        root: of the covariance, float64 [d, d].
-        trace: of the covariance.
-    """
-
-    mean: np.ndarray
-    root: np.ndarray
-    trace: float
-
-    @classmethod
-    def of(cls, real: np.ndarray) -> "_Reference":
-        mean, covariance = _fit(real)
-        return cls(mean, _root(covariance), np.trace(covariance))
-
-    def distance(self, mean: np.ndarray, covariance: np.ndarray) -> float:
-        """The distance to a Gaussian."""
-        difference = self.mean - mean
-        eigenvalues = scipy.linalg.eigvalsh(self.root.T @ covariance @ self.root)
-        return float(
-            difference @ difference
-            + self.trace
-            + np.trace(covariance)
-            - 2 * np.sqrt(eigenvalues.clip(min=0)).sum()
-        )
+    (m, a), (n, b) = _fit(real), _fit(generated)
+    root = _root(a)
+    eigenvalues = scipy.linalg.eigvalsh(root.T @ b @ root)
+    overlap = np.sqrt(eigenvalues.clip(min=0)).sum()
+    return float((m - n) @ (m - n) + np.trace(a) + np.trace(b) - 2 * overlap)
 
 
 def _fit(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

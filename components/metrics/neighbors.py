@@ -1,43 +1,70 @@
-"""Nearest neighbors in a feature space."""
+"""Euclidean distances between many rows, a block of the distance matrix at a time."""
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
-from sklearn.metrics import pairwise_distances_argmin
+from sklearn.metrics import pairwise_distances_argmin, pairwise_distances_chunked
 
-from components.metrics.distances import BLOCK, Points, row_blocks, squared_distances
+BLOCK_MIB = 16  # of a distance matrix in memory at a time
 
 
-def squared_radii(points: Points, k: int, block: int = BLOCK) -> np.ndarray:
-    """The squared distance of each point to its k-th nearest other point.
+def squared_distances(
+    rows: np.ndarray, others: np.ndarray | None = None
+) -> Iterator[tuple[slice, np.ndarray]]:
+    """Yields blocks of squared distances: which rows they are of, and float64 [n, M].
 
     Args:
-        points: N of them, N above k.
-        k: which neighbor; equal points are neighbors at distance 0.
-        block: rows and columns of the distance matrix in memory at a time.
+        rows: float64 [N, d], around an origin near which squares lose no digits.
+        others: float64 [M, d]; the rows themselves by default, each at distance 0 from itself.
+    """
+    start = 0
+    for block in pairwise_distances_chunked(
+        rows, others, metric="euclidean", squared=True, working_memory=BLOCK_MIB
+    ):
+        where = slice(start, start + len(block))
+        start = where.stop
+        yield where, block
+
+
+def squared_radii(rows: np.ndarray, k: int) -> np.ndarray:
+    """The squared distance of each row to its k-th nearest other row; copies are at distance 0.
+
+    Args:
+        rows: float64 [N, d], N above k.
+        k: which neighbor.
 
     Returns:
         float64 [N].
     """
-    nearest = np.full((len(points), k), np.inf)
-    for rows, x in row_blocks(points, block):
-        squared = squared_distances(x, x)
-        np.fill_diagonal(squared, np.inf)
-        _keep_smallest(nearest[rows], squared)
-        for columns, y in row_blocks(points[: rows.start], block):
-            squared = squared_distances(x, y)
-            _keep_smallest(nearest[rows], squared)
-            _keep_smallest(nearest[columns], squared.T)
-    return nearest.max(axis=1)
+    return np.concatenate(
+        [np.partition(block, k, axis=1)[:, k] for _, block in squared_distances(rows)]
+    )
 
 
-def _keep_smallest(smallest: np.ndarray, more: np.ndarray) -> None:
-    """Updates `smallest` [n, k] with `more` [n, m], row by row."""
-    k = smallest.shape[1]
-    smallest[:] = np.partition(np.concatenate([smallest, more], axis=1), k - 1, axis=1)[:, :k]
+def k_nearest(rows: np.ndarray, others: np.ndarray | None, k: int) -> np.ndarray:
+    """The k nearest other rows of each row, nearest first.
+
+    Args:
+        rows: float64 [N, d], as for `squared_distances`.
+        others: float64 [M, d], M at least k; None for the rows themselves, of which none is its own
+            neighbor, and N is above k.
+        k: how many neighbors.
+
+    Returns:
+        int [N, k], into the other rows.
+    """
+    found = []
+    for where, block in squared_distances(rows, others):
+        if others is None:
+            np.fill_diagonal(block[:, where], np.inf)
+        nearest = np.argpartition(block, k - 1, axis=1)[:, :k]
+        order = np.take_along_axis(block, nearest, axis=1).argsort(axis=1, kind="stable")
+        found.append(np.take_along_axis(nearest, order, axis=1))
+    return np.concatenate(found)
 
 
-class NearestNeighbors(NamedTuple):
+class Nearest(NamedTuple):
     """The nearest reference row of each row.
 
     Attributes:
@@ -49,46 +76,13 @@ class NearestNeighbors(NamedTuple):
     distances: np.ndarray
 
 
-def nearest(features: np.ndarray, reference: np.ndarray, block: int = BLOCK) -> NearestNeighbors:
+def nearest(features: np.ndarray, reference: np.ndarray) -> Nearest:
     """Finds the nearest reference row of each row, by Euclidean distance.
 
     Args:
         features: float [N, d].
         reference: float [M, d].
-        block: rows whose distances are computed at a time.
     """
     indices = pairwise_distances_argmin(features, reference)
-    distances = np.concatenate(
-        [
-            np.linalg.norm(x.astype(np.float64) - reference[indices[rows]], axis=1)
-            for rows, x in row_blocks(features, block)
-        ]
-    )
-    return NearestNeighbors(indices, distances)
-
-
-def k_nearest(
-    points: Points, reference: Points, k: int, *, others: bool = False, block: int = BLOCK
-) -> np.ndarray:
-    """The k nearest reference points of each point, nearest first.
-
-    Args:
-        points: N of them.
-        reference: M of them, at least k.
-        k: how many neighbors.
-        others: whether the reference points are the points themselves, and none is its own
-            neighbor; M is above k then.
-        block: rows of the distance matrix in memory at a time.
-
-    Returns:
-        int32 [N, k], into the reference points.
-    """
-    found = np.empty((len(points), k), np.int32)
-    for rows, x in row_blocks(points, block):
-        squared = squared_distances(x, reference)
-        if others:
-            squared[np.arange(len(x)), np.arange(rows.start, rows.stop)] = np.inf
-        nearest = np.argpartition(squared, k - 1, axis=1)[:, :k]
-        order = np.take_along_axis(squared, nearest, axis=1).argsort(axis=1, kind="stable")
-        found[rows] = np.take_along_axis(nearest, order, axis=1)
-    return found
+    differences = features.astype(np.float64) - reference[indices]
+    return Nearest(indices, np.linalg.norm(differences, axis=1))

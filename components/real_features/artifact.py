@@ -6,7 +6,7 @@ There are files for each split, and for the search of copies those of `SEARCH`.
 from tfx import types
 from tfx.types import artifact, artifact_utils
 
-from components.metrics.kinds.shares import MAX_TRAINING
+from components.metrics.kinds import MAX_TRAINING
 
 SEARCH = "search"  # in place of a split: all training images, in SEARCH_SPACE
 # Training images in the files of their split: at least the first so many by key, if there are, and

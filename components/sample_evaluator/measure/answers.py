@@ -9,7 +9,7 @@ from apache_beam.io.filesystems import FileSystems
 from components.features.options import FeatureOptions
 from components.images.features import shared_extractor
 from components.metrics.arrays import MetricError
-from components.metrics.pairs.scores import diversity, pixel_diversity
+from components.metrics.pair_scores import diversity, pixel_diversity
 from components.sample_evaluator import names
 from components.sample_evaluator.samples.translations import Answers
 

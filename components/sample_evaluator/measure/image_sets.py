@@ -8,7 +8,7 @@ import numpy as np
 
 from components.images.features import NO_SCORES, ImageFeatures
 from components.metrics.image_statistics import ImageStatistics
-from components.metrics.pairs.scores import PairScores
+from components.metrics.pair_scores import PairScores
 
 _Gathered = dict[str, list[ImageFeatures]]
 

@@ -12,8 +12,7 @@ from apache_beam.io.filesystems import FileSystems
 from tfx.dsl.io import fileio
 
 from components.metrics.arrays import MetricError
-from components.metrics.kinds.classes import class_shares
-from components.metrics.kinds.shares import Kind, Kinds
+from components.metrics.kinds import Kind, Kinds, class_shares
 from components.sample_evaluator import names, sources
 from components.sample_evaluator.measure.image_sets import GatherFeatures, ImageSet
 from trainer.common.progress import phase

@@ -3,7 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
-from components.metrics.pairs.scores import PairScores, psnr
+from components.metrics.pair_scores import PairScores, psnr
 from trainer.source.degrade import degrade
 from trainer.source.options import Degradation
 

@@ -8,7 +8,7 @@ from apache_beam.io.filesystems import FileSystems
 from tfx.dsl.io import fileio
 
 from components.metrics.arrays import MetricError
-from components.metrics.image_statistics.spectrum import spectrum_ratio
+from components.metrics.image_statistics import spectrum_ratio
 from components.sample_evaluator import names, sources
 
 _COMPARED = (sources.CANDIDATE, sources.BASELINE, sources.TRAIN, sources.NOISE)

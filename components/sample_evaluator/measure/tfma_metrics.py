@@ -18,11 +18,10 @@ from components.images.features import ImageFeatures
 from components.metrics import AT_HOLDOUT, get_metric
 from components.metrics.arrays import MetricError
 from components.metrics.fidelity_and_diversity import FidelityAndDiversity, fidelity_and_diversity
-from components.metrics.jackknife.leave_out import leave_out
-from components.metrics.jackknife.worsening import change, worsening
+from components.metrics.jackknife import change, leave_out, worsening
 from components.metrics.kid import kid_over_subsets
 from components.metrics.memorization import memorization_of, spread_of
-from components.metrics.pairs.scores import feature_distances
+from components.metrics.pair_scores import feature_distances
 from components.metrics.threads import blas_threads
 from components.sample_evaluator import sources
 from components.sample_evaluator.measure.image_sets import GatherFeatures, ImageSet

@@ -8,7 +8,7 @@ from apache_beam.io.filesystems import FileSystems
 
 from components.images.batches import DecodeRecords, ImageBatch
 from components.images.records import example_key
-from components.metrics.kinds.shares import MAX_EXAMPLES
+from components.metrics.kinds import MAX_EXAMPLES
 from components.sample_evaluator import sources
 from trainer.common.image_grid import GAP_GRAY, grid_png
 

@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterator, Mapping
 
 from tensorflow_model_analysis.proto import validation_result_pb2
 
-from components.metrics.kinds.shares import Kinds
+from components.metrics.kinds import Kinds
 from components.sample_evaluator import sources
 from components.sample_evaluator.measure.results import (
     MEMORIZED_SHARE,

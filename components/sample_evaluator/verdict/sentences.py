@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from components.metrics.kinds.shares import Kind
+from components.metrics.kinds import Kind
 from components.sample_evaluator.measure.results import MetricResult
 from components.sample_evaluator.options import Threshold
 from trainer.common.text import list_some, percentage, side_by_side

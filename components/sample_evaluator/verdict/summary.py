@@ -10,7 +10,7 @@ from components.metrics import (
     PAIR_METRICS,
     get_metric,
 )
-from components.metrics.kinds.shares import Kinds
+from components.metrics.kinds import Kinds
 from components.sample_evaluator import sources
 from components.sample_evaluator.measure.results import (
     DISTANCE_RATIO,

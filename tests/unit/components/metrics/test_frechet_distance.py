@@ -5,11 +5,7 @@ import pytest
 import scipy.linalg
 
 from components.metrics.arrays import MetricError
-from components.metrics.frechet_distance import (
-    MAX_DIMENSION,
-    frechet_distance,
-    frechet_distance_left_out,
-)
+from components.metrics.frechet_distance import MAX_DIMENSION, frechet_distance
 
 
 def by_sqrtm(real, generated):
@@ -82,13 +78,6 @@ def test_rejects_fewer_images_than_twice_the_dimensions():
     assert frechet_distance(array, array) == pytest.approx(0, abs=1e-9)
     with pytest.raises(MetricError, match="19 images are too few for 10 feature dimensions"):
         frechet_distance(array, array[:19])
-
-
-def test_without_each_group_it_names_the_images_needed_in_all():
-    array = np.random.default_rng(5).standard_normal((23, 10))
-    assert len(frechet_distance_left_out(array, array).without) == 10
-    with pytest.raises(MetricError, match=r"22 images are .* at least 23 are needed"):
-        frechet_distance_left_out(array, array[:22])
 
 
 def test_rejects_pixels_of_large_images_before_it_makes_their_covariance():

@@ -9,8 +9,7 @@ import pytest
 from components.metrics import CATALOG
 from components.metrics.arrays import MetricError
 from components.metrics.frechet_distance import MAX_DIMENSION, ROWS_PER_DIMENSION
-from components.metrics.jackknife.leave_out import GROUPS
-from components.metrics.jackknife.worsening import worsening
+from components.metrics.jackknife import GROUPS, worsening
 from components.sample_evaluator import options
 from components.sample_evaluator.options import (
     DEFAULTS,

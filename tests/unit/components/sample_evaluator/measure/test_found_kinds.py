@@ -7,8 +7,7 @@ from apache_beam.testing.util import assert_that
 from evaluator_data import BEAM_ARGS
 
 from components.images.features import ImageFeatures
-from components.metrics.kinds.classes import class_shares
-from components.metrics.kinds.shares import Kinds
+from components.metrics.kinds import Kinds, class_shares
 from components.sample_evaluator.measure.kinds import (
     FindKinds,
     FoundKinds,

@@ -11,7 +11,7 @@ import tensorflow_model_analysis as tfma
 from components.images.features import ImageFeatures
 from components.metrics import CATALOG
 from components.metrics.image_statistics import ImageStatistics
-from components.metrics.jackknife.worsening import worsening
+from components.metrics.jackknife import worsening
 from components.metrics.kid import kid_over_subsets
 from components.sample_evaluator import places, sources
 from components.sample_evaluator.measure import analysis

@@ -6,7 +6,7 @@ import pytest
 from evaluator_data import BEAM_ARGS, open_png, serialize
 
 from components.images.records import example_key
-from components.metrics.kinds.shares import MAX_EXAMPLES, Kinds
+from components.metrics.kinds import MAX_EXAMPLES, Kinds
 from components.sample_evaluator.measure.kinds import FoundKinds
 from components.sample_evaluator.pictures.missing_kinds import MAX_ROWS, WriteMissingKinds
 from trainer.common.image_grid import GAP_GRAY, image_grid

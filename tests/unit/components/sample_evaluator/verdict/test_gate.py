@@ -4,7 +4,7 @@ import pytest
 from measured import failing, passing, source
 from tensorflow_model_analysis.proto import validation_result_pb2
 
-from components.metrics.kinds.shares import Kinds
+from components.metrics.kinds import Kinds
 from components.sample_evaluator.measure.results import parse
 from components.sample_evaluator.options import EvaluateOptions, Threshold
 from components.sample_evaluator.verdict.gate import judge

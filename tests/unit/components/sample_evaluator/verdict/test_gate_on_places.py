@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 from measured import failing, passing, source
 
-from components.metrics.kinds.shares import Kind, Kinds
+from components.metrics.kinds import Kind, Kinds
 from components.sample_evaluator.measure.results import MetricResult
 from components.sample_evaluator.options import EvaluateOptions, Threshold
 from components.sample_evaluator.verdict.gate import BEST_SLACK, judge

@@ -7,7 +7,7 @@ import pytest
 from report_data import make_metric, make_summary
 
 from components.metrics import CATALOG
-from components.metrics.kinds.shares import Kind, Kinds
+from components.metrics.kinds import Kind, Kinds
 from components.sample_evaluator.measure.results import parse
 from components.sample_evaluator.options import EvaluateOptions, Threshold
 from components.sample_evaluator.verdict.gate import ModelVerdict

@@ -1,15 +1,33 @@
-"""A worsening is proven only when seeds do not explain it."""
+"""Values without a group of samples; a worsening is proven only when seeds do not explain it."""
 
 import numpy as np
 import pytest
 
 from components.metrics import CATALOG
 from components.metrics.arrays import MetricError
-from components.metrics.jackknife.worsening import worsening
+from components.metrics.jackknife import leave_out, worsening
 
 
 def features(seed, count=300, shift=0.0, scale=1.0):
     return np.random.default_rng(seed).standard_normal((count, 8)) * scale + shift
+
+
+def test_each_group_is_every_tenth_sample():
+    metric = CATALOG["kid"]
+    real, samples = features(0), features(1, count=43)
+    found = leave_out(metric, real, samples)
+    assert found.whole == metric.function(real, samples)
+    kept = [[row for row in range(43) if row % 10 != group] for group in range(10)]
+    assert found.without == [metric.function(real, samples[rows]) for rows in kept]
+
+
+def test_too_few_samples_without_a_group_are_told():
+    array = np.random.default_rng(5).standard_normal((50, 16))
+    with pytest.raises(MetricError, match=r"^31 images are too few"):
+        leave_out(CATALOG["frechet_distance"], array, array[:31])
+    with pytest.raises(MetricError, match=r"^without one of 10 groups of the samples: 31 images"):
+        leave_out(CATALOG["frechet_distance"], array, array[:35])
+    assert len(leave_out(CATALOG["frechet_distance"], array, array[:36]).without) == 10
 
 
 @pytest.mark.parametrize("name", list(CATALOG))

@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 
 from components.metrics.arrays import MetricError
-from components.metrics.image_statistics import statistics_of
-from components.metrics.image_statistics.colors import color_distance, colors_of
+from components.metrics.image_statistics import color_distance, colors_of, statistics_of
 
 
 def draw(count=50, shape=(8, 8, 3), seed=0):

@@ -1,22 +1,35 @@
-"""How much worse one model is than another, and how certain that is.
+"""How much worse one model is than another in a metric, and how certain that is.
 
 The spread is that of the delete-a-group jackknife over groups of seeds (Kott 2001, "The delete-a-
 group jackknife"), paired: both models lose the same seeds at a time, so that common properties of
 their samples cancel.
 """
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import scipy.stats
 
 from components.metrics.arrays import MetricError
-from components.metrics.jackknife.leave_out import GROUPS, LeftOut, leave_out
 
 if TYPE_CHECKING:
     from components.metrics import Metric
 
+GROUPS = 10  # of samples: every tenth one, so that sizes differ by at most one
 CONFIDENCE = 0.99  # one-sided: one in a hundred equal models seems to be worse
+
+
+class LeftOut(NamedTuple):
+    """The values of a metric.
+
+    Attributes:
+        whole: of all samples.
+        without: of the samples without each group.
+    """
+
+    whole: float
+    without: Sequence[float]
 
 
 class Worsening(NamedTuple):
@@ -36,6 +49,29 @@ class Worsening(NamedTuple):
         return self.difference - self.margin
 
 
+def leave_out(metric: "Metric", real: np.ndarray, generated: np.ndarray) -> LeftOut:
+    """Computes a metric of all samples and without each of GROUPS groups.
+
+    Args:
+        metric: from the catalog.
+        real: features of real images, float [N, d].
+        generated: features of samples, float [M, d].
+
+    Raises:
+        MetricError: there are fewer than two samples per group, or the metric cannot be computed.
+    """
+    count = len(generated)
+    if count < 2 * GROUPS:
+        raise MetricError(f"{count} samples are too few for a spread: {2 * GROUPS} are needed")
+    whole = metric.function(real, generated)
+    groups = np.arange(count) % GROUPS
+    try:
+        without = [metric.function(real, generated[groups != group]) for group in range(GROUPS)]
+    except MetricError as error:
+        raise MetricError(f"without one of {GROUPS} groups of the samples: {error}") from None
+    return LeftOut(whole, without)
+
+
 def worsening(
     metric: "Metric", real: np.ndarray, candidate: np.ndarray, baseline: np.ndarray
 ) -> Worsening:
@@ -48,8 +84,7 @@ def worsening(
         baseline: features of the baseline's samples from the same seeds in the same order.
 
     Raises:
-        MetricError: the models have different numbers of samples, or fewer than two per group, or
-            the metric cannot be computed.
+        MetricError: the models have different numbers of samples, or as `leave_out`.
     """
     count = len(candidate)
     if len(baseline) != count:

@@ -1,37 +1,24 @@
-"""Clusters of images that a model leaves out: missing kinds where there are no classes.
+"""Gaps among samples: regions of training images that a model leaves out.
 
-They are gaps among the samples. Each image belongs to its nearest training images, so that samples
-that all differ from real images in the same way still count where they belong. A region is a
-training image with those around it. It is a gap if it has far fewer samples than training and
-held-out images, by more than chance explains: a scan statistic (Kulldorff 1997, "A spatial scan
-statistic", Communications in Statistics 26, doi 10.1080/03610929708831995) with balls of several
-sizes.
+Each image belongs to its nearest training images, so that samples that all differ from real images
+in the same way still count where they belong. A region is a training image with those around it. It
+is a gap if it has far fewer samples than training and held-out images, by more than chance
+explains: a scan statistic (Kulldorff 1997, "A spatial scan statistic", Communications in Statistics
+26, doi 10.1080/03610929708831995) with balls of several sizes.
 """
 
 from typing import NamedTuple
 
 import numpy as np
 import scipy.special
-from sklearn.decomposition import PCA
 
-from components.metrics.arrays import MetricError
-from components.metrics.distances import Points
-from components.metrics.kinds.shares import (
-    MAX_EXAMPLES,
-    MAX_TRAINING,
-    MIN_EXPECTED,
-    Kind,
-    Kinds,
-    check_enough,
-)
-from components.metrics.neighbors import k_nearest, nearest
-from components.metrics.threads import one_thread
+from components.metrics.neighbors import k_nearest
 
-COMPONENTS = 32  # principal ones in which gaps are sought
 NEIGHBORS = 2  # training images that an image belongs to, half to each: chance decides less
 SIZES = (20, 28, 40, 56, 80, 110)  # of balls, in expected samples
 MIN_MEMBERS = 5  # training images of a ball
 MAX_SHARE = 1 / 3  # of the training images, for one ball
+MIN_EXPECTED = 15  # samples in a ball: with fewer, none may be there by chance
 MAX_LEFT = 0.5  # of the expected samples, in a gap
 # Of so few samples in a single ball by chance. Balls are many, but overlap: of good models, this
 # finds a gap in about one of two hundred (docs/evaluation.md).
@@ -52,44 +39,6 @@ class Gap(NamedTuple):
     found: float
 
 
-def missing_clusters(train: np.ndarray, real: np.ndarray, generated: np.ndarray) -> Kinds:
-    """Finds the clusters of images that are missing among generated ones.
-
-    Each is a gap of `find_gaps` in the first MAX_TRAINING training images; a held-out image is in
-    it if its nearest training image is.
-
-    Args:
-        train: features, float [N, d].
-        real: features of held-out images, float [M, d].
-        generated: float [K, d].
-
-    Returns:
-        The least likely one first; none if the generated images lack nothing.
-
-    Raises:
-        MetricError: too few images, features that differ in d or are not finite, or training
-            images that are all alike.
-    """
-    check_enough(training=train, held_out=real, generated=generated)
-    train = train[:MAX_TRAINING]
-    if (train == train[0]).all():
-        raise MetricError("the training images are all alike")
-    with one_thread():
-        reduce = PCA(min(COMPONENTS, *train.shape), random_state=0).fit(train)
-        known, held_out, drawn = map(reduce.transform, (train, real, generated))
-        gaps = find_gaps(known, held_out, drawn)
-        owners = nearest(held_out, known).indices
-    kinds = []
-    for number, gap in enumerate(gaps, 1):
-        examples = np.flatnonzero(np.isin(owners, gap.members))
-        order = np.linalg.norm(held_out[examples] - known[gap.members[0]], axis=1)
-        shown = examples[np.argsort(order, kind="stable")][:MAX_EXAMPLES]
-        kinds.append(
-            Kind(str(number), len(examples), gap.expected, gap.found, True, tuple(map(int, shown)))
-        )
-    return Kinds("cluster", None, tuple(kinds))
-
-
 def find_gaps(train: np.ndarray, real: np.ndarray, generated: np.ndarray) -> list[Gap]:
     """Finds the regions of training images that samples leave out; they are disjoint.
 
@@ -101,13 +50,14 @@ def find_gaps(train: np.ndarray, real: np.ndarray, generated: np.ndarray) -> lis
     Returns:
         The least likely gap first.
     """
-    points, held_out, drawn = (Points.of(x, train.mean(axis=0)) for x in (train, real, generated))
     sizes = _sizes(len(train), len(generated))
-    around = k_nearest(points, points, max(*sizes, NEIGHBORS), others=True)
+    origin = train.mean(axis=0, dtype=np.float64)
+    points, held_out, drawn = train - origin, real - origin, generated - origin
+    around = k_nearest(points, None, max(*sizes, NEIGHBORS))
     known = _belonging(around[:, :NEIGHBORS], len(train))
     known += _belonging(k_nearest(held_out, points, NEIGHBORS), len(train))
     samples = _belonging(k_nearest(drawn, points, NEIGHBORS), len(train))
-    balls = np.concatenate([np.arange(len(train), dtype=np.int32)[:, None], around], axis=1)
+    balls = np.concatenate([np.arange(len(train))[:, None], around], axis=1)
     share = len(generated) / (len(train) + len(real))
     gaps: list[Gap] = []
     taken = np.zeros(len(train), bool)

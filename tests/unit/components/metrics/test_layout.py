@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 
 from components.metrics.arrays import MetricError
-from components.metrics.image_statistics import statistics_of
-from components.metrics.image_statistics.layout import layout_distance, layout_of
+from components.metrics.image_statistics import layout_distance, layout_of, statistics_of
 
 
 def draw(shape, count=20):

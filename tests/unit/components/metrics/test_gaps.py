@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from components.metrics.kinds.gaps import MAX_LEFT, find_gaps
-from components.metrics.kinds.shares import MIN_EXPECTED
+from components.metrics.gaps import MAX_LEFT, find_gaps
+from components.metrics.kinds import MIN_EXPECTED
 
 CENTERS = np.array([[0.0, 0.0], [6.0, 0.0], [0.0, 6.0], [6.0, 6.0]])
 

@@ -1,31 +1,29 @@
-"""How many images of each class a model draws, estimated by a classifier.
+"""Kinds of images, classes or clusters, and which of them a model leaves out.
 
-Counting what a classifier finds is wrong where it confuses classes. Expectation maximization of
-the shares corrects that (Saerens, Latinne and Decaestecker 2002, "Adjusting the Outputs of a
-Classifier to New a Priori Probabilities", Neural Computation 14, doi 10.1162/089976602753284446).
+The images of each class that a model draws are counted by a classifier. What it finds is wrong
+where it confuses classes; expectation maximization of the shares corrects that (Saerens, Latinne
+and Decaestecker 2002, "Adjusting the Outputs of a Classifier to New a Priori Probabilities", Neural
+Computation 14, doi 10.1162/089976602753284446). Without classes, kinds are gaps among the samples.
 """
 
 from collections.abc import Sequence
+from typing import Literal, NamedTuple
 
 import numpy as np
 from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
+from threadpoolctl import threadpool_limits
 
-from components.metrics.kinds.gaps import missing_clusters
-from components.metrics.kinds.shares import (
-    MAX_EXAMPLES,
-    MAX_TRAINING,
-    MIN_EXPECTED,
-    MIN_IMAGES,
-    Kind,
-    Kinds,
-    check_enough,
-)
-from components.metrics.threads import one_thread
+from components.metrics.arrays import MetricError, check_features
+from components.metrics.gaps import MIN_EXPECTED, find_gaps
+from components.metrics.neighbors import nearest
 
-COMPONENTS = 64  # principal ones that the classifier sees
+MIN_IMAGES = 100  # training, held-out and generated ones each, or there are no kinds
+MAX_TRAINING = 5000  # images that kinds are learned from; more change little
+MAX_EXAMPLES = 8  # of a missing kind
+CLASS_COMPONENTS, GAP_COMPONENTS = 64, 32  # principal ones that the classifier sees, and the gaps
 STRENGTH = 0.1  # of the fit, C: a low one, so that probabilities are not too sure
 MISSING = 0.2  # of the expected images: with fewer, a class is missing
 MIN_RECOGNIZED = 0.5  # of the held-out images of a class, or it is not judged
@@ -37,6 +35,49 @@ MAX_CLASSES = 200  # more take a classifier minutes
 ITERATIONS = 1000
 TOLERANCE = 1e-7  # of the shares
 _LEAST = 1e-12  # probability of a class, so that no image is impossible
+
+
+class Kind(NamedTuple):
+    """One kind of image.
+
+    Attributes:
+        name: the label of a class, or the number of a missing cluster from 1.
+        held_out: number of held-out images.
+        expected: number of generated images if their shares are those of the held-out ones.
+        estimated: number of generated images; None if that cannot be told.
+        missing: whether there are far fewer than expected.
+        examples: indices of at most MAX_EXAMPLES held-out images of a missing kind, best first.
+    """
+
+    name: str
+    held_out: int
+    expected: float
+    estimated: float | None
+    missing: bool
+    examples: tuple[int, ...]
+
+
+class Kinds(NamedTuple):
+    """All kinds.
+
+    Attributes:
+        by: what kinds are; None if they are not known.
+        accuracy: share of the held-out images whose class was recognized, 0 to 1; None for
+            clusters.
+        kinds: all classes of the training images, or the clusters that are missing.
+        unavailable: why they are not known.
+        followed: how far the generated images are recognized as the classes that they were asked
+            for: 0 as often as by chance, 1 as often as held-out images as theirs; None without
+            classes that were asked for, or if held-out images are hardly recognized.
+        followed_error: about its standard error, that of how often the classes are recognized.
+    """
+
+    by: Literal["class", "cluster"] | None = None
+    accuracy: float | None = None
+    kinds: tuple[Kind, ...] = ()
+    unavailable: str | None = None
+    followed: float | None = None
+    followed_error: float = 0.0
 
 
 def class_shares(
@@ -68,15 +109,15 @@ def class_shares(
     Raises:
         MetricError: too few images, or features that differ in d or are not finite.
     """
-    check_enough(training=train, held_out=real, generated=generated)
+    _check_enough(training=train, held_out=real, generated=generated)
     train, train_labels = train[:MAX_TRAINING], np.array(train_labels[:MAX_TRAINING], str)
     real_labels, labeled = np.array(real_labels, str), train_labels != ""
     if not 2 <= len(np.unique(train_labels[labeled])) <= MAX_CLASSES or not any(real_labels):
         return missing_clusters(train, real, generated)
-    with one_thread():
+    with threadpool_limits(1):
         classifier = make_pipeline(
             StandardScaler(),
-            PCA(min(COMPONENTS, labeled.sum(), train.shape[1]), random_state=0),
+            PCA(min(CLASS_COMPONENTS, labeled.sum(), train.shape[1]), random_state=0),
             LogisticRegression(C=STRENGTH, max_iter=300),
         ).fit(train[labeled], train_labels[labeled])
         found_real, found = classifier.predict(real), classifier.predict(generated)
@@ -86,6 +127,44 @@ def class_shares(
     kinds = kinds or missing_clusters(train, real, generated)
     known, asked = real_labels != "", np.array(asked, str)
     return _with_followed(kinds, found_real[known], real_labels[known], found, asked)
+
+
+def missing_clusters(train: np.ndarray, real: np.ndarray, generated: np.ndarray) -> Kinds:
+    """Finds the clusters of images that are missing among generated ones.
+
+    Each is a gap of `find_gaps` in the first MAX_TRAINING training images; a held-out image is in
+    it if its nearest training image is.
+
+    Args:
+        train: features, float [N, d].
+        real: features of held-out images, float [M, d].
+        generated: float [K, d].
+
+    Returns:
+        The least likely one first; none if the generated images lack nothing.
+
+    Raises:
+        MetricError: too few images, features that differ in d or are not finite, or training
+            images that are all alike.
+    """
+    _check_enough(training=train, held_out=real, generated=generated)
+    train = train[:MAX_TRAINING]
+    if (train == train[0]).all():
+        raise MetricError("the training images are all alike")
+    with threadpool_limits(1):
+        reduce = PCA(min(GAP_COMPONENTS, *train.shape), random_state=0).fit(train)
+        known, held_out, drawn = map(reduce.transform, (train, real, generated))
+        gaps = find_gaps(known, held_out, drawn)
+        owners = nearest(held_out, known).indices
+    kinds = []
+    for number, gap in enumerate(gaps, 1):
+        examples = np.flatnonzero(np.isin(owners, gap.members))
+        order = np.linalg.norm(held_out[examples] - known[gap.members[0]], axis=1)
+        shown = examples[np.argsort(order, kind="stable")][:MAX_EXAMPLES]
+        kinds.append(
+            Kind(str(number), len(examples), gap.expected, gap.found, True, tuple(map(int, shown)))
+        )
+    return Kinds("cluster", None, tuple(kinds))
 
 
 def _count(
@@ -103,7 +182,7 @@ def _count(
         return None
     classes, priors = np.unique(train_labels, return_counts=True)
     recognized = found_real == real_labels
-    with one_thread():
+    with threadpool_limits(1):
         shares = _estimate(classifier.predict_proba(generated), priors / len(train_labels))
     kinds = []
     for name, share in zip(classes, shares, strict=True):
@@ -180,3 +259,18 @@ def _estimate(probabilities: np.ndarray, priors: np.ndarray) -> np.ndarray:
         if np.abs(shares - previous).max() < TOLERANCE:
             break
     return shares
+
+
+def _check_enough(**arrays: np.ndarray) -> None:
+    """Checks that features [N, d], by name, suffice for kinds.
+
+    Raises:
+        MetricError: fewer than MIN_IMAGES rows, or what `check_features` rejects.
+    """
+    for name, array in arrays.items():
+        if len(array) < MIN_IMAGES:
+            images = f"{name.replace('_', '-')} images"
+            raise MetricError(
+                f"{len(array)} {images} are too few for kinds: {MIN_IMAGES} are needed"
+            )
+    check_features(**arrays)

@@ -5,8 +5,8 @@ import pytest
 
 from components.metrics import PAIR_METRICS
 from components.metrics.arrays import MetricError
-from components.metrics.jackknife.worsening import worsening
-from components.metrics.pairs.scores import diversity, feature_distances, pixel_diversity, psnr
+from components.metrics.jackknife import worsening
+from components.metrics.pair_scores import diversity, feature_distances, pixel_diversity, psnr
 
 EQUAL = 10 * np.log10(12 * 255**2)  # 58.9 dB
 

@@ -5,9 +5,13 @@ import pytest
 from sklearn.datasets import load_digits
 
 from components.metrics.arrays import MetricError
-from components.metrics.kinds.classes import class_shares
-from components.metrics.kinds.gaps import missing_clusters
-from components.metrics.kinds.shares import MAX_EXAMPLES, MIN_EXPECTED, Kinds
+from components.metrics.kinds import (
+    MAX_EXAMPLES,
+    MIN_EXPECTED,
+    Kinds,
+    class_shares,
+    missing_clusters,
+)
 
 SEEDS = range(20)
 SIDE = 12  # of the shapes

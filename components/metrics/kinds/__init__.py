@@ -1,1 +1,0 @@
-"""Kinds of images, classes or clusters, and which of them a model leaves out."""

@@ -1,1 +1,0 @@
-"""Metrics of pairs: a result beside the held-out image that it should be."""
