@@ -14,9 +14,8 @@ from sklearn.datasets import load_digits
 
 from benchmarks import datasets
 from benchmarks.measure import Figure
+from components.drift_gate.drift import DriftResult, Sample, judge
 from components.drift_gate.options import DriftOptions
-from components.drift_gate.sample import DescribedImage, Sample
-from components.drift_gate.verdict import DriftResult, judge
 from components.features import load_extractor
 from components.features.options import FeatureOptions
 from components.image_example_gen.image_file.decode import decode
@@ -64,46 +63,32 @@ def figures() -> Iterator[Figure]:
             yield Figure("  by features", 100 * float(np.mean(by_features)), "%")
 
 
-def describe(images: np.ndarray) -> list[DescribedImage]:
+def describe(images: np.ndarray) -> Sample:
     """Computes the statistics of images, uint8 [N, H, W, 1], each in its own file."""
     files = [encode_png(Image.fromarray(image[..., 0])) for image in images]
     decoded = [decode(io.BytesIO(file), IMAGES) for file in files]
-    vectors = load_extractor(FEATURES)(np.stack([image.pixels for image in decoded]))
-    return [
-        DescribedImage(
-            hashlib.sha256(b"%d" % number).hexdigest().encode(),
-            (
-                image.pixels.mean(),
-                image.pixels.std(),
-                image.source_width,
-                image.source_height,
-                len(file),
-            ),
-            image.pixels.shape,
-            vector,
-        )
-        for number, (file, image, vector) in enumerate(zip(files, decoded, vectors, strict=True))
+    pixels = np.stack([image.pixels for image in decoded])
+    keys = [hashlib.sha256(b"%d" % number).hexdigest().encode() for number in range(len(files))]
+    scalars = [
+        (pixel.mean(), pixel.std(), image.source_width, image.source_height, len(file))
+        for file, image, pixel in zip(files, decoded, pixels, strict=True)
     ]
+    vectors = load_extractor(FEATURES)(pixels)
+    return Sample(FEATURES.name, np.array(keys), np.array(scalars, np.float64), vectors)
 
 
-def _month(images: list[DescribedImage], order: np.ndarray) -> Iterator[DriftResult]:
+def _month(images: Sample, order: np.ndarray) -> Iterator[DriftResult]:
     """Yields the verdicts on all days but the first."""
     reference = None
     for start in range(0, len(order) - DAY + 1, DAY):
-        verdict = judge(_sample(images, order[start : start + DAY]), reference, OPTIONS)
+        verdict = judge(images[order[start : start + DAY]], reference, OPTIONS)
         if reference:
             yield verdict
         reference = verdict.reference
 
 
-def _trial(
-    images: list[DescribedImage], others: list[DescribedImage], history: int, seed: int
-) -> DriftResult:
+def _trial(images: Sample, others: Sample, history: int, seed: int) -> DriftResult:
     random = np.random.RandomState(seed)
     before = random.choice(len(images), history, replace=False)
     day = random.choice(len(others), DAY, replace=False)
-    return judge(_sample(others, day), _sample(images, before), OPTIONS)
-
-
-def _sample(images: list[DescribedImage], rows: np.ndarray) -> Sample:
-    return Sample.of(FEATURES.name, [images[row] for row in rows])
+    return judge(others[day], images[before], OPTIONS)

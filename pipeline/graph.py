@@ -22,12 +22,14 @@ from components import names as tfx_names
 from components.atomic_pusher import names as pusher_names
 from components.atomic_pusher.component import AtomicPusher
 from components.beam_options import refusal
-from components.data_gate.component import DataGate
+from components.data_gate import DataGate
 from components.drift_gate import names as drift_names
-from components.drift_gate.artifact import DriftVerdict
-from components.drift_gate.component import DriftGate
-from components.drift_gate.reference import LatestVerdictOnEarlierDataStrategy
-from components.drift_gate.sample import space_of
+from components.drift_gate.component import (
+    DriftGate,
+    DriftVerdict,
+    LatestVerdictOnEarlierDataStrategy,
+)
+from components.drift_gate.drift import space_of
 from components.image_example_gen import names as example_names
 from components.image_example_gen.component import ImageExampleGen
 from components.image_example_gen.options import ImageOptions, WindowOptions
@@ -42,8 +44,7 @@ from components.resolvers.base_model import LatestBlessedOnOtherExamplesStrategy
 from components.resolvers.baseline import LatestBlessedOtherStrategy
 from components.sample_evaluator import names as evaluator_names
 from components.sample_evaluator.component import SampleEvaluator
-from components.schema_importer import names as schema_names
-from components.schema_importer.component import SchemaImporter
+from components.schema_importer import SchemaImporter
 from components.source_hash import source_hash
 from pipeline.config.pipeline_config import ConfigError, PipelineConfig
 from pipeline.distillation.nodes import TRAINING, Teacher, student_nodes
@@ -136,8 +137,10 @@ def _data_nodes(config: PipelineConfig, schema: str) -> _Data:
         source_hash=source_hash("components.image_example_gen.executor"),
     )
     examples = example_gen.outputs[example_names.EXAMPLES]
-    schema_importer = SchemaImporter(schema, source_hash("components.schema_importer.executor"))
-    imported = schema_importer.outputs[schema_names.SCHEMA]
+    schema_importer = SchemaImporter(
+        text=schema, source_hash=source_hash("components.schema_importer")
+    )
+    imported = schema_importer.outputs["schema"]
     statistics = StatisticsGen(
         examples=examples,
         schema=imported,
@@ -150,7 +153,7 @@ def _data_nodes(config: PipelineConfig, schema: str) -> _Data:
     gate = DataGate(
         anomalies=validator.outputs[tfx_names.ANOMALIES],
         on_anomaly=config.validation.on_anomaly,
-        source_hash=source_hash("components.data_gate.executor"),
+        source_hash=source_hash("components.data_gate"),
     )
     checks = [gate, *_drift_nodes(config, examples, gate)]
     transform = Transform(
@@ -174,7 +177,7 @@ def _data_nodes(config: PipelineConfig, schema: str) -> _Data:
 
 
 def _drift_nodes(
-    config: PipelineConfig, examples: BaseChannel, data_gate: DataGate
+    config: PipelineConfig, examples: BaseChannel, data_gate: BaseNode
 ) -> list[BaseNode]:
     """DriftGate and the resolver of what it compares with, or nothing."""
     if config.drift.on_drift == "off":
@@ -189,9 +192,9 @@ def _drift_nodes(
     gate = DriftGate(
         examples=examples,
         reference=reference.outputs[drift_names.VERDICT],
-        options=config.drift,
-        features=features,
-        source_hash=source_hash("components.drift_gate.executor"),
+        options=config.drift.model_dump_json(),
+        features=features.model_dump_json(),
+        source_hash=source_hash("components.drift_gate.component"),
     )
     gate.add_upstream_node(data_gate)
     return [reference, gate]

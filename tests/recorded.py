@@ -8,14 +8,12 @@ from ml_metadata.proto import metadata_store_pb2 as mlmd
 from components import names as tfx_names
 from components.atomic_pusher import names as pusher_names
 from components.atomic_pusher.versions import MODEL_NOTE, publish
-from components.data_gate import names as gate_names
 from components.drift_gate import names as drift_names
 from components.image_example_gen import names as example_names
 from components.image_trainer import names as trainer_names
 from components.real_features import names as feature_names
 from components.resolvers import names as resolver_names
 from components.sample_evaluator import names as evaluator_names
-from components.schema_importer import names as schema_names
 from pipeline.registry.names import CHOSEN
 from trainer.common.remote_path import to_path
 from trainer.names import METADATA, WARM_UP
@@ -23,11 +21,11 @@ from trainer.names import METADATA, WARM_UP
 PIPELINE = "digits"
 OUTPUTS = {  # of each node, by key: the type of the artifact
     example_names.NODE: {example_names.EXAMPLES: "Examples"},
-    schema_names.NODE: {schema_names.SCHEMA: "Schema"},
+    "SchemaImporter": {"schema": "Schema"},
     tfx_names.STATISTICS_GEN: {tfx_names.STATISTICS: "ExampleStatistics"},
     tfx_names.TRANSFORM: {tfx_names.TRANSFORM_GRAPH: "TransformGraph"},
     tfx_names.EXAMPLE_VALIDATOR: {tfx_names.ANOMALIES: "ExampleAnomalies"},
-    gate_names.NODE: {gate_names.VERDICT: "components.DataVerdict"},
+    "DataGate": {"verdict": "components.DataVerdict"},
     drift_names.REFERENCE_NODE: {},
     drift_names.NODE: {drift_names.VERDICT: "components.DriftVerdict"},
     feature_names.NODE: {feature_names.FEATURES: "components.ImageFeatures"},

@@ -7,7 +7,6 @@ VERDICT_TYPE = "components.DriftVerdict"
 
 # In its root.
 VERDICT_JSON = "verdict.json"  # the comparison with all numbers
-NEWEST_NPZ = "newest.npz"  # the Sample of the new images
 REFERENCE_NPZ = "reference.npz"  # the Sample to compare the next images with
 
 # Its custom properties.

@@ -45,8 +45,7 @@ RANKS = {room: rank for rank, rooms in enumerate(LAYERS) for room in rooms.split
 OPTIONS = {"options", "config"}  # last parts of modules in the rooms of runners
 COMPONENTS = {  # what each imports beside itself; `names` and single modules are open to all
     "atomic_pusher": {"resolvers"},
-    "data_gate": set(),
-    "drift_gate": {"features", "images", "metrics"},
+    "drift_gate": {"features"},
     "features": set(),
     "image_example_gen": set(),
     "image_trainer": {"resolvers"},
@@ -55,7 +54,6 @@ COMPONENTS = {  # what each imports beside itself; `names` and single modules ar
     "real_features": {"features", "images", "metrics"},
     "resolvers": set(),
     "sample_evaluator": {"features", "images", "metrics", "real_features"},
-    "schema_importer": set(),
 }
 MAX_MODULES = 14
 LARGER = {"pipeline/commands": 20}  # one module for each command

@@ -10,8 +10,8 @@ import apache_beam as beam
 import pytest
 import tensorflow as tf
 
-from components.data_gate.executor import DataAnomalyError
-from components.drift_gate.executor import DriftError
+from components.data_gate import DataAnomalyError
+from components.drift_gate.component import DriftError
 from components.features.errors import FeatureError
 from components.image_example_gen.errors import ImageDataError
 from components.parameters import ParameterError

@@ -147,13 +147,17 @@ def test_a_changed_comment_or_docstring_runs_nothing_again_and_keeps_the_checkpo
 @pytest.mark.parametrize(
     ("name", "old", "nodes"),
     [
-        ("trainer/records.py", "2**20", {"RealFeatures", "Trainer", "SampleEvaluator"}),
+        (
+            "trainer/records.py",
+            "2**20",
+            {"DriftGate", "RealFeatures", "Trainer", "SampleEvaluator"},
+        ),
         ("trainer/step/augmenting.py", "15", {"Trainer"}),
         ("trainer/networks/unet.py", "10_00", {"Trainer"}),
         ("trainer/options.py", "class ModelOptions", {"Trainer"}),
         ("components/image_example_gen/image_file/decode.py", "255", {"ImageExampleGen"}),
-        ("components/drift_gate/verdict.py", "20", {"DriftGate"}),
-        ("components/data_gate/executor.py", "5", {"DataGate"}),
+        ("components/drift_gate/drift.py", "20", {"DriftGate"}),
+        ("components/data_gate.py", "5", {"DataGate"}),
         ("components/sample_evaluator/report/report.html.j2", "<", {"SampleEvaluator"}),
         ("components/image_trainer/tfjob.py", "def run", set()),
         ("pipeline/monitoring/dashboard/collect.py", "0", set()),

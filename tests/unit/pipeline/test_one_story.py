@@ -7,7 +7,7 @@ import pytest
 from click.testing import CliRunner
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 
-from components.drift_gate.executor import DriftError
+from components.drift_gate.component import DriftError
 from components.image_trainer.names import SERVING
 from pipeline.cli import main
 from pipeline.config.pipeline_config import load

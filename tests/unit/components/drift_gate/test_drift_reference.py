@@ -1,8 +1,7 @@
 import pytest
 from tfx.types.standard_artifacts import Examples
 
-from components.drift_gate.artifact import DriftVerdict
-from components.drift_gate.reference import LatestVerdictOnEarlierDataStrategy
+from components.drift_gate.component import DriftVerdict, LatestVerdictOnEarlierDataStrategy
 
 
 def examples(number, span):

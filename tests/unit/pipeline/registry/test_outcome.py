@@ -2,7 +2,7 @@ import sqlite3
 
 import pytest
 
-from components.drift_gate.executor import DriftError
+from components.drift_gate.component import DriftError
 from components.resolvers.withdrawal import WITHDRAWN_PROPERTY
 from pipeline.failures import RESUMES
 from pipeline.registry import lineage

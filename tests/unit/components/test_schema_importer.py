@@ -3,14 +3,14 @@ from google.protobuf import text_format
 from tfx.types import standard_artifacts
 from tfx.utils import io_utils
 
-from components.schema_importer.executor import Executor
+from components.schema_importer import SchemaImporter
 from pipeline.schema import read_schema
 
 
 def write(folder, text):
     schema = standard_artifacts.Schema()
     schema.uri = str(folder)
-    Executor().Do({}, {"schema": [schema]}, {"text": text, "source_hash": ""})
+    SchemaImporter.test_call(schema=schema, text=text, source_hash="")
 
 
 def test_tfx_finds_the_schema(tmp_path):

@@ -10,8 +10,7 @@ from tensorflow_metadata.proto.v0 import anomalies_pb2, schema_pb2
 from tfx.types import artifact_utils
 from tfx.types.standard_artifacts import ExampleAnomalies
 
-from components.data_gate.component import DataVerdict
-from components.data_gate.executor import DataAnomalyError, Executor, TooFewExamplesError
+from components.data_gate import DataAnomalyError, DataGate, DataVerdict, TooFewExamplesError
 
 INFO = anomalies_pb2.AnomalyInfo
 SCHEMA = Path("pipeline/schema.pbtxt")
@@ -29,7 +28,7 @@ def gate(tmp_path):
             folder = tmp_path / "anomalies" / f"Split-{split}"
             folder.mkdir(parents=True)
             (folder / "SchemaDiff.pb").write_bytes(proto.SerializeToString())
-        Executor().Do({"anomalies": [found]}, {"verdict": [verdict]}, {"on_anomaly": on_anomaly})
+        DataGate.test_call(anomalies=found, verdict=verdict, on_anomaly=on_anomaly, source_hash="")
         return json.loads((tmp_path / "verdict" / "verdict.json").read_text())
 
     return judge

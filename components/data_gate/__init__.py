@@ -1,1 +1,0 @@
-"""Stops the run if the data have anomalies."""

@@ -1,1 +1,0 @@
-"""Imports the schema of the examples into the pipeline."""
