@@ -14,103 +14,17 @@ from typing import Any
 
 import jinja2
 import yaml
-from pydantic import BaseModel, ValidationError
 
 from trainer.common.remote_path import AnyPath, write_atomically
 from trainer.common.text import printable
 from trainer.names import CARD_SAMPLES, MODEL_CARD
 
 MARKUP = re.compile(r"([\\`*_{}\[\]<>#|~&$])")
-# Of licenses, as the hub lists them; it refuses others.
-IDENTIFIERS = {
-    *("afl-3.0", "agpl-3.0", "apache-2.0", "artistic-2.0", "bigcode-openrail-m"),
-    *("bigscience-bloom-rail-1.0", "bigscience-openrail-m", "bsd", "bsd-2-clause", "bsd-3-clause"),
-    *("bsd-3-clause-clear", "bsl-1.0", "c-uda", "cc", "cc-by-2.0", "cc-by-2.5", "cc-by-3.0"),
-    *("cc-by-4.0", "cc-by-nc-2.0", "cc-by-nc-3.0", "cc-by-nc-4.0", "cc-by-nc-nd-3.0"),
-    *("cc-by-nc-nd-4.0", "cc-by-nc-sa-2.0", "cc-by-nc-sa-3.0", "cc-by-nc-sa-4.0", "cc-by-nd-4.0"),
-    *("cc-by-sa-3.0", "cc-by-sa-4.0", "cc0-1.0", "cdla-permissive-1.0", "cdla-permissive-2.0"),
-    *("cdla-sharing-1.0", "creativeml-openrail-m", "ecl-2.0", "epl-1.0", "epl-2.0", "etalab-2.0"),
-    *("eupl-1.1", "gfdl", "gpl", "gpl-2.0", "gpl-3.0", "isc", "lgpl", "lgpl-2.1", "lgpl-3.0"),
-    *("lgpl-lr", "lppl-1.3c", "mit", "mpl-2.0", "ms-pl", "ncsa", "odbl", "odc-by", "ofl-1.1"),
-    *("openrail", "openrail++", "osl-3.0", "pddl", "postgresql", "unknown", "unlicense", "wtfpl"),
-    "zlib",
-}
+# The usual ones of images among the identifiers that the hub knows; others are named.
+LICENSES = ("cc0-1.0", "cc-by-4.0", "cc-by-sa-4.0", "cc-by-nc-4.0", "cc-by-nc-sa-4.0", "unknown")
+LICENSES += ("apache-2.0", "gpl-2.0", "gpl-3.0", "mit", "odbl", "odc-by")
 LISTED = 50  # kinds of images, and classes
-TITLE = re.compile(r"(---\n.*?\n---\n)?\s*# [^\n]*\n", re.DOTALL)  # below the head in YAML
 WITHDRAWN = "**Withdrawn:**"  # begins a line of a card
-
-
-class About(BaseModel):
-    """What the card has of the metadata beside a SavedModel (trainer/run_fn.py, versions.py)."""
-
-    shape: tuple[int, int, int]
-    version: str = "of an unknown version"
-    config: dict[str, dict[str, Any]] = {}
-    nfe: int | None = None
-    nb_step: int | None = None
-    teacher_model: int | None = None
-    labels: list[str] = []
-    source: dict[str, Any] | None = None
-    weights: str | None = None
-    license: str | None = None
-
-
-class Measured(BaseModel):
-    """A metric in metrics.json."""
-
-    candidate: float | None = None
-    train: float | None = None
-    noise: float | None = None
-    larger_is_better: bool | None = None  # unknown
-
-
-class Kind(BaseModel):
-    """A kind of images in metrics.json: a class, or a cluster where there are none."""
-
-    name: str
-    held_out: float | None = None
-    expected: float | None = None
-    estimated: float | None = None
-    missing: bool = False
-
-
-class Kinds(BaseModel):
-    """The kinds of images in metrics.json."""
-
-    by: str | None = None  # of too few images, there are none
-    kinds: list[Kind] = []
-
-
-class Judgement(BaseModel):
-    """What the card has of metrics.json (sample_evaluator/verdict/summary.py)."""
-
-    reasons: list[str] = []
-    warnings: list[str] = []
-    evaluated: str = ""
-    features: str = ""
-    samples: int | None = None
-    metrics: dict[str, Measured] = {}
-    memorization: dict[str, Any] | None = None
-    kinds: Kinds | None = None
-
-
-@dataclass(frozen=True)
-class Images:
-    """The images that a model was trained and judged on.
-
-    Attributes:
-        source: the data folder or its URI, of which the card has the last name; empty if unknown.
-        accepted, rejected, duplicates: counts of files.
-        splits: number of images by split.
-        spans: ascending; empty if the data have none.
-    """
-
-    source: str
-    accepted: int
-    rejected: int
-    duplicates: int
-    splits: Mapping[str, int]
-    spans: Sequence[int]
 
 
 @dataclass(frozen=True)
@@ -119,74 +33,64 @@ class Card:
 
     Attributes:
         number: of the model.
-        about: the metadata beside its SavedModel.
+        about: the metadata beside its SavedModel (trainer/serving/model_metadata.py).
         trained: when the training was recorded; None if unknown.
-        verdict: of the gate: blessed, not blessed or not judged; or withdrawn.
-        reason: of the gate's verdict; empty without one.
+        verdict: of the gate: blessed, not blessed or not judged.
+        reason: of the verdict; empty without one.
+        folder: the data folder or its URI, of which the card has the last name; empty if unknown.
+        files: the report on the files (image_example_gen/report.py); empty if it is missing.
+        evaluation: metrics.json (sample_evaluator/verdict/summary.py); empty if it is missing.
+        metrics: those recorded in ML Metadata by name, for an `evaluation` that is missing.
+        samples: a grid as PNG; None without one.
+        parent: number of the model that the training started from; None without one.
         promoted: the reason of a promotion; empty without one.
         promoted_by: the user who promoted it.
-        parent: number of the model that the training started from; None without one.
-        images: None if they were not recorded.
-        judgement: of the gate.
-        samples: a grid as PNG; None without one.
+        withdrawn: the reason of a withdrawal; empty without one.
     """
 
     number: int
-    about: About
+    about: Mapping[str, Any]
     trained: datetime | None
     verdict: str
     reason: str
-    promoted: str
-    promoted_by: str
-    parent: int | None
-    images: Images | None
-    judgement: Judgement
+    folder: str
+    files: Mapping[str, Any]
+    evaluation: Mapping[str, Any]
+    metrics: Mapping[str, float]
     samples: bytes | None
-
-    @property
-    def name(self) -> str:
-        """Of the model."""
-        return f"Model {self.number}"
-
-
-def read_judgement(content: bytes | None, recorded: Mapping[str, float]) -> Judgement:
-    """Parses metrics.json.
-
-    Args:
-        content: of the file; None if it is missing.
-        recorded: metrics in ML Metadata by name, for a file that is missing, damaged or without
-            metrics.
-    """
-    try:
-        judgement = Judgement.model_validate_json(content or b"{}")
-    except ValidationError:
-        judgement = Judgement()
-    if not judgement.metrics:
-        judgement.metrics = {name: Measured(candidate=recorded[name]) for name in recorded}
-    return judgement
+    parent: int | None = None
+    promoted: str = ""
+    promoted_by: str = ""
+    withdrawn: str = ""
 
 
 def render(card: Card) -> str:
     """Returns the card as Markdown with a head in YAML."""
-    judgement = card.judgement
-    kinds = judgement.kinds.kinds if judgement.kinds else []
+    recorded = {name: {"candidate": value} for name, value in card.metrics.items()}
+    metrics = card.evaluation.get("metrics") or recorded
+    metrics = {name: each for name, each in metrics.items() if each["candidate"] is not None}
+    kinds = (card.evaluation.get("kinds") or {}).get("kinds", [])
+    labels = card.about.get("labels", [])
+    spans = sorted(map(int, card.files.get("by_span", {})))
     return _TEMPLATE.render(
-        head=yaml.safe_dump(_head(card), sort_keys=False, allow_unicode=True),
+        head=yaml.safe_dump(_head(card, metrics), sort_keys=False, allow_unicode=True),
         card=card,
+        withdrawn=_withdrawal(card.withdrawn) if card.withdrawn else "",
         about=card.about,
-        images=card.images,
-        folder=Path(card.images.source).name if card.images else "",
+        files=card.files,
+        folder=Path(card.folder).name,
+        spans=[] if spans == [0] else spans,  # a folder without spans counts as span 0
         settings={
             f"{section}.{name}": value
-            for section, values in card.about.config.items()
+            for section, values in card.about.get("config", {}).items()
             for name, value in values.items()
         },
-        judgement=judgement,
-        copied=((judgement.memorization or {}).get("candidate") or {}).get("share"),
+        evaluation=card.evaluation,
+        metrics=metrics,
         kinds=kinds[:LISTED],
         nb_hidden_kind=max(0, len(kinds) - LISTED),
-        labels=card.about.labels[:LISTED],
-        nb_hidden_label=max(0, len(card.about.labels) - LISTED),
+        labels=labels[:LISTED],
+        nb_hidden_label=max(0, len(labels) - LISTED),
     )
 
 
@@ -201,43 +105,44 @@ def write(card: Card, version: AnyPath) -> None:
         write_atomically(version / name, content)
 
 
-def note_withdrawal(version: AnyPath, reason: str) -> None:
-    """Says below the title of a version's card that the model was withdrawn; the rest stays.
+def note_withdrawal(version: AnyPath, number: int, reason: str) -> None:
+    """Says in a version's card, if it has one, that the model was withdrawn; the rest stays.
 
     Args:
-        version: folder of the version; without a card, or a title in it, nothing is written.
+        version: folder of the version.
+        number: of the model.
         reason: one line.
 
     Raises:
         OSError: a file cannot be read or written.
     """
-    card = version / MODEL_CARD
-    if not card.exists():
-        return
-    text = card.read_text("utf-8")
-    title = TITLE.match(text)
-    if title and not (rest := text[title.end() :]).lstrip().startswith(WITHDRAWN):
-        noted = f"{title[0]}\n{WITHDRAWN} {_escape(reason)}\n{rest}"
+    card, title = version / MODEL_CARD, f"\n# Model {number}\n"
+    text = card.read_text("utf-8") if card.exists() else ""
+    if WITHDRAWN not in text and title in text:
+        noted = text.replace(title, f"{title}\n{_withdrawal(reason)}\n", 1)
         write_atomically(card, noted.encode())
 
 
-def _head(card: Card) -> dict[str, Any]:
-    task = "image-to-image" if card.about.source else "unconditional-image-generation"
-    stated = card.about.license or "unknown"
+def _withdrawal(reason: str) -> str:
+    return f"{WITHDRAWN} {_escape(reason)}"
+
+
+def _head(card: Card, metrics: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    task = "image-to-image" if card.about.get("source") else "unconditional-image-generation"
+    stated = card.about.get("license") or "unknown"
     head = {"license": stated.lower()}
-    if stated.lower() not in IDENTIFIERS:
+    if stated.lower() not in LICENSES:
         head = {"license": "other", "license_name": stated}
     # No `library_name`: the Hub would show how to load it with a library that cannot.
     head |= {"pipeline_tag": task, "tags": ["tensorflow", "iadb", "diffusion", "tfx"]}
-    metrics = [
-        {"type": metric, "value": measured.candidate, "name": metric}
-        for metric, measured in card.judgement.metrics.items()
-        if measured.candidate is not None
-    ]
     if metrics:
+        values = [
+            {"type": name, "value": each["candidate"], "name": name}
+            for name, each in metrics.items()
+        ]
         dataset = {"name": "held-out images", "type": "images"}
-        results = [{"task": {"type": task}, "dataset": dataset, "metrics": metrics}]
-        head["model-index"] = [{"name": card.name, "results": results}]
+        results = [{"task": {"type": task}, "dataset": dataset, "metrics": values}]
+        head["model-index"] = [{"name": f"Model {card.number}", "results": results}]
     return head
 
 
@@ -247,7 +152,7 @@ def _escape(text: object) -> str:
 
 
 def _number(value: float | None) -> str:
-    return "–" if value is None else f"{value:.4g}"
+    return f"{value:.4g}" if isinstance(value, int | float) else "–"
 
 
 def _sides(shape: Sequence[int]) -> str:
@@ -257,7 +162,7 @@ def _sides(shape: Sequence[int]) -> str:
 
 _ENVIRONMENT = jinja2.Environment(
     loader=jinja2.FileSystemLoader(Path(__file__).parent),
-    undefined=jinja2.StrictUndefined,
+    undefined=jinja2.ChainableUndefined,
     trim_blocks=True,
     lstrip_blocks=True,
     autoescape=False,  # Markdown: `text` escapes

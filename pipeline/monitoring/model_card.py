@@ -4,9 +4,9 @@ A push writes its own card (components/atomic_pusher); promoted models have thei
 card that is there may have been edited: what a rollback adds is one line.
 """
 
+import json
 from pathlib import Path
-
-from pydantic import ValidationError
+from typing import Any
 
 from components.atomic_pusher import card
 from components.atomic_pusher.versions import complete_versions
@@ -35,7 +35,9 @@ def note_after_rollback(workspace: Workspace) -> None:
     try:
         for model in load_models(lineage.connect(workspace.metadata), workspace.serving):
             for version in model.versions if model.withdrawn else ():
-                card.note_withdrawal(workspace.serving / str(version), model.withdrawn)
+                card.note_withdrawal(
+                    workspace.serving / str(version), model.number, model.withdrawn
+                )
     except Exception as error:
         failures.say(f"a model card does not say it: {first_line(error)}", error=True)
 
@@ -57,34 +59,37 @@ def write_missing(workspace: Workspace) -> None:
 
 
 def _write(trained: TrainedModel, version: Path) -> None:
-    try:
-        about = card.About.model_validate(read_metadata(version))
-    except (ValidationError, NoModelError):
-        return  # damaged, or not of a training of this project
-    model, found = trained.model, trained.evaluation
+    model, found, dataset = trained.model, trained.evaluation, trained.dataset
     metrics = found.files.read(found.folder / evaluator_names.METRICS_JSON) if found else None
+    try:
+        about, evaluation = read_metadata(version, "shape"), json.loads(metrics or b"{}")
+    except (NoModelError, ValueError):
+        return  # damaged, or not of a training of this project
     made_of = card.Card(
         number=model.number,
         about=about,
         trained=model.trained,
-        verdict=model.judged if model.verdict == "promoted" else model.verdict,
-        reason=(model.withdrawn if model.verdict == "withdrawn" else model.reason) or "",
+        verdict=model.judged,
+        reason=model.reason or "",
+        folder=(dataset.source or "") if dataset else "",
+        files=_files(dataset) if dataset else {},
+        evaluation=evaluation,
+        metrics=model.metrics,
+        samples=found.files.read(found.samples) if found and found.samples else None,
+        parent=model.parent,
         promoted=model.promoted or "",
         promoted_by=model.promoted_by or "",
-        parent=model.parent,
-        images=_images(trained.dataset) if trained.dataset else None,
-        judgement=card.read_judgement(metrics, model.metrics),
-        samples=found.files.read(found.samples) if found and found.samples else None,
+        withdrawn=model.withdrawn or "",
     )
     card.write(made_of, version)
 
 
-def _images(dataset: IngestedImages) -> card.Images:
-    return card.Images(
-        source=dataset.source or "",
-        accepted=dataset.accepted,
-        rejected=dataset.rejected,
-        duplicates=dataset.duplicates,
-        splits=dataset.report.splits,
-        spans=dataset.spans,
-    )
+def _files(dataset: IngestedImages) -> dict[str, Any]:
+    """The report on the files, which may have been removed, from what is recorded."""
+    return {
+        "accepted": dataset.accepted,
+        "rejected": dataset.rejected,
+        "duplicates": dataset.duplicates,
+        "splits": dataset.report.splits,
+        "by_span": dict.fromkeys(dataset.spans),
+    }

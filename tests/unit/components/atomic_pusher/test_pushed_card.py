@@ -9,8 +9,7 @@ import yaml
 
 from components.atomic_pusher import card
 from components.atomic_pusher.names import PUSHED
-from components.atomic_pusher.versions import SAVED_MODEL, complete_versions
-from trainer.common.remote_path import RemotePath
+from components.atomic_pusher.versions import complete_versions
 from trainer.names import CARD_SAMPLES, METADATA, MODEL_CARD
 from trainer.source.options import Source
 
@@ -147,24 +146,6 @@ def test_the_card_is_there_before_the_version_is(push, tmp_path, monkeypatch):
     assert seen == [True]
 
 
-def test_in_an_object_store_the_card_is_there_before_the_file_that_servers_require(
-    push, monkeypatch
-):
-    serving = "ram://pushed_card/serving"
-    seen = []
-    write = card.write
-
-    def watched(made_of, folder):
-        write(made_of, folder)
-        seen.append(((folder / MODEL_CARD).is_file(), (folder / SAVED_MODEL).is_file()))
-
-    monkeypatch.setattr(card, "write", watched)
-    push(serving)
-    assert seen == [(True, False)]
-    [version] = complete_versions(RemotePath(serving))
-    assert (version / CARD_SAMPLES).read_bytes().startswith(b"\x89PNG")
-
-
 def test_two_pushes_of_a_model_write_the_same_card(push, tmp_path):
     for _ in range(2):
         push(tmp_path / "serving")
@@ -172,10 +153,8 @@ def test_two_pushes_of_a_model_write_the_same_card(push, tmp_path):
     assert first == second
 
 
-@pytest.mark.parametrize("content", [None, b"", b"{", b"[]", b'{"metrics": 1}', b"\xff"])
-def test_without_metrics_json_the_recorded_metrics_are_shown(pushed_version, tmp_path, content):
-    path = tmp_path / "evaluation" / "metrics.json"
-    path.unlink() if content is None else path.write_bytes(content)
+def test_without_metrics_json_the_recorded_metrics_are_shown(pushed_version, tmp_path):
+    (tmp_path / "evaluation" / "metrics.json").unlink()
     text = card_of(pushed_version())
     assert "As recorded" in text and "| kid | 0.0125 | – | – | – |" in text
 
@@ -204,10 +183,8 @@ def test_without_samples_the_card_has_no_picture(pushed_version, tmp_path):
     assert not (version / CARD_SAMPLES).exists()
 
 
-@pytest.mark.parametrize("content", [None, b"", b'{"accepted": "many"}'])
-def test_without_the_report_on_the_files_the_card_says_so(pushed_version, tmp_path, content):
-    path = tmp_path / "examples" / "rejected.json"
-    path.unlink() if content is None else path.write_bytes(content)
+def test_without_the_report_on_the_files_the_card_says_so(pushed_version, tmp_path):
+    (tmp_path / "examples" / "rejected.json").unlink()
     assert "## Data\n\nNot recorded.\n" in card_of(pushed_version())
 
 
@@ -258,7 +235,18 @@ def test_a_push_without_a_card_says_why_in_one_line(pushed_version, monkeypatch,
     assert capsys.readouterr().out == f"  no model card was written: {fault}\n"
 
 
+@pytest.mark.parametrize("file", ["evaluation/metrics.json", "examples/rejected.json"])
+@pytest.mark.parametrize("content", [b"", b"{", b"[1]", b'{"metrics": 1, "accepted": "many"}'])
+def test_a_model_with_damaged_records_is_pushed_without_a_card(
+    pushed_version, tmp_path, capsys, file, content
+):
+    (tmp_path / file).write_bytes(content)
+    assert not (pushed_version() / MODEL_CARD).exists()
+    (line,) = capsys.readouterr().out.splitlines()
+    assert line.startswith("  no model card was written: ")
+
+
 def test_a_model_of_another_training_is_pushed_without_a_card(pushed_version, tmp_path, capsys):
     (tmp_path / "model" / "Format-Serving" / METADATA).write_text('{"nb_step": 4}')
     assert not (pushed_version() / MODEL_CARD).exists()
-    assert capsys.readouterr().out.startswith("  no model card was written: 1 validation error")
+    assert capsys.readouterr().out.startswith("  no model card was written: shape: missing")
