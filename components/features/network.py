@@ -1,20 +1,22 @@
 """Common parts of feature networks: RGB images, antialiased resizing, batches of one size."""
 
+import contextlib
 import functools
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import tensorflow as tf
 
-from components.features.errors import FeatureError
+from components.features.digest import FeatureError
 from trainer.common.text import first_line
 
 BATCH_SIZE = 32  # images
 MAX_THREADS = 4  # each has the activations of a batch in memory, which may be that of a GPU
 MAX_DENSE = 64  # pixels; smaller images are resized faster by products with whole matrices
+_SWITCHING = threading.Lock()
 
 
 def to_rgb(images: np.ndarray) -> np.ndarray:
@@ -110,7 +112,7 @@ def make_extractor(
 
         # What surrounds the products of a network runs on one core.
         with (
-            _without_tf32,
+            _without_tf32(),
             ThreadPoolExecutor(min(MAX_THREADS, len(os.sched_getaffinity(0)))) as pool,
         ):
             return np.concatenate(list(pool.map(describe, range(0, len(rgb), batch_size))))
@@ -118,31 +120,20 @@ def make_extractor(
     return extract
 
 
-class _WithoutTF32:
+@contextlib.contextmanager
+def _without_tf32() -> Iterator[None]:
     """Switches TF32 off: GPUs would round to ten bits, and features would depend on the worker.
 
-    The switch is that of the process. The first thread inside turns it, and the last one turns it
-    back.
+    The switch is that of the process, so one thread at a time has it.
     """
-
-    def __init__(self) -> None:
-        self._lock, self._inside, self._allowed = threading.Lock(), 0, True
-
-    def __enter__(self) -> None:
-        with self._lock:
-            if not self._inside:
-                self._allowed = tf.config.experimental.tensor_float_32_execution_enabled()
-                tf.config.experimental.enable_tensor_float_32_execution(False)
-            self._inside += 1
-
-    def __exit__(self, *_: object) -> None:
-        with self._lock:
-            self._inside -= 1
-            if not self._inside:
-                tf.config.experimental.enable_tensor_float_32_execution(self._allowed)
-
-
-_without_tf32 = _WithoutTF32()
+    switches = tf.config.experimental
+    with _SWITCHING:
+        allowed = switches.tensor_float_32_execution_enabled()
+        switches.enable_tensor_float_32_execution(False)
+        try:
+            yield
+        finally:
+            switches.enable_tensor_float_32_execution(allowed)
 
 
 def _run(name: str, network: Callable[[np.ndarray], np.ndarray], inputs: np.ndarray) -> np.ndarray:

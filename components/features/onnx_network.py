@@ -2,23 +2,22 @@
 
 Its only input is [N, 3, height, width] or [N, height, width, 3], uint8 (0 to 255) or float32 (0 to
 1, or normalized by `mean` and `stddev`); its only output with two dimensions is [N, d]. Height and
-width are fixed, or open if the model resizes by itself. If the weights are separate files, the URI
-is that of the folder with all files.
+width are fixed, or open if the model resizes by itself. The weights are in the same file.
 """
 
-import dataclasses
+import os
 from collections.abc import Callable
 
 import numpy as np
 import onnxruntime
 
-from components.features.digest import pinned
-from components.features.errors import FeatureError
+from components.features.digest import FeatureError, read_pinned
 from components.features.network import BATCH_SIZE, make_extractor, resize
 from components.features.options import FeatureOptions
 from trainer.common.text import first_line
 
-DTYPES = {"tensor(uint8)": np.uint8, "tensor(float)": np.float32}
+EXTERNAL_WEIGHTS = "session.model_external_initializers_file_folder_path"
+UINT8, FLOAT32 = "tensor(uint8)", "tensor(float)"
 
 
 def load(options: FeatureOptions) -> Callable[[np.ndarray], np.ndarray]:
@@ -29,18 +28,16 @@ def load(options: FeatureOptions) -> Callable[[np.ndarray], np.ndarray]:
     """
     settings = onnxruntime.SessionOptions()
     settings.log_severity_level = 3  # errors
-    with pinned(options.uri, options.sha256) as path:
-        models = [path] if path.is_file() else list(path.glob("*.onnx"))
-        if len(models) != 1:
-            raise FeatureError(f"{options.name} contains {len(models)} models *.onnx: must be one")
-        try:
-            session = onnxruntime.InferenceSession(
-                str(models[0]), settings, providers=["CPUExecutionProvider"]
-            )
-        except Exception as error:  # onnxruntime raises many types on a damaged file
-            raise FeatureError(
-                f"{options.name} does not load as an ONNX model: {first_line(error)}"
-            ) from error
+    settings.add_session_config_entry(EXTERNAL_WEIGHTS, os.devnull)  # they are not pinned
+    content = read_pinned(options.uri, options.sha256)
+    try:
+        session = onnxruntime.InferenceSession(
+            content, settings, providers=["CPUExecutionProvider"]
+        )
+    except Exception as error:  # onnxruntime raises many types on a damaged file
+        raise FeatureError(
+            f"{options.name} does not load as an ONNX model: {first_line(error)}"
+        ) from error
     vectors = [output.name for output in session.get_outputs() if len(output.shape) == 2]
     if len(session.get_inputs()) != 1 or len(vectors) != 1:
         raise FeatureError(
@@ -56,58 +53,36 @@ def load(options: FeatureOptions) -> Callable[[np.ndarray], np.ndarray]:
             f"{options.name} takes {declared.shape}: must be images [N, 3, height, width] or "
             "[N, height, width, 3]"
         )
-    height, width = shape[2:] if channels_first else shape[1:3]
-    images = _declared_input(options, DTYPES.get(declared.type, declared.type), height, width)
+    prepare = _preparation(options, declared.type, *(shape[2:] if channels_first else shape[1:3]))
 
     def run(batch: np.ndarray) -> np.ndarray:
         batch = np.ascontiguousarray(batch.transpose(0, 3, 1, 2) if channels_first else batch)
         [features] = session.run(vectors, {declared.name: batch})
         return features
 
-    return make_extractor(options.name, images.prepare, run, shape[0] or BATCH_SIZE)
+    return make_extractor(options.name, prepare, run, shape[0] or BATCH_SIZE)
 
 
-@dataclasses.dataclass(frozen=True)
-class _NetworkInput:
-    """Converts images to the input of a network.
-
-    Attributes:
-        dtype: uint8 for values 0 to 255; float32 for (value / 255 - mean) / stddev.
-        size: height and width in pixels to resize to; None for a network that resizes by itself.
-        mean: float32 [3], of red, green and blue.
-        stddev: float32 [3].
-    """
-
-    dtype: np.dtype
-    size: tuple[int, int] | None
-    mean: np.ndarray
-    stddev: np.ndarray
-
-    def prepare(self, images: np.ndarray) -> np.ndarray:
-        """Converts uint8 [N, H, W, 3] to [N, height, width, 3] of the network's type."""
-        values = resize(images, *self.size) if self.size else images
-        if self.dtype == np.uint8:
-            return values if self.size is None else np.rint(values).clip(0, 255).astype(np.uint8)
-        return (values / np.float32(255) - self.mean) / self.stddev
-
-
-def _declared_input(
-    options: FeatureOptions, dtype: np.dtype, height: int | None, width: int | None
-) -> _NetworkInput:
+def _preparation(
+    options: FeatureOptions, dtype: str, height: int | None, width: int | None
+) -> Callable[[np.ndarray], np.ndarray]:
     """Combines the declared input of a network with the configuration.
 
     Args:
         options: `resolution`, `mean` and `stddev`.
-        dtype: of the network's input.
+        dtype: of the network's input, as onnxruntime names it.
         height: of it, in pixels; None if the network accepts any.
         width: likewise.
+
+    Returns:
+        A function from uint8 [N, H, W, 3] to [N, height, width, 3] of the network's type.
 
     Raises:
         FeatureError: they contradict each other, or the type is neither uint8 nor float32.
     """
-    if dtype not in (np.uint8, np.float32):
+    if dtype not in (UINT8, FLOAT32):
         raise FeatureError(f"{options.name} takes {dtype}: must be uint8 or float32")
-    if dtype == np.uint8 and (options.mean or options.stddev):
+    if dtype == UINT8 and (options.mean or options.stddev):
         raise FeatureError(f"{options.name} takes uint8: mean and stddev are for float32")
     side = options.resolution
     if side and (height or side, width or side) != (side, side):
@@ -115,9 +90,13 @@ def _declared_input(
     height, width = height or side, width or side
     if (height is None) != (width is None):
         raise FeatureError(f"{options.name} fixes one side of its images: set resolution")
-    return _NetworkInput(
-        np.dtype(dtype),
-        None if height is None else (height, width),
-        np.array(options.mean or (0, 0, 0), np.float32),
-        np.array(options.stddev or (1, 1, 1), np.float32),
-    )
+    mean = np.array(options.mean or (0, 0, 0), np.float32)
+    stddev = np.array(options.stddev or (1, 1, 1), np.float32)
+
+    def prepare(images: np.ndarray) -> np.ndarray:
+        values = resize(images, height, width) if height else images
+        if dtype == UINT8:
+            return np.rint(values).clip(0, 255).astype(np.uint8)
+        return (values / np.float32(255) - mean) / stddev
+
+    return prepare

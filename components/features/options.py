@@ -3,7 +3,7 @@
 import json
 import math
 from collections.abc import Mapping
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field, PositiveFloat, model_validator
 
@@ -16,35 +16,29 @@ LITE0_RESOLUTION = 224  # pixels, that of the images that EfficientNet-Lite0 was
 LITE0_MIN_RESOLUTION = 32  # pixels, of which one is left after its five strides of two
 
 
-class SpaceKind(NamedTuple):
-    """The syntax of one kind of feature space."""
+AUTO, ONNX = "auto", "onnx"
+# `auto` resizes small images to this many pixels, and not to the 224 of the network's training,
+# which takes four times as long. docs/evaluation.md shows what is detected.
+LITE0_LEAST = 112
+MIN_SIDE = 32  # pixels; smaller images have little that a network of photographs knows
+COLOR = 3  # channels
 
-    argument: str = ""  # of the text after the colon; empty: no colon
-    required: tuple[str, ...] = ()  # settings
-    optional: tuple[str, ...] = ()
-    dimension: int | None = None  # of a vector, where it is the same for all images
-
-
-AUTO = "auto"
-KINDS = {
-    AUTO: SpaceKind(),
-    "pixels": SpaceKind(),
-    "random_conv": SpaceKind(dimension=128),
-    LITE0: SpaceKind(optional=("resolution",), dimension=1280),
-    "onnx": SpaceKind("URI", ("sha256",), ("resolution", "mean", "stddev")),
+# The settings of each kind of feature space.
+SETTINGS = {
+    AUTO: (),
+    "pixels": (),
+    "random_conv": (),
+    LITE0: ("resolution",),
+    ONNX: ("sha256", "resolution", "mean", "stddev"),
 }
-
-
-def syntax(kind: str) -> str:
-    """How a kind of feature space is named in the configuration."""
-    return f"{kind}:{KINDS[kind].argument}".rstrip(":")
+DIMENSIONS = {"random_conv": 128, LITE0: 1280}  # of vectors, where they are the same for all images
 
 
 def _check_name(name: str) -> str:
-    kind, colon, argument = name.partition(":")
-    wants_argument = kind in KINDS and bool(KINDS[kind].argument)
-    if kind not in KINDS or not wants_argument == bool(colon) == bool(argument):
-        raise ValueError(f"must be one of {', '.join(map(syntax, KINDS))}")
+    kind, _, uri = name.partition(":")
+    if not ((kind == ONNX and uri) or (name in SETTINGS and name != ONNX)):
+        *others, _ = SETTINGS
+        raise ValueError(f"must be one of {', '.join(others)}, onnx:URI")
     return name
 
 
@@ -61,7 +55,7 @@ class FeatureOptions(Options):
     sha256: str | None = Field(
         None,
         pattern="^[0-9a-f]{64}$",
-        description="digest of the file or folder to load, as printed by `iadb digest URI`",
+        description="digest of the file to load, as printed by `iadb digest URI`",
     )
     resolution: int | None = Field(
         None,
@@ -85,14 +79,9 @@ class FeatureOptions(Options):
         return self.name.partition(":")[0]
 
     @property
-    def argument(self) -> str:
-        """The part of the name after the colon; empty without one."""
-        return self.name.partition(":")[2]
-
-    @property
     def uri(self) -> str | None:
-        """The file or folder that `sha256` pins; None if nothing is loaded."""
-        return self.argument or None
+        """The file that `sha256` pins; None if nothing is loaded."""
+        return self.name.partition(":")[2] or None
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -106,7 +95,7 @@ class FeatureOptions(Options):
         """The length of the vectors of images of a shape, H, W, C; None where the model decides."""
         if self.kind == "pixels":
             return math.prod(shape)
-        return KINDS[self.kind].dimension
+        return DIMENSIONS.get(self.kind)
 
     @property
     def identity(self) -> str:
@@ -115,17 +104,13 @@ class FeatureOptions(Options):
 
     @model_validator(mode="after")
     def _settings_fit_the_kind(self) -> "FeatureOptions":
-        given = self.model_dump(exclude={"name"}, exclude_none=True)
-        kind = KINDS[self.kind]
-        for setting in given:
-            if setting not in (*kind.required, *kind.optional):
+        for setting in self.model_dump(exclude={"name"}, exclude_none=True):
+            if setting not in SETTINGS[self.kind]:
                 raise ValueError(f"{setting} is not a setting of {self.kind}")
-        if self.kind == LITE0 and self.settings["resolution"] < (LITE0_MIN_RESOLUTION):
+        if self.kind == LITE0 and self.settings["resolution"] < LITE0_MIN_RESOLUTION:
             raise ValueError(f"resolution must be at least {LITE0_MIN_RESOLUTION} for {self.name}")
-        for setting in kind.required:
-            if setting not in given:
-                hint = f"; `iadb digest {self.uri}` prints it" if setting == "sha256" else ""
-                raise ValueError(f"{self.name} requires {setting}{hint}")
+        if self.kind == ONNX and self.sha256 is None:
+            raise ValueError(f"{self.name} requires sha256; `iadb digest {self.uri}` prints it")
         return self
 
 
@@ -134,9 +119,29 @@ def identity(name: str, settings: Mapping[str, Any]) -> str:
 
     The URI of a model is not included: `sha256` in the settings identifies it.
     """
-    kind = name.partition(":")[0]
-    named = kind if kind in KINDS and KINDS[kind].argument == "URI" else name
+    named = ONNX if name.startswith(f"{ONNX}:") else name
     return json.dumps([named, settings], sort_keys=True)
+
+
+def choose_features(features: FeatureOptions, shape: tuple[int, int, int]) -> FeatureOptions:
+    """Chooses the feature space if the configuration leaves it open.
+
+    Color images with a side of at least 32 pixels get a network that was trained on photographs,
+    others `random_conv`.
+
+    Args:
+        features: of the configuration; anything but `auto` stays as it is.
+        shape: H, W, C of the images.
+
+    Returns:
+        A feature space, never `auto`.
+    """
+    if features.name != AUTO:
+        return features
+    *sides, channels = shape
+    if max(sides) < MIN_SIDE or channels != COLOR:
+        return FeatureOptions(name="random_conv")
+    return FeatureOptions(name=LITE0, resolution=min(max(*sides, LITE0_LEAST), LITE0_RESOLUTION))
 
 
 def _name_alone(value: Any) -> Any:

@@ -15,11 +15,6 @@ def blas_threads(dimension: int) -> contextlib.AbstractContextManager:
     return _libraries().limit(limits=1, user_api="blas")
 
 
-def one_thread() -> contextlib.AbstractContextManager:
-    """A context in which BLAS and OpenMP use one thread, so that sums have one order."""
-    return _libraries().limit(limits=1)
-
-
 @functools.cache
 def _libraries() -> ThreadpoolController:
     return ThreadpoolController()  # searches all loaded libraries

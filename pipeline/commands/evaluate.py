@@ -122,7 +122,7 @@ def evaluate(
 def digest(uri: str) -> None:
     """Print the SHA-256 of weights, for evaluate.features.sha256.
 
-    URI is a file or a folder.
+    URI is a path, or begins with gs://.
     """
     from components.features import digest
 

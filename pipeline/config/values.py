@@ -7,7 +7,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from components.features.options import KINDS
+from components.features.options import ONNX
 from pipeline.config.yaml_text import MAX_CHARACTERS, MAX_DEPTH, YamlError, parse
 from trainer.common import exit_codes
 from trainer.common.text import shorten
@@ -139,7 +139,7 @@ def _with_absolute_paths(values: dict[str, Any], base: Path) -> dict[str, Any]:
             kind, colon, uri = section[name].partition(":")
             if key in PATHS:
                 section[name] = _absolute(section[name], base)
-            elif kind in KINDS and KINDS[kind].argument == "URI":
+            elif kind == ONNX:
                 section[name] = f"{kind}{colon}{_absolute(uri, base)}"
     return values
 

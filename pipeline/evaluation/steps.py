@@ -12,7 +12,7 @@ from pathlib import Path
 import apache_beam as beam
 
 from components.beam_options import BeamOptions
-from components.features.choice import choose_features
+from components.features.options import choose_features
 from components.image_example_gen import names as example_names
 from components.images.features import shared_extractor
 from components.progress import FEATURES

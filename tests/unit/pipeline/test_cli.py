@@ -252,7 +252,7 @@ def test_digest_prints_the_hash_of_weights_without_tensorflow(tmp_path):
 def test_digest_of_nothing_ends_with_code_2_and_one_line():
     result = iadb("digest", "/no/such/weights")
     assert result.exit_code == 2
-    assert result.output == "iadb: no file or folder /no/such/weights\n"
+    assert result.output == "iadb: cannot read /no/such/weights: No such file or directory\n"
 
 
 def test_a_run_whose_weights_differ_from_the_pinned_ones_does_not_start(tmp_path):

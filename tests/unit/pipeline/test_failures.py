@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from components.data_gate import DataAnomalyError
 from components.drift_gate.component import DriftError
-from components.features.errors import FeatureError
+from components.features.digest import FeatureError
 from components.image_example_gen.errors import ImageDataError
 from components.parameters import ParameterError
 from data.errors import DataError

@@ -3,9 +3,8 @@
 import pytest
 
 from components.features import load_extractor
-from components.features.choice import choose_features
-from components.features.errors import FeatureError
-from components.features.options import FeatureOptions
+from components.features.digest import FeatureError
+from components.features.options import FeatureOptions, choose_features
 
 AUTO = FeatureOptions(name="auto")
 

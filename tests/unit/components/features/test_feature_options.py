@@ -22,20 +22,19 @@ def test_a_name_alone_will_do():
 
 
 @pytest.mark.parametrize(
-    ("features", "kind", "argument", "uri"),
+    ("features", "kind", "uri"),
     [
-        ("pixels", "pixels", "", None),
+        ("pixels", "pixels", None),
         (
             {"name": "onnx:gs://b/m.onnx", "sha256": SHA256, "mean": [0.5, 0.5, 0.5]},
             "onnx",
             "gs://b/m.onnx",
-            "gs://b/m.onnx",
         ),
     ],
 )
-def test_every_kind_survives_json_and_names_its_pinned_file(features, kind, argument, uri):
+def test_every_kind_survives_json_and_names_its_pinned_file(features, kind, uri):
     options = read(features)
-    assert (options.kind, options.argument, options.uri) == (kind, argument, uri)
+    assert (options.kind, options.uri) == (kind, uri)
     assert FeatureOptions.model_validate_json(options.model_dump_json()) == options
 
 

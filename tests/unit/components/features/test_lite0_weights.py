@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from components.features import check_available, lite0_weights
-from components.features.errors import FeatureError
+from components.features.digest import FeatureError
 from components.features.lite0_weights import FILE, PACKAGE, load_weights, read_tensors
 from components.features.options import FeatureOptions
 

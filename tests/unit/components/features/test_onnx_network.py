@@ -6,7 +6,7 @@ import pytest
 from tiny_networks import features_of, pin, write_onnx
 
 from components.features import load_extractor
-from components.features.errors import FeatureError
+from components.features.digest import FeatureError
 from components.features.network import resize
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (3, 12, 12, 3)).astype(np.uint8)
@@ -41,13 +41,10 @@ def test_a_byte_model_of_any_size_receives_the_images_unchanged(tmp_path, shape)
     np.testing.assert_allclose(load(path)(IMAGES), expected, rtol=1e-5)
 
 
-def test_weights_in_a_file_of_their_own_are_pinned_with_the_folder(tmp_path):
-    folder = tmp_path / "model"
-    folder.mkdir()
-    path = write_onnx(folder / "m.onnx", external=True)
-    assert (folder / "weights.bin").is_file()
-    expected = features_of(resize(IMAGES, 16, 16) / 255)
-    np.testing.assert_allclose(load(folder)(IMAGES), expected, rtol=1e-5)
+def test_weights_in_another_file_are_not_loaded(tmp_path, monkeypatch):
+    path = write_onnx(tmp_path / "m.onnx", external=True)
+    assert (tmp_path / "weights.bin").is_file()
+    monkeypatch.chdir(tmp_path)
     with pytest.raises(FeatureError, match="does not load as an ONNX model"):
         load(path)
 
@@ -74,8 +71,3 @@ def test_anything_but_a_model_is_reported_in_one_line(tmp_path):
     with pytest.raises(FeatureError, match="does not load as an ONNX model") as caught:
         load(path)
     assert "\n" not in str(caught.value)
-
-
-def test_a_folder_holds_one_model(tmp_path):
-    with pytest.raises(FeatureError, match=r"contains 0 models \*\.onnx: must be one"):
-        load(tmp_path)

@@ -25,7 +25,7 @@ from tfx.types import channel_utils, standard_artifacts
 
 from benchmarks.gate.verdicts import describe as describe_images
 from benchmarks.gate.verdicts import judge
-from components.features.errors import FeatureError
+from components.features.digest import FeatureError
 from components.features.options import FeatureOptions
 from components.image_trainer.names import TEACHER
 from components.real_features.artifact import ImageFeatures
