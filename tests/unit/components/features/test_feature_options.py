@@ -5,11 +5,14 @@ import typing
 import pydantic
 import pytest
 
-from components.features.options import FeatureOptions
+from components.features import load_extractor
+from components.features.digest import FeatureError
+from components.features.options import FeatureOptions, choose_features
 from components.metrics import CATALOG, HOLDOUT_METRICS, HOLDOUT_PAIR_METRICS, PAIR_METRICS
 from components.sample_evaluator.options import EvaluateOptions, MetricName
 
 SHA256 = "0" * 64
+AUTO = FeatureOptions(name="auto")
 
 
 def read(features):
@@ -80,3 +83,31 @@ def test_the_same_weights_are_the_same_features_wherever_they_are():
     )
     assert here.identity == there.identity != other.identity
     assert FeatureOptions(name="pixels").identity != FeatureOptions(name="random_conv").identity
+
+
+@pytest.mark.parametrize(
+    ("resolution", "channels"), [(31, 3), (8, 1), (256, 1)], ids=["small", "tiny", "gray"]
+)
+def test_small_and_gray_images_get_random_conv(resolution, channels):
+    chosen = choose_features(AUTO, (resolution, resolution, channels))
+    assert chosen == FeatureOptions(name="random_conv")
+
+
+@pytest.mark.parametrize(
+    ("sides", "resized"),
+    [((32, 32), 112), ((256, 256), 224), ((24, 32), 112), ((128, 96), 128), ((300, 40), 224)],
+)
+def test_color_images_get_the_trained_network(sides, resized):
+    chosen = choose_features(AUTO, (*sides, 3))
+    assert chosen == FeatureOptions(name="efficientnet-lite0", resolution=resized)
+
+
+@pytest.mark.parametrize("name", ["pixels", "random_conv", "efficientnet-lite0"])
+def test_a_name_stays(name):
+    space = FeatureOptions(name=name)
+    assert choose_features(space, (64, 64, 3)) == space
+
+
+def test_a_component_does_not_choose():
+    with pytest.raises(FeatureError, match="auto must be chosen before"):
+        load_extractor(AUTO)

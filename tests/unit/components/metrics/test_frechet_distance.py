@@ -60,43 +60,11 @@ def test_does_not_change_when_everything_is_moved():
     assert frechet_distance(real + 1e6, generated + 1e6) == pytest.approx(expected, rel=1e-8)
 
 
-@pytest.mark.parametrize(
-    ("generated", "message"),
-    [
-        (np.ones((9, 5)), "9 images are too few for 5 feature dimensions"),
-        (np.ones((20, 4)), "real features have 5 dimensions, generated ones 4"),
-        (np.full((20, 5), np.nan), "generated features hold NaN or infinite values"),
-    ],
-)
-def test_rejects_arrays_that_cannot_be_compared(generated, message):
-    with pytest.raises(MetricError, match=message):
-        frechet_distance(np.ones((20, 5)), generated)
-
-
 def test_rejects_fewer_images_than_twice_the_dimensions():
     array = np.random.default_rng(5).standard_normal((20, 10))
     assert frechet_distance(array, array) == pytest.approx(0, abs=1e-9)
     with pytest.raises(MetricError, match="19 images are too few for 10 feature dimensions"):
         frechet_distance(array, array[:19])
-
-
-def test_rejects_pixels_of_large_images_before_it_makes_their_covariance():
-    large = np.zeros((100, 64 * 64 * 3), np.float32)
-    with pytest.raises(MetricError, match="at most 4096 are allowed"):
-        frechet_distance(large, large)
-
-
-@pytest.mark.parametrize("bad", [np.nan, np.inf])
-def test_rejects_values_that_are_not_finite(bad):
-    real, generated = np.ones((50, 3)), np.ones((50, 3))
-    generated[7, 1] = bad
-    with pytest.raises(MetricError, match="generated features hold NaN or infinite values"):
-        frechet_distance(real, generated)
-
-
-def test_rejects_a_single_row():
-    with pytest.raises(MetricError, match="at least 2 rows"):
-        frechet_distance(np.ones((50, 3)), np.ones((1, 3)))
 
 
 def test_rejects_more_dimensions_than_a_covariance_can_have():
