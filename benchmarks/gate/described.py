@@ -1,19 +1,19 @@
-"""The features of each image and variant, computed once and kept in files."""
+"""The described images of each variant, computed once and kept in files."""
 
+import dataclasses
 import hashlib
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import tensorflow as tf
 
 from benchmarks.gate import faults
 from benchmarks.gate.pictures import Pictures
-from benchmarks.gate.verdicts import describe, describe_noise
-from components.images.features import ImageFeatures, parse, serialize
+from benchmarks.gate.verdicts import describe_noise, describe_pixels
+from components.images.described import parse, serialize
+from components.images.image_set import ImageSet, join
 from components.source_hash import source_hash
 
-_CODE = ("components.images.features", "components.sample_evaluator.samples.draw")
+_CODE = ("components.images.image_set", "components.sample_evaluator.samples.draw")
 
 
 class Described:
@@ -29,52 +29,55 @@ class Described:
         for module in _CODE:
             digest.update(source_hash(module).encode())
         self._folder = folder / f"{pictures.name}-{digest.hexdigest()[:16]}"
-        self._known: dict[str, dict[int, ImageFeatures]] = {}
+        self._known: dict[str, ImageSet] = {}  # by variant; the keys are the rows
         self.noise = describe_noise(self._features, pictures.held_out, pictures.images.shape[1:])
 
-    def take(self, parts: faults.Parts, labeled: bool = True) -> list[ImageFeatures]:
-        """Returns the features of variants of rows; computes those that are not there yet."""
-        found = [
-            image for variant, rows in parts for image in self._rows(variant, list(map(int, rows)))
-        ]
-        return found if labeled else [image._replace(label="") for image in found]
+    def take(self, parts: faults.Parts, labeled: bool = True) -> ImageSet:
+        """Returns variants of rows, in their order; describes those that are not there yet."""
+        start, found = 0, []
+        for variant, rows in parts:
+            numbers = range(start, start + len(rows))
+            keys = [number.to_bytes(8, "big") for number in numbers]
+            found.append(dataclasses.replace(self._rows(variant, rows), keys=keys))
+            start += len(rows)
+        images = join(found)
+        return images if labeled else dataclasses.replace(images, labels=[""] * len(images))
 
-    def real(self, rows: np.ndarray, labeled: bool = True) -> list[ImageFeatures]:
-        """Returns the features of images as they are."""
+    def real(self, rows: np.ndarray, labeled: bool = True) -> ImageSet:
+        """Returns the images as they are."""
         return self.take([("real", rows)], labeled)
 
     def forget(self) -> None:
         """Frees the memory of all variants but the images themselves."""
         self._known = {name: known for name, known in self._known.items() if name == "real"}
 
-    def _rows(self, variant: str, rows: Sequence[int]) -> list[ImageFeatures]:
-        known = self._known.get(variant)
-        if known is None:
-            known = self._known[variant] = self._read(variant)
-        missing = np.array(sorted({row for row in rows if row not in known}), int)
+    def _rows(self, variant: str, rows: np.ndarray) -> ImageSet:
+        parts = [self._known[variant]] if variant in self._known else self._read(variant)
+        there = {key for part in parts for key in part.keys}
+        missing = np.array(sorted({row for row in map(int, rows) if _key(row) not in there}), int)
         if len(missing):
-            images = faults.draw(variant, self.pictures.images, missing)
-            labels = self.pictures.labels[missing] if variant == "real" else None
-            new = describe(self._features, images, labels)
-            known.update(
-                (row, image._replace(key=row.to_bytes(8, "big")))
-                for row, image in zip(map(int, missing), new, strict=True)
-            )
-            self._append(variant, [known[row] for row in map(int, missing)])
-        return [known[row] for row in rows]
+            pixels = faults.draw(variant, self.pictures.images, missing)
+            labels = list(self.pictures.labels[missing]) if variant == "real" else None
+            new = describe_pixels(self._features, pixels, labels)
+            new = dataclasses.replace(new, keys=[_key(row) for row in missing])
+            self._append(variant, new)
+            parts.append(new)
+        known = self._known[variant] = join(parts)
+        places = {key: place for place, key in enumerate(known.keys)}
+        return known.take(np.array([places[_key(row)] for row in rows], int))
 
-    def _read(self, variant: str) -> dict[int, ImageFeatures]:
-        files = sorted(map(str, self._folder.glob(f"{variant}-*")))
-        found = (parse(record.numpy()) for record in tf.data.TFRecordDataset(files))
-        return {int.from_bytes(image.key, "big"): image for image in found}
+    def _read(self, variant: str) -> list[ImageSet]:
+        return [parse(path.read_bytes()) for path in sorted(self._folder.glob(f"{variant}-*"))]
 
-    def _append(self, variant: str, images: Sequence[ImageFeatures]) -> None:
+    def _append(self, variant: str, images: ImageSet) -> None:
         """Writes one more file, which is complete once it has its name."""
         self._folder.mkdir(parents=True, exist_ok=True)
         number = len(list(self._folder.glob(f"{variant}-*")))
         path = self._folder / f"{variant}-{number:04}"
         part = path.with_name(f".{path.name}")
-        with tf.io.TFRecordWriter(str(part)) as writer:
-            for image in images:
-                writer.write(serialize(image))
+        part.write_bytes(serialize(images))
         part.rename(path)
+
+
+def _key(row: int) -> bytes:
+    return f"{row:08}".encode()

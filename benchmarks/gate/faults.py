@@ -9,8 +9,7 @@ import scipy.ndimage
 from PIL import Image
 
 from benchmarks.gate.pictures import Pictures, Split
-from components.sample_evaluator import sources
-from components.sample_evaluator.samples.draw import draw_noise
+from components.sample_evaluator.samples.draw import noise_pixels
 
 BLUR = 1.0  # pixels
 CHECKERBOARD = 12  # gray levels of 256, as all levels
@@ -98,7 +97,7 @@ def draw(variant: str, images: np.ndarray, rows: Rows) -> np.ndarray:
         return _to_uint8(both.mean(axis=1))
     if variant == "noise":
         seeds = [NOISE_SEED + int(row) for row in rows]
-        return draw_noise((seeds, [""] * len(seeds)), sources.NOISE, images.shape[1:]).images
+        return noise_pixels(seeds, images.shape[1:])
     if variant.startswith("noisy "):
         return noisy(images[rows], float(variant.split()[1]), rows)
     return PLAIN[variant](images[rows])

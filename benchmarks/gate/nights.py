@@ -8,7 +8,7 @@ import numpy as np
 from benchmarks.gate.described import Described
 from benchmarks.gate.pictures import Split
 from benchmarks.gate.verdicts import judge, places
-from components.images.features import ImageFeatures
+from components.images.image_set import ImageSet
 from components.metrics.frechet_distance import frechet_distance
 from components.sample_evaluator import sources
 
@@ -47,7 +47,7 @@ def run(described: Described, parts: Split, seed: int, step: int) -> Iterator[Ni
         sources.REAL: described.real(parts.real),
         sources.NOISE: described.noise,
     }
-    live: list[ImageFeatures] = []
+    live: ImageSet | None = None
     earlier, refused, first = [], [], float("nan")
     for night in range(NIGHTS + 1):
         rows = rng.permutation(pool)[: len(parts.real)]
@@ -69,7 +69,5 @@ def run(described: Described, parts: Split, seed: int, step: int) -> Iterator[Ni
     yield Nights(refused, _distance(fixed[sources.REAL], live), first)
 
 
-def _distance(real: list[ImageFeatures], generated: list[ImageFeatures]) -> float:
-    return frechet_distance(
-        *(np.stack([image.views[0] for image in images]) for images in (real, generated))
-    )
+def _distance(real: ImageSet, generated: ImageSet) -> float:
+    return frechet_distance(real.views[:, 0], generated.views[:, 0])

@@ -17,7 +17,7 @@ from components.metrics import CATALOG
 from components.metrics.arrays import MetricError
 from components.metrics.fidelity_and_diversity import FidelityAndDiversity
 from components.metrics.kinds import Kind, Kinds
-from components.sample_evaluator.measure import kinds, tfma_metrics
+from components.sample_evaluator.measure import kinds, metrics
 
 FILE = "remembered.json"
 ERROR = "error"
@@ -43,8 +43,8 @@ class Remembered:
         """Puts functions that remember in the place of the metrics, in this process."""
         for name, metric in CATALOG.items():
             CATALOG[name] = metric._replace(function=self._wrap(metric.function))
-        tfma_metrics.fidelity_and_diversity = self._wrap(
-            tfma_metrics.fidelity_and_diversity, FidelityAndDiversity._make
+        metrics.fidelity_and_diversity = self._wrap(
+            metrics.fidelity_and_diversity, FidelityAndDiversity._make
         )
         kinds.class_shares = self._wrap(kinds.class_shares, _read_kinds)
 

@@ -1,83 +1,68 @@
-"""Stored examples as batches of uint8 images."""
+"""Stored examples as uint8 images."""
 
-import dataclasses
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 
 import apache_beam as beam
-import numpy as np
 import tensorflow as tf
 
+from components.images.image_set import Images
 from components.images.records import example_key
-from components.metrics.pair_scores import PairScores
 from components.sharing import shared
 from trainer import examples, preprocessing
 from trainer.records import load_preprocessor
 
-
-@dataclasses.dataclass(frozen=True)
-class ImageBatch:
-    """Images of one source.
-
-    Attributes:
-        source: where the images come from.
-        keys: sort the images of a source; unique within it.
-        labels: the class of each image, or the one requested from the sampler; may be empty.
-        images: uint8 [N, H, W, C].
-        scores: of the images beside the held-out images that they should be; None without such.
-    """
-
-    source: str
-    keys: Sequence[bytes]
-    labels: Sequence[str]
-    images: np.ndarray
-    scores: PairScores | None = None
+Decoder = Callable[[list[bytes]], tf.Tensor]
 
 
 class DecodeRecords(beam.DoFn):
-    """A list of serialized examples to an ImageBatch, by Transform's graph."""
+    """A list of serialized examples to Images, by Transform's graph."""
 
-    def __init__(
-        self, source: str, transform_graph: str, key: Callable[[bytes], bytes] = example_key
-    ) -> None:
-        """Describes the batches.
-
-        Args:
-            source: of the images.
-            transform_graph: URI of the TransformGraph artifact.
-            key: returns the key of a serialized example.
-        """
-        self._source = source
+    def __init__(self, transform_graph: str) -> None:
+        """Describes the images; `transform_graph` is the URI of the TransformGraph artifact."""
         self._transform_graph = transform_graph
-        self._key = key
 
     def setup(self) -> None:
         """Loads the graph, once per process."""
         self._decode = load_decoder(self._transform_graph)
 
-    def process(self, records: list[bytes]) -> Iterator[ImageBatch]:
-        """Yields one ImageBatch."""
-        features = [tf.train.Example.FromString(record).features.feature for record in records]
-        yield ImageBatch(
-            self._source,
-            [self._key(record) for record in records],
-            [feature[examples.LABEL].bytes_list.value[0].decode() for feature in features],
-            self._decode(records).numpy(),
-        )
+    def process(self, records: list[bytes]) -> Iterator[Images]:
+        """Yields one Images."""
+        yield decode_images(records, self._decode)
+
+
+def decode_images(
+    records: list[bytes], decode: Decoder, key: Callable[[bytes], bytes] = example_key
+) -> Images:
+    """Decodes serialized examples, in their order.
+
+    Args:
+        records: at least one.
+        decode: from `load_decoder`.
+        key: returns the key of a serialized example.
+    """
+    keys = [key(record) for record in records]
+    return Images(keys, labels_of(records), decode(records).numpy())
+
+
+def labels_of(records: Iterable[bytes]) -> list[str]:
+    """The labels of serialized examples."""
+    features = (tf.train.Example.FromString(record).features.feature for record in records)
+    return [feature[examples.LABEL].bytes_list.value[0].decode() for feature in features]
 
 
 @shared
-def load_source_decoder(transform_graph: str) -> Callable[[list[bytes]], tf.Tensor]:
+def load_source_decoder(transform_graph: str) -> Decoder:
     """As `load_decoder`, but to the sources of the images, uint8 [N, H, W, S]."""
     return _decoder(transform_graph, examples.SOURCE)
 
 
 @shared
-def load_decoder(transform_graph: str) -> Callable[[list[bytes]], tf.Tensor]:
+def load_decoder(transform_graph: str) -> Decoder:
     """Returns a function from serialized examples to uint8 [N, H, W, C]; it is traced once."""
     return _decoder(transform_graph, examples.IMAGE)
 
 
-def _decoder(transform_graph: str, name: str) -> Callable[[list[bytes]], tf.Tensor]:
+def _decoder(transform_graph: str, name: str) -> Decoder:
     preprocess = load_preprocessor(transform_graph)
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string)], autograph=False)

@@ -2,7 +2,8 @@
 
 import glob
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+import itertools
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
 import apache_beam as beam
 import tensorflow as tf
@@ -29,7 +30,11 @@ def scattered_key(record: bytes) -> bytes:
 
 
 class ReadExamples(beam.PTransform):
-    """Reads the serialized examples in the TFRecord files of several folders."""
+    """Reads the serialized examples in the TFRecord files of several folders.
+
+    Workers share the files among them. Beam's own transforms take more steps, as if the files could
+    be split, and with few records the steps decide how long a pipeline takes.
+    """
 
     def __init__(self, folders: Sequence[str]) -> None:
         super().__init__()
@@ -37,27 +42,35 @@ class ReadExamples(beam.PTransform):
 
     def expand(self, root: beam.Pipeline) -> beam.PCollection:
         """From a pipeline to serialized tf.Examples."""
-        patterns = [f"{glob.escape(folder)}/*" for folder in self._folders]
-        return root | ReadRecords([path for each in patterns for path in find_files(each)])
-
-
-class ReadRecords(beam.PTransform):
-    """Reads the records of TFRecord files; those whose names end with .gz are gzipped.
-
-    Workers share the files among them. Beam's own transforms take more steps, as if the files could
-    be split, and with few records the steps decide how long a pipeline takes.
-    """
-
-    def __init__(self, paths: Sequence[str]) -> None:
-        super().__init__()
-        self._paths = paths
-
-    def expand(self, root: beam.Pipeline) -> beam.PCollection:
-        """From a pipeline to bytes."""
-        pairs = [(path, None) for path in self._paths]
+        pairs = [(path, None) for path in _files_in(self._folders)]
         # Grouped, each path is at one of the workers.
         files = root | beam.Create(pairs, reshuffle=False) | beam.GroupByKey()
-        return files | "Read" >> beam.FlatMapTuple(_read)
+        return files | "Read" >> beam.FlatMapTuple(lambda path, _: _read(path))
+
+
+def read_examples(folders: Sequence[str]) -> Iterator[bytes]:
+    """Reads the serialized examples in the TFRecord files of several folders, in no set order."""
+    return read_records(_files_in(folders))
+
+
+def read_records(paths: Iterable[str]) -> Iterator[bytes]:
+    """Reads the records of TFRecord files; those whose names end with .gz are gzipped."""
+    return itertools.chain.from_iterable(map(_read, paths))
+
+
+def find_examples(folders: Sequence[str], keys: Collection[bytes]) -> dict[bytes, bytes]:
+    """Finds the serialized examples with some keys, by key; reads no further than to the last."""
+    wanted, found = set(keys), {}
+    for record in read_examples(folders):
+        if len(found) == len(wanted):
+            break
+        if (key := example_key(record)) in wanted:
+            found[key] = record
+    return found
+
+
+def _files_in(folders: Sequence[str]) -> list[str]:
+    return [path for folder in folders for path in find_files(f"{glob.escape(folder)}/*")]
 
 
 def find_files(pattern: str) -> list[str]:
@@ -83,7 +96,7 @@ def read_twice(
     return first, again
 
 
-def _read(path: str, _: Iterable[None]) -> Iterator[bytes]:
+def _read(path: str) -> Iterator[bytes]:
     """Yields the records of a file.
 
     Raises:

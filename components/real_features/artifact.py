@@ -32,5 +32,5 @@ def file_prefix(folder: str, split: str) -> str:
 
 
 def file_pattern(folder: str, split: str) -> str:
-    """A pattern that matches these files, for `ReadFeatures`."""
+    """A pattern that matches these files."""
     return f"{file_prefix(folder, split)}-*-of-*"

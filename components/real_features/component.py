@@ -39,8 +39,8 @@ class RealFeatures(base_beam_component.BaseBeamComponent):
         source_hash: of the code; a new one computes the features again.
 
     Outputs:
-        features: TFRecords with one tf.Example per image, in the feature space and, for the search
-            of copies, of all training images in random_conv; and a grid of held-out images.
+        features: files of described images, in the feature space and, for the search of copies, of
+            all training images in random_conv; and a grid of held-out images.
     """
 
     SPEC_CLASS = RealFeaturesSpec

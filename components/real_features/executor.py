@@ -13,10 +13,8 @@ from components.beam_executor import BeamExecutor
 from components.features import check_available
 from components.features.options import SEARCH_SPACE, FeatureOptions
 from components.images.batches import DecodeRecords
-from components.images.features import ExtractFeatures, WriteFeatures
+from components.images.described import DescribeImages, WriteImageSets
 from components.images.records import example_key, read_twice
-from components.images.take_first import TakeFirst
-from components.images.write_grid import WriteGrid
 from components.parameters import complete
 from components.progress import FEATURES, Expect
 from components.real_features import names
@@ -27,6 +25,8 @@ from components.real_features.artifact import (
     split_folders,
 )
 from components.real_features.options import RealFeaturesOptions
+from components.real_features.take_first import TakeFirst
+from components.real_features.write_grid import WriteGrid
 from trainer import examples
 from trainer.records import count_records
 
@@ -95,16 +95,16 @@ def write_features(
             batches = (
                 (first, again)
                 | f"First[{split}]" >> TakeFirst(count, key=example_key, work=FEATURES)
-                | f"Decode[{split}]" >> _Decode(split, options.batch_size, transform_graph)
+                | f"Decode[{split}]" >> _Decode(options.batch_size, transform_graph)
             )
             if split == examples.EVAL:
-                _ = batches | WriteGrid(split, f"{output}/{names.REAL_PNG}")
+                _ = batches | WriteGrid(f"{output}/{names.REAL_PNG}")
             _ = batches | f"Describe[{split}]" >> _Describe(options.features, output, split)
             if split == examples.TRAIN:
                 # Decoded again: the first images are known only after all have been read.
                 _ = (
                     again
-                    | "DecodeAll" >> _Decode(split, options.batch_size, transform_graph)
+                    | "DecodeAll" >> _Decode(options.batch_size, transform_graph)
                     | "DescribeAll" >> _Describe(SEARCH_SPACE, output, SEARCH, statistics=False)
                 )
 
@@ -115,11 +115,10 @@ def _count(folders: Sequence[str]) -> int:
 
 
 class _Decode(beam.PTransform):
-    """From serialized tf.Examples to ImageBatches."""
+    """From serialized tf.Examples to batches of Images."""
 
-    def __init__(self, split: str, batch_size: int, transform_graph: str) -> None:
+    def __init__(self, batch_size: int, transform_graph: str) -> None:
         super().__init__()
-        self._split = split
         self._batch_size = batch_size
         self._transform_graph = transform_graph
 
@@ -128,23 +127,24 @@ class _Decode(beam.PTransform):
         return (
             records
             | beam.BatchElements(min_batch_size=size, max_batch_size=size)
-            | "Decode" >> beam.ParDo(DecodeRecords(self._split, self._transform_graph))
+            | "Decode" >> beam.ParDo(DecodeRecords(self._transform_graph))
         )
 
 
 class _Describe(beam.PTransform):
-    """Writes the features of ImageBatches; those of held-out images with their views."""
+    """Describes batches of Images in files; held-out images with their views."""
 
     def __init__(
         self, features: FeatureOptions, output: str, part: str, *, statistics: bool = True
     ) -> None:
         super().__init__()
-        self._extract = ExtractFeatures(features, [examples.EVAL], statistics=statistics)
+        searched = part == examples.EVAL
+        self._describe = DescribeImages(features, searched=searched, statistics=statistics)
         self._prefix = file_prefix(output, part)
 
     def expand(self, batches: beam.PCollection) -> beam.PCollection:
         return (
             batches
-            | "Features" >> beam.ParDo(self._extract)
-            | "Write" >> WriteFeatures(self._prefix)
+            | "Features" >> beam.ParDo(self._describe)
+            | "Write" >> WriteImageSets(self._prefix)
         )

@@ -1,6 +1,6 @@
 """SampleEvaluator: judges a model by its samples and always writes a blessing."""
 
-from tfx.dsl.components.base import base_beam_component, executor_spec
+from tfx.dsl.components.base import base_component, executor_spec
 from tfx.orchestration.data_types import RuntimeParameter
 from tfx.types import channel, component_spec, standard_artifacts
 
@@ -33,7 +33,7 @@ class SampleEvaluatorSpec(component_spec.ComponentSpec):
     }
 
 
-class SampleEvaluator(base_beam_component.BaseBeamComponent):
+class SampleEvaluator(base_component.BaseComponent):
     """Compares a model's samples with held-out images, and with those of the latest blessed model.
 
     Args:
@@ -54,7 +54,7 @@ class SampleEvaluator(base_beam_component.BaseBeamComponent):
     """
 
     SPEC_CLASS = SampleEvaluatorSpec
-    EXECUTOR_SPEC = executor_spec.BeamExecutorSpec(executor.Executor)
+    EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(executor.Executor)
 
     def __init__(
         self,

@@ -1,36 +1,31 @@
-"""Everything in an evaluation that needs models and images: features to compare, and pictures."""
+"""Everything in an evaluation that needs models and images: what to compare, and pictures."""
 
+import heapq
 from collections.abc import Mapping
-from types import MappingProxyType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-import apache_beam as beam
+import numpy as np
 
-from components.images.batches import DecodeRecords
-from components.images.features import ExtractFeatures, ReadFeatures, WriteFeatures
-from components.images.records import ReadExamples, read_twice, scattered_key
-from components.images.take_first import TakeFirst
-from components.images.write_grid import WriteGrid
+from components.features import Extractor
+from components.features.options import SEARCH_SPACE
+from components.images.batches import labels_of, load_decoder, load_source_decoder
+from components.images.described import read_blocks, read_image_set, shared_extractor
+from components.images.image_set import Images, ImageSet, describe, join, row_blocks
+from components.images.records import read_examples, scattered_key
 from components.progress import FEATURES, SAMPLED, expect
 from components.real_features.artifact import SEARCH, file_pattern
-from components.sample_evaluator import names, sources
-from components.sample_evaluator.describe_pairs import describe_pairs, expect_pairs
-from components.sample_evaluator.measure.nearest import FindNearest
-from components.sample_evaluator.measure.seed_distance import WriteSeedDistances
+from components.sample_evaluator import names, pictures, sources
+from components.sample_evaluator.describe_pairs import Translations, describe_pairs
+from components.sample_evaluator.measure.nearest import find_nearest
+from components.sample_evaluator.measure.pairs import seed_distances
 from components.sample_evaluator.options import EvaluateOptions
-from components.sample_evaluator.pictures.nearest_pairs import WriteNearestPairs
-from components.sample_evaluator.pictures.trajectories import WriteTrajectories
-from components.sample_evaluator.pictures.worst_samples import WriteWorstSamples
-from components.sample_evaluator.samples.draw import (
-    DrawSamples,
-    batch_seeds,
-    draw_noise,
-)
-from components.sample_evaluator.samples.sampler import load_sampler
+from components.sample_evaluator.samples.draw import draw_images, draw_noise
+from components.sample_evaluator.samples.sampler import LoadedSampler
+from components.sample_evaluator.samples.translations import Sources, read_sources
 from trainer import examples
-from trainer.source.options import Source
 
-KNOWN = "known"
+COMPARED_ROWS = 1024  # training images that are in memory in the search for the nearest ones
+_SEARCHED = (sources.REAL, sources.CANDIDATE, sources.BASELINE)
 _SPLITS = {
     sources.TRAIN: examples.TRAIN,
     sources.REAL: examples.EVAL,
@@ -53,19 +48,31 @@ class RealImages(NamedTuple):
     transform_graph: str
 
 
-def describe(
-    pipeline: beam.Pipeline,
+class Described(NamedTuple):
+    """All images of an evaluation, described.
+
+    Attributes:
+        sets: by source; of the training images, as many as there are held-out ones.
+        training: those that kinds are learned from.
+        answers: from `measure_answers`, of a candidate that translates.
+        seed_distance: from `seed_distances`, of a student.
+    """
+
+    sets: dict[str, ImageSet]
+    training: ImageSet | None
+    answers: dict[str, Any] | None
+    seed_distance: dict[str, Any] | None
+
+
+def describe_images(
     real: RealImages,
-    models: Mapping[str, str],
+    samplers: Mapping[str, LoadedSampler],
     stored: Mapping[str, str],
     options: EvaluateOptions,
     shape: tuple[int, int, int],
     output: str,
-    compared: str,
-    translating: Mapping[str, Source] = MappingProxyType({}),
-    student: bool = False,
-) -> None:
-    """Draws the samples; writes the features of all images to be compared, and the pictures.
+) -> Described:
+    """Draws the samples; describes all images to be compared, and writes the pictures.
 
     As many samples are drawn as there are held-out images. A conditional model draws each sample
     with the label of one held-out image, so that classes occur in the proportions of the data. A
@@ -74,154 +81,121 @@ def describe(
     data.holdout to be compared.
 
     Args:
-        pipeline: empty; it is not run.
         real: the real images.
-        models: folders of sampler SavedModels by source (candidate, baseline).
+        samplers: models by source (candidate, baseline).
         stored: folders of examples by source, in place of the samples of a model.
         options: samples, features, seed.
         shape: H, W, C of the images.
         output: folder for the pictures.
-        compared: folder for the features, which `ReadFeatures` reads; those of the training images
-            that kinds are learned from are in its folder KNOWN.
-        translating: what the sources are of those models that translate.
-        student: whether the candidate is a student, which is compared with the baseline seed by
-            seed.
     """
-    features = {
-        source: pipeline
-        | f"Features[{split}]" >> ReadFeatures(file_pattern(real.features, split))
-        | f"Source[{source}]" >> beam.Map(lambda image, name: image._replace(source=name), source)
+    extract, extract_views = shared_extractor(options.features), shared_extractor(SEARCH_SPACE)
+    size = options.batch_size
+    sets = _read_real(real)
+    training = sets.pop(sources.TRAIN, None)
+    labels = sets[sources.REAL].labels if sources.REAL in sets else []
+    count = len(labels)
+    expect(SAMPLED, len(samplers) * count)
+    expect(FEATURES, (len(samplers) + 1) * count)
+    translating = {name: each for name, each in samplers.items() if each.source and count}
+    translated = Translations({}, iter(()))
+    if translating:
+        given = _read_sources(real, sets, size)
+        translated = describe_pairs(translating, *given, options, extract, output)
+
+    def draw(name: str) -> Images | None:
+        if name in translated.results:
+            return translated.results.pop(name)
+        if name in stored:
+            return _read_stored(stored[name], real.transform_graph, options)
+        if name in samplers and count:
+            return draw_images(samplers[name], labels, options.seed, size, shape)
+        return None
+
+    seed_distance = None
+    if candidate := draw(sources.CANDIDATE):
+        sets[sources.CANDIDATE] = _describe(candidate, size, extract, extract_views)
+    if baseline := draw(sources.BASELINE):
+        sets[sources.BASELINE] = _describe(baseline, size, extract, extract_views)
+        if _is_beside_teacher(samplers):
+            seed_distance = seed_distances(candidate.pixels, baseline.pixels, size)
+    del baseline  # as large as the candidate, whose pixels alone are shown
+    if count:
+        noise = draw_noise(labels, options.seed, size, shape)
+        sets[sources.NOISE] = join(describe(part, extract) for part in noise)
+    for name, images in translated.beside:
+        sets[name] = _describe(images, size, extract)
+    queries = {name: sets[name] for name in _SEARCHED if name in sets}
+    blocks = read_blocks(file_pattern(real.features, SEARCH), COMPARED_ROWS)
+    sets |= find_nearest(queries, blocks)
+    if training and count:
+        sets[sources.TRAIN] = training.take(slice(min(options.samples, count)))
+    if candidate:
+        sampler = samplers.get(sources.CANDIDATE)
+        _write_pictures(candidate, sets[sources.CANDIDATE], real, sampler, output)
+        if sampler:
+            path = f"{output}/{names.TRAJECTORIES_PNG}"
+            pictures.write_trajectories(sampler, options.seed, labels, path)
+    return Described(sets, training, translated.answers, seed_distance)
+
+
+def _read_real(real: RealImages) -> dict[str, ImageSet]:
+    """The described real images by source, of those sources that have any."""
+    found = {
+        source: read_image_set(file_pattern(real.features, split))
         for source, split in _SPLITS.items()
         if split in real.examples
     }
-    held_out = features[sources.REAL]
-    keyed_labels = (
-        held_out
-        | "KeyedLabels" >> beam.Map(lambda image: (image.key, image.label))
-        | "Gather" >> beam.combiners.ToList()
-        | "Sort" >> beam.Map(sorted)
-    )
-    labels = (
-        keyed_labels
-        | "Labels" >> beam.Map(lambda found: [label for _, label in found])
-        | "ExpectSamples"
-        >> beam.Map(_expect_samples, len(models), shape, translating.get(sources.CANDIDATE))
-    )
-    seeds = (
-        labels
-        | "Seeds" >> beam.FlatMap(batch_seeds, options.seed, options.batch_size)
-        | "SpreadSeeds" >> beam.Reshuffle()
-    )
-    judged = {
-        source: seeds | f"Sample[{source}]" >> beam.ParDo(DrawSamples(source, model, shape))
-        for source, model in models.items()
-        if source not in translating
-    }
-    translations = describe_pairs(
-        pipeline,
-        real.examples,
-        real.transform_graph,
-        keyed_labels,
-        {source: models[source] for source in translating},
-        options,
-        shape,
-        output,
-        features.get(sources.HOLDOUT),
-    )
-    judged |= translations.results
-    for source, folder in stored.items():
-        judged[source] = _read_images(pipeline, source, folder, real.transform_graph, options)
-    noise = seeds | "Noise" >> beam.Map(draw_noise, sources.NOISE, shape)
-    drawn = (
-        [*judged.values(), noise, *translations.beside]
-        | "Batches" >> beam.Flatten()
-        | "Extract" >> beam.ParDo(ExtractFeatures(options.features, list(judged)))
-    )
-    samples = drawn | "Judged" >> beam.Filter(lambda image, names: image.source in names, [*judged])
-    queries = [held_out, samples] | "Queries" >> beam.Flatten()
-    training = pipeline | "Search" >> ReadFeatures(file_pattern(real.features, SEARCH))
-    nearest = training | FindNearest(queries)
-    # They are few (TRAINING_IMAGES), and need not be read twice.
-    floor = (features[sources.TRAIN], features[sources.TRAIN]) | "Floor" >> TakeFirst(
-        options.samples, key=lambda image: image.key, limit=labels | "Count" >> beam.Map(len)
-    )
-    written = {
-        "queries": nearest | "Measured" >> beam.Keys(),
-        sources.TRAIN: floor,
-        f"{KNOWN}/{sources.TRAIN}": features[sources.TRAIN],
-        sources.NOISE: drawn
-        | "Rest" >> beam.Filter(lambda image, names: image.source not in names, [*judged]),
-    }
-    if sources.HOLDOUT in features:
-        written[sources.HOLDOUT] = features[sources.HOLDOUT]
-    # One by one: an in-process runner would keep a flattened collection in memory.
-    for name, part in written.items():
-        _ = part | f"Write[{name}]" >> WriteFeatures(f"{compared}/{name}")
-    if sources.CANDIDATE in judged:
-        # Who made the images of a folder is not known.
-        mark = load_sampler(models[sources.CANDIDATE]).mark if sources.CANDIDATE in models else ""
-        _write_sample_pictures(pipeline, judged[sources.CANDIDATE], nearest, real, output, mark)
-    both = {sources.CANDIDATE, sources.BASELINE}
-    # Images of seeds alone are in other batches than those of sources.
-    if student and models.keys() == both and len(both & translating.keys()) != 1:
-        _ = judged | WriteSeedDistances(output)
-    if sources.CANDIDATE in models:
-        _write_model_pictures(pipeline, labels, models, real, options.seed, output)
+    return {source: images for source, images in found.items() if images}
 
 
-def _expect_samples(
-    labels: list[str], nb_model: int, shape: tuple[int, int, int], source: Source | None
-) -> list[str]:
-    """Passes the labels on; each is that of a sample of every model, and of an image of noise."""
-    expect(SAMPLED, nb_model * len(labels))
-    expect(FEATURES, (nb_model + 1) * len(labels))
-    if source:
-        expect_pairs(len(labels), shape, source)
-    return labels
+def _read_sources(
+    real: RealImages, sets: Mapping[str, ImageSet], size: int
+) -> tuple[Sources, Sources | None]:
+    """What is translated: a source for each held-out image, and for each image of data.holdout."""
+    decode = load_decoder(real.transform_graph)
+    if unpaired := real.examples.get(examples.SOURCE_EVAL):
+        return read_sources(unpaired, sets[sources.REAL], decode, None, size), None
+    decode_source = load_source_decoder(real.transform_graph)
+    found = [
+        read_sources(real.examples[_SPLITS[name]], sets[name], decode, decode_source, size)
+        if name in sets
+        else None
+        for name in (sources.REAL, sources.HOLDOUT)
+    ]
+    return found[0], found[1]
 
 
-def _read_images(
-    pipeline: beam.Pipeline,
-    source: str,
-    folder: str,
-    transform_graph: str,
-    options: EvaluateOptions,
-) -> beam.PCollection:
-    """Stored images as ImageBatches of a source, as many as samples are requested."""
-    size = options.batch_size
-    return (
-        read_twice(pipeline, source, [folder])
-        | f"FirstStored[{source}]" >> TakeFirst(options.samples, key=scattered_key, work=FEATURES)
-        | f"BatchStored[{source}]" >> beam.BatchElements(min_batch_size=size, max_batch_size=size)
-        | f"DecodeStored[{source}]"
-        >> beam.ParDo(DecodeRecords(source, transform_graph, scattered_key))
-    )
+def _read_stored(folder: str, transform_graph: str, options: EvaluateOptions) -> Images:
+    """Stored images, as many as samples are requested."""
+    decode = load_decoder(transform_graph)
+    records = heapq.nsmallest(options.samples, read_examples([folder]), key=scattered_key)
+    expect(FEATURES, len(records))
+    parts = [decode(part).numpy() for _, part in row_blocks(records, options.batch_size)]
+    keys = [scattered_key(record) for record in records]
+    return Images(keys, labels_of(records), np.concatenate(parts))
 
 
-def _write_sample_pictures(
-    pipeline: beam.Pipeline,
-    samples: beam.PCollection,
-    nearest: beam.PCollection,
-    real: RealImages,
-    output: str,
-    mark: str,
+def _describe(images: Images, size: int, *extractors: Extractor) -> ImageSet:
+    return join(describe(part, *extractors) for _, part in row_blocks(images, size))
+
+
+def _is_beside_teacher(samplers: Mapping[str, LoadedSampler]) -> bool:
+    """Whether the candidate is a student that draws from the same seeds as the baseline."""
+    pair = [samplers.get(name) for name in (sources.CANDIDATE, sources.BASELINE)]
+    if not all(pair) or not pair[0].teacher:
+        return False
+    # Where one of them translates, an image is not drawn from its seed alone.
+    return bool(pair[0].source) == bool(pair[1].source)
+
+
+def _write_pictures(
+    candidate: Images, found: ImageSet, real: RealImages, sampler: LoadedSampler | None, output: str
 ) -> None:
-    training = pipeline | "TrainingExamples" >> ReadExamples(real.examples[examples.TRAIN])
-    _ = samples | WriteGrid(sources.CANDIDATE, f"{output}/{names.SAMPLES_PNG}", mark)
-    _ = (samples, nearest, training) | WriteNearestPairs(
-        real.transform_graph, f"{output}/{names.NEAREST_PAIRS_PNG}", mark
-    )
-    _ = (samples, nearest) | WriteWorstSamples(f"{output}/{names.WORST_SAMPLES_PNG}", mark)
-
-
-def _write_model_pictures(
-    pipeline: beam.Pipeline,
-    labels: beam.PCollection,
-    models: Mapping[str, str],
-    real: RealImages,
-    seed: int,
-    output: str,
-) -> None:
-    _ = labels | "Trajectories" >> beam.ParDo(
-        WriteTrajectories(models[sources.CANDIDATE], seed, f"{output}/{names.TRAJECTORIES_PNG}")
-    )
+    """Writes the pictures of the images that are judged."""
+    mark = sampler.mark if sampler else ""  # who made the images of a folder is not known
+    decode = load_decoder(real.transform_graph)
+    training = real.examples[examples.TRAIN]
+    pictures.write_samples(candidate, f"{output}/{names.SAMPLES_PNG}", mark)
+    path = f"{output}/{names.NEAREST_PAIRS_PNG}"
+    pictures.write_nearest_pairs(candidate, found, training, decode, path, mark)
+    pictures.write_worst_samples(candidate, found, f"{output}/{names.WORST_SAMPLES_PNG}", mark)

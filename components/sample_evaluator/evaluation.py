@@ -2,36 +2,28 @@
 
 import dataclasses
 import datetime
-import functools
-import gc
 import json
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-import apache_beam as beam
-import tensorflow_model_analysis as tfma
 import tensorflow_transform as tft
-from tensorflow_model_analysis.proto import config_pb2
 from tfx import types
-from tfx.dsl.io import fileio
 from tfx.utils import io_utils
 
 from components.features import check_available
-from components.images.features import ReadFeatures
-from components.images.records import ReadExamples
+from components.images.batches import load_decoder
 from components.real_features import names as feature_names
-from components.sample_evaluator import describe, names, sources
-from components.sample_evaluator.describe import RealImages
-from components.sample_evaluator.files import read_if_there, read_json_if_there
-from components.sample_evaluator.measure.analysis import Analyze
-from components.sample_evaluator.measure.eval_config import make_eval_config
-from components.sample_evaluator.measure.kinds import FindKinds, load_kinds, write_kinds
-from components.sample_evaluator.measure.results import SourceResult, load_results
-from components.sample_evaluator.measure.spectra import WriteSpectra, load_spectra
-from components.sample_evaluator.measure.tfma_metrics import METRICS
+from components.sample_evaluator import names, sources
+from components.sample_evaluator.describe import RealImages, describe_images
+from components.sample_evaluator.files import read_if_there
+from components.sample_evaluator.measure.kinds import find_kinds
+from components.sample_evaluator.measure.metrics import METRICS, Compared, measure, plan
+from components.sample_evaluator.measure.results import SourceResult
+from components.sample_evaluator.measure.spectra import compare_spectra
+from components.sample_evaluator.measure.tfma_results import write_tfma_results
 from components.sample_evaluator.options import EvaluateOptions
-from components.sample_evaluator.pictures.missing_kinds import WriteMissingKinds
+from components.sample_evaluator.pictures import write_missing_kinds
 from components.sample_evaluator.report import page
 from components.sample_evaluator.samples.sampler import (
     LoadedSampler,
@@ -42,10 +34,8 @@ from components.sample_evaluator.samples.sampler import (
 from components.sample_evaluator.verdict import gate, history, sentences, summary
 from components.sample_evaluator.verdict.student import limits_of_student
 from trainer import examples
-from trainer.common.progress import Report, phase, report
+from trainer.common.progress import phase
 from trainer.common.text import ending
-
-_COMPARED = "compared_images"  # folder, deleted at the end of the evaluation
 
 
 class EvaluatedModel(NamedTuple):
@@ -81,7 +71,6 @@ class _Loaded(NamedTuple):
 
 
 def evaluate(
-    make_pipeline: Callable[[], beam.Pipeline],
     real: RealImages,
     candidate: EvaluatedModel | StoredImages,
     baseline: EvaluatedModel | StoredImages | None,
@@ -99,7 +88,6 @@ def evaluate(
     it is not compared, and if it is damaged, no candidate is blessed by limits that compare.
 
     Args:
-        make_pipeline: returns an empty pipeline, which is then run.
         real: the real images.
         candidate: is judged.
         baseline: what the candidate is compared with, in a pipeline the latest blessed model. The
@@ -118,45 +106,46 @@ def evaluate(
     """
     check_available(options.features)
     compared = {sources.CANDIDATE: candidate, **({sources.BASELINE: baseline} if baseline else {})}
-    models = {name: each for name, each in compared.items() if isinstance(each, EvaluatedModel)}
-    stored = {name: each for name, each in compared.items() if isinstance(each, StoredImages)}
     shape = _shape(real.transform_graph, examples.IMAGE)
     unpaired = examples.SOURCE_EVAL in real.examples
     source_shape = shape if unpaired else _shape(real.transform_graph, examples.SOURCE)
-    loaded = {source: _load(model, shape, source_shape) for source, model in models.items()}
-    judged, against = (loaded.get(s, _Loaded()) for s in (sources.CANDIDATE, sources.BASELINE))
-    translating = {
-        name: each.sampler.source
-        for name, each in loaded.items()
-        if each.sampler and each.sampler.source
+    loaded = {
+        source: _load(model, shape, source_shape)
+        for source, model in compared.items()
+        if isinstance(model, EvaluatedModel)
     }
-    pairs = sources.CANDIDATE in translating and not unpaired
-    if not pairs:
+    judged, against = (loaded.get(s, _Loaded()) for s in (sources.CANDIDATE, sources.BASELINE))
+    source = judged.sampler and judged.sampler.source
+    available = Compared(
+        baseline=baseline is not None and not against.problem,
+        holdout=examples.HOLDOUT in real.examples,
+        translates=source is not None,
+        pairs=source is not None and not unpaired,
+    )
+    if not available.pairs:
         options = options.without_pairs()
     labels = judged.sampler.labels if judged.sampler else []
-    config = make_eval_config(
-        options,
-        baseline=baseline is not None and not against.problem,
-        by_label=bool(labels),
-        holdout=examples.HOLDOUT in real.examples,
-        translates=sources.CANDIDATE in translating,
-        pairs=pairs,
-    )
-    describe_images = functools.partial(
-        describe.describe,
-        real=real,
-        models={source: models[source].sampler for source in loaded if loaded[source].sampler},
-        stored={source: images.examples for source, images in stored.items()},
-        options=options,
-        shape=shape,
-        output=output,
-        translating=translating,
-        student=bool(judged.sampler and judged.sampler.teacher),
-    )
-    _measure(make_pipeline, describe_images, config, real, output, labels)
-    results = load_results(output, [spec.name for spec in config.model_specs])
-    validation = tfma.load_validation_result(output)
-    task = history.task_of(translating.get(sources.CANDIDATE))
+    with phase("describing the images"):
+        described = describe_images(
+            real,
+            {source: found.sampler for source, found in loaded.items() if found.sampler},
+            {name: each.examples for name, each in compared.items() if name not in loaded},
+            options,
+            shape,
+            output,
+        )
+    sets = described.sets
+    with phase(METRICS):
+        measurements = plan(options, available)
+        results = measure(sets, measurements, available.sources, by_label=bool(labels))
+        write_tfma_results(results, options, output)
+        real_images = sets.get(sources.REAL)
+        kinds = find_kinds(described.training, real_images, sets.get(sources.CANDIDATE), labels)
+    if kinds.examples:
+        decode = load_decoder(real.transform_graph)
+        path = f"{output}/{names.MISSING_KINDS_PNG}"
+        write_missing_kinds(kinds.examples, real.examples[examples.EVAL], decode, path)
+    task = history.task_of(source)
     models_before = history.earlier_metrics(
         earlier,
         options.features,
@@ -165,12 +154,11 @@ def evaluate(
         task,
         shape,
     )
-    kinds = load_kinds(output)
     best, dropped = {} if by_teacher else history.best_places(models_before), {}
     if by_teacher and sources.BASELINE in results:
         options, dropped = limits_of_student(results, options)
     broken = against.problem if against.broken else None
-    verdict = gate.judge(results, validation, options, judged.problem, kinds, best, dropped, broken)
+    verdict = gate.judge(results, options, judged.problem, kinds.kinds, best, dropped, broken)
     if against.problem:
         remarks = (f"the baseline is not compared: {against.problem}", *remarks)
     if unknown := sorted(results[sources.CANDIDATE].classes.keys() - {*labels, ""}):
@@ -191,63 +179,16 @@ def evaluate(
         setting,
         results,
         verdict,
-        kinds,
-        load_spectra(output),
+        kinds.kinds,
+        compare_spectra(sets) if real_images else None,
         models_before,
         best,
-        read_json_if_there(f"{output}/{names.ANSWERS_JSON}"),
+        described.answers,
     )
-    content["seed_distance"] = read_json_if_there(f"{output}/{names.SEED_DISTANCE_JSON}")
+    content["seed_distance"] = described.seed_distance
     with phase("writing the report"):
         _write(output, content, real.features)
     return verdict
-
-
-def _measure(
-    make_pipeline: Callable[[], beam.Pipeline],
-    describe_images: Callable[..., None],
-    config: config_pb2.EvalConfig,
-    real: RealImages,
-    output: str,
-    labels: Sequence[str],
-) -> None:
-    """Runs a pipeline that describes the images, and one that computes metrics of the features."""
-    compared = f"{output}/{_COMPARED}"
-    try:
-        with phase("describing the images"), make_pipeline() as pipeline:
-            describe_images(pipeline, compared=compared)
-        # An in-process runner keeps in memory what all stages of a pipeline produced, until its
-        # end, and reference cycles do so after it: the second pipeline starts without that.
-        gc.collect()
-        if len(config.slicing_specs) == 1:  # how many classes have images is known afterwards
-            count = sum(len(spec.metrics) * len(spec.model_names) for spec in config.metrics_specs)
-            report(Report(METRICS, expected=count, unit=""))
-        with phase(METRICS), make_pipeline() as pipeline:
-            features = pipeline | ReadFeatures(f"{compared}/*-of-*")
-            _ = features | Analyze(config, output)
-            _ = features | WriteSpectra(output)
-            _find_kinds(pipeline, features, compared, real, output, labels)
-    finally:
-        if fileio.exists(compared):
-            fileio.rmtree(compared)
-
-
-def _find_kinds(
-    pipeline: beam.Pipeline,
-    features: beam.PCollection,
-    compared: str,
-    real: RealImages,
-    output: str,
-    labels: Sequence[str],
-) -> None:
-    known = pipeline | "Known" >> ReadFeatures(f"{compared}/{describe.KNOWN}/*-of-*")
-    judged = features | "Judged" >> beam.Filter(lambda image: image.source != sources.TRAIN)
-    kinds = [known, judged] | "Images" >> beam.Flatten() | FindKinds(labels)
-    _ = kinds | "WriteKinds" >> beam.Map(write_kinds, output)
-    held_out = pipeline | "HeldOutExamples" >> ReadExamples(real.examples[examples.EVAL])
-    _ = (kinds, held_out) | WriteMissingKinds(
-        real.transform_graph, f"{output}/{names.MISSING_KINDS_PNG}"
-    )
 
 
 def _load(

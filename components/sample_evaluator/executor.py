@@ -7,11 +7,11 @@ from typing import Any
 import tensorflow as tf
 from absl import logging
 from tfx import types
+from tfx.dsl.components.base import base_executor
 from tfx.dsl.io import fileio
 from tfx.types import artifact_utils
 from tfx.utils import io_utils, path_utils
 
-from components.beam_executor import BeamExecutor
 from components.image_trainer import names as trainer_names
 from components.parameters import complete
 from components.real_features.artifact import split_folders
@@ -24,7 +24,7 @@ from trainer.common.text import list_some
 from trainer.names import METADATA
 
 
-class Executor(BeamExecutor):
+class Executor(base_executor.BaseExecutor):
     """Executor of SampleEvaluator."""
 
     def Do(
@@ -44,7 +44,6 @@ class Executor(BeamExecutor):
         baseline = next(iter(input_dict.get("baseline") or []), None)
         # TFX publishes the folder after the executor has returned, when it is complete.
         verdict = evaluate(
-            self._make_beam_pipeline,
             RealImages(
                 split_folders(input_dict["examples"]),
                 artifact_utils.get_single_uri(input_dict["features"]),

@@ -24,10 +24,6 @@ WORST_SAMPLES_PNG = "worst_samples.png"
 MISSING_KINDS_PNG = "missing_kinds.png"
 PAIRS_PNG = "pairs.png"
 ANSWERS_PNG = "answers.png"
-ANSWERS_JSON = "answers.json"
-KINDS_JSON = "kinds.json"
-SPECTRA_JSON = "spectra.json"
-SEED_DISTANCE_JSON = "seed_distance.json"  # of a student
 
 BLESSING = "blessing"  # output
 BLESSING_TYPE = "ModelBlessing"

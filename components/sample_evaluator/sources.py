@@ -1,4 +1,4 @@
-"""Where compared images come from; these are the models of TFMA."""
+"""Where compared images come from."""
 
 REAL = "real"  # held-out images: the reference of all other sources
 HOLDOUT = "holdout"  # images of data.holdout: the reference of the metrics with that suffix

@@ -14,11 +14,10 @@ import apache_beam as beam
 from components.beam_options import BeamOptions
 from components.features.options import choose_features
 from components.image_example_gen import names as example_names
-from components.images.features import shared_extractor
+from components.images.described import shared_extractor
 from components.progress import FEATURES
 from components.real_features import names as feature_names
 from components.real_features.executor import write_features
-from components.sample_evaluator import names as evaluator_names
 from components.sample_evaluator import sources
 from components.sample_evaluator.describe import RealImages
 from components.sample_evaluator.evaluation import EvaluatedModel, StoredImages, evaluate
@@ -99,14 +98,13 @@ def run(
         _extractor = shared_extractor(features)  # also referenced to the end
         make_pipeline = _pipelines(config, feature_names.NODE)
         write_features(make_pipeline(), real.examples, evaluate_options, graph, real.features)
-    _judge(inputs, config, real, evaluate_options, output, compared.locations(), remarks)
+    _judge(inputs, real, evaluate_options, output, compared.locations(), remarks)
     shutil.rmtree(scratch)
     return list(compared.describe(reports, evaluate_options))
 
 
 def _judge(
     inputs: Inputs,
-    config: PipelineConfig,
     real: RealImages,
     options: EvaluateOptions,
     output: Path,
@@ -116,8 +114,8 @@ def _judge(
     judged = {
         name: _evaluated(name, each, output / "scratch") for name, each in inputs.judged().items()
     }
+    raise_lost_stop()
     evaluate(
-        _pipelines(config, evaluator_names.NODE),
         real,
         judged[sources.CANDIDATE],
         judged.get(sources.BASELINE),

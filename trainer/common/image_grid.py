@@ -10,6 +10,7 @@ from PIL.PngImagePlugin import PngInfo
 from trainer.common import xmp
 
 GAP_GRAY = 128  # visible between black images and between white ones
+GRID_SIDE = 10  # images per row, and rows, of many images of one kind
 MAX_COLUMNS = 16  # classes beside each other
 SMALL = 64  # pixels; smaller images are enlarged to be visible
 

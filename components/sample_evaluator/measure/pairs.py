@@ -1,9 +1,19 @@
-"""Scores of results beside the held-out images that they should be."""
+"""How far images are from each other that belong together.
+
+They are results and the held-out images that they should be, several answers to one source, and
+the images that two models draw from the same seeds.
+"""
+
+import contextlib
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from components.metrics.pair_scores import PairScores, psnr
+from components.features import Extractor
+from components.images.image_set import row_blocks
+from components.metrics.arrays import MetricError
+from components.metrics.pair_scores import PairScores, diversity, pixel_diversity, psnr
 from trainer.source.degrade import degrade
 from trainer.source.options import Degradation
 
@@ -54,3 +64,71 @@ def _consistency(results: np.ndarray, sources: np.ndarray, degradation: Degradat
         counted = ~hole | hole.all(axis=(1, 2, 3), keepdims=True)
         return psnr(sources[..., :channels], results, counted)
     return psnr(sources, degrade(tf.constant(results), degradation).numpy())
+
+
+def measure_answers(
+    answers: np.ndarray, images: np.ndarray | None, extract: Extractor
+) -> dict[str, Any] | None:
+    """How much the answers of a model to one source differ, for metrics.json.
+
+    Args:
+        answers: uint8 [N, K, H, W, C].
+        images: the held-out images, uint8 [N, H, W, C]; None where sources are not paired.
+        extract: of the feature space of the metrics.
+
+    Returns:
+        Numbers by name, None where there is none; None for a single answer to each source.
+    """
+    count, number = answers.shape[:2]
+    if number < 2:
+        return None
+    in_features = None
+    if images is not None:
+        with contextlib.suppress(MetricError):  # all held-out images are equal
+            vectors = extract(np.concatenate(answers))
+            in_features = diversity(vectors.reshape(count, number, -1), extract(images))
+    return {
+        "sources": count,
+        "answers": number,
+        "diversity": in_features,
+        "pixel_diversity": pixel_diversity(answers),
+    }
+
+
+def seed_distances(candidate: np.ndarray, baseline: np.ndarray, size: int) -> dict[str, Any]:
+    """How far a student's images are from its baseline's, for metrics.json.
+
+    In a pipeline, the baseline is the student's teacher.
+
+    Args:
+        candidate: uint8 [N, H, W, C].
+        baseline: uint8 [N, H, W, C], from the same seeds.
+        size: images of a batch, among which those of other seeds are found.
+
+    Returns:
+        Root mean square differences in gray levels: of the images of each seed, and on average from
+        those of another one, None if there is only one; and a sentence.
+    """
+    same = _gray_levels(candidate, baseline)
+    batches = [rows for rows, part in row_blocks(baseline, size) if len(part) > 1]
+    others = [_gray_levels(candidate[rows], np.roll(baseline[rows], 1, axis=0)) for rows in batches]
+    found = {
+        "mean": float(same.mean()),
+        "median": float(np.median(same)),
+        "largest": float(same.max()),
+        "other_seeds": float(np.concatenate(others).mean()) if others else None,
+        "by_seed": [round(float(each), 3) for each in same],
+    }
+    found["sentence"] = (
+        f"an image is {found['mean']:.3g} gray levels (root mean square) from the one that the "
+        f"baseline draws from the same seed, at most {found['largest']:.3g}"
+    )
+    if others:
+        found["sentence"] += f", and {found['other_seeds']:.3g} from those of other seeds"
+    return found
+
+
+def _gray_levels(images: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """The root mean square difference of each pair of images, float32 [N]."""
+    pairs = zip(images, others, strict=True)
+    return np.array([np.sqrt(np.mean((a.astype(np.float32) - b) ** 2)) for a, b in pairs])

@@ -1,32 +1,23 @@
-"""Beam transforms that draw uint8 images from seeds: samples and noise."""
+"""Draws uint8 images from seeds: samples and noise."""
 
 from collections.abc import Iterator, Sequence
 
-import apache_beam as beam
 import numpy as np
 import tensorflow as tf
 
-from components.images.batches import ImageBatch
+from components.images.image_set import Images, row_blocks
 from components.progress import SAMPLED, counted
-from components.sample_evaluator.samples.sampler import LoadedSampler, load_sampler
+from components.sample_evaluator.samples.sampler import LoadedSampler
 from trainer import preprocessing
 
 # Without a GPU, the progress is reported after so many images, or after as many as have so many
 # pixels: 64 of 32x32.
 FEWEST, PIXELS = 16, 2**16
-Seeds = tuple[list[int], list[str]]  # consecutive seeds, and a label for each
 
 
 def seed_key(seed: int) -> bytes:
     """The key of the image drawn from a seed."""
     return seed.to_bytes(8, "big")
-
-
-def batch_seeds(labels: Sequence[str], first: int, size: int) -> Iterator[Seeds]:
-    """Splits consecutive seeds from `first`, one per label, into batches of at most `size`."""
-    for start in range(0, len(labels), size):
-        part = list(labels[start : start + size])
-        yield list(range(first + start, first + start + len(part))), part
 
 
 def images_at_once(batch_size: int, shape: Sequence[int]) -> int:
@@ -60,28 +51,39 @@ def draw_samples(
     return np.concatenate(drawn)
 
 
-class DrawSamples(beam.DoFn):
-    """Seeds with labels to an ImageBatch, by a sampler SavedModel."""
+def draw_images(
+    sampler: LoadedSampler, labels: Sequence[str], first: int, size: int, shape: Sequence[int]
+) -> Images:
+    """Draws one image for each label, from consecutive seeds.
 
-    def __init__(self, source: str, model: str, shape: Sequence[int]) -> None:
-        self._source = source
-        self._model = model
-        self._shape = shape
-
-    def setup(self) -> None:
-        """Loads the model, once per process."""
-        self._sampler = load_sampler(self._model)
-
-    def process(self, batch: Seeds) -> Iterator[ImageBatch]:
-        """Yields one ImageBatch."""
-        seeds, labels = batch
-        images = draw_samples(self._sampler, seeds, labels, self._shape)
-        yield ImageBatch(self._source, [seed_key(seed) for seed in seeds], labels, images)
+    Args:
+        sampler: draws from seeds alone.
+        labels: of the images.
+        first: the seed of the first label.
+        size: images of a batch.
+        shape: H, W, C of the images.
+    """
+    pixels = np.empty((len(labels), *shape), np.uint8)
+    for rows, part in row_blocks(labels, size):
+        pixels[rows] = draw_samples(sampler, _seeds(first, rows), part, shape)
+    return Images([seed_key(first + i) for i in range(len(labels))], labels, pixels)
 
 
-def draw_noise(batch: Seeds, source: str, shape: tuple[int, int, int]) -> ImageBatch:
-    """Draws clipped standard normal noise for each seed, independently of the batch."""
-    seeds, labels = batch
-    noise = [np.random.Generator(np.random.Philox(seed)).standard_normal(shape) for seed in seeds]
-    images = preprocessing.to_uint8(np.stack(noise)).numpy()
-    return ImageBatch(source, [seed_key(seed) for seed in seeds], labels, images)
+def draw_noise(
+    labels: Sequence[str], first: int, size: int, shape: Sequence[int]
+) -> Iterator[Images]:
+    """Draws noise in batches, from the seeds of `draw_images`."""
+    for rows, part in row_blocks(labels, size):
+        seeds = _seeds(first, rows)
+        yield Images([seed_key(seed) for seed in seeds], part, noise_pixels(seeds, shape))
+
+
+def noise_pixels(seeds: Sequence[int], shape: Sequence[int]) -> np.ndarray:
+    """Clipped standard normal noise, uint8 [N, H, W, C]; an image depends on its seed alone."""
+    generators = [np.random.Generator(np.random.Philox(seed)) for seed in seeds]
+    noise = np.stack([generator.standard_normal(shape) for generator in generators])
+    return preprocessing.to_uint8(noise).numpy()
+
+
+def _seeds(first: int, rows: slice) -> range:
+    return range(first + rows.start, first + rows.stop)

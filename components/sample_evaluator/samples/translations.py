@@ -1,20 +1,19 @@
-"""Beam transforms that draw the results of a model that translates, for held-out images."""
+"""Results of a model that translates, for the sources of held-out images."""
 
-import bisect
-from collections.abc import Iterator
-from typing import NamedTuple
+import dataclasses
+import heapq
+from collections.abc import Sequence
 
-import apache_beam as beam
 import numpy as np
-import tensorflow as tf
 
-from components.images.batches import ImageBatch, load_decoder, load_source_decoder
-from components.images.records import example_key
+from components.images.batches import Decoder
+from components.images.image_set import Images, ImageSet, row_blocks
+from components.images.records import example_key, find_examples, read_examples
+from components.metrics.pair_scores import PairScores
 from components.sample_evaluator import sources
 from components.sample_evaluator.measure.pairs import score_pairs
 from components.sample_evaluator.samples.draw import draw_samples, seed_key
-from components.sample_evaluator.samples.sampler import load_sampler
-from trainer import examples
+from components.sample_evaluator.samples.sampler import LoadedSampler
 
 ANSWERS = 8  # to each of the first sources
 ANSWERED = 100  # sources at most
@@ -22,206 +21,112 @@ ANSWER_BYTES = 64 * 2**20  # of all answers at most, but for MIN_ANSWERED source
 MIN_ANSWERED = 8
 NEXT_ANSWER = 2**32  # between the seeds of two answers: far more than there are results
 
-Seeded = tuple[int, bytes]  # the seed of a result, and the serialized held-out example
 
-
-class Answers(NamedTuple):
-    """Several answers to each of N sources.
+@dataclasses.dataclass(frozen=True)
+class Sources:
+    """What a model translates, in the order of the seeds of the results.
 
     Attributes:
-        seeds: of the first answers; those of the others are NEXT_ANSWER apart.
-        labels: of the images; may be empty.
+        labels: of the held-out images that results stand for; may be empty.
+        pixels: uint8 [N, H, W, S]; channels after the first C are a mask.
         images: the held-out images, uint8 [N, H, W, C]; None where sources are not paired.
-        sources: uint8 [N, H, W, S].
-        results: uint8 [N, K, H, W, C]; K is 1 for a model with one answer to each source.
     """
 
-    seeds: list[int]
-    labels: list[str]
+    labels: Sequence[str]
+    pixels: np.ndarray
     images: np.ndarray | None
-    sources: np.ndarray
-    results: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.pixels)
+
+    def __getitem__(self, rows: slice) -> "Sources":
+        images = None if self.images is None else self.images[rows]
+        return Sources(self.labels[rows], self.pixels[rows], images)
+
+    @property
+    def pictures(self) -> np.ndarray:
+        """The sources without their mask, uint8 [N, H, W, C]."""
+        return self.pixels if self.images is None else self.pixels[..., : self.images.shape[-1]]
 
 
-class SeedHeldOut(beam.PTransform):
-    """Serialized held-out examples to pairs of a seed and an example, those of given keys."""
+def read_sources(
+    folders: Sequence[str],
+    held_out: ImageSet,
+    decode: Decoder,
+    decode_source: Decoder | None,
+    size: int,
+) -> Sources:
+    """Reads what is translated: a source for each held-out image, in the order of their keys.
 
-    def __init__(self, keys: beam.PCollection, first: int) -> None:
-        """Describes the seeds.
+    Of sources that are not paired, these are the first ones by key; there may be fewer.
 
-        Args:
-            keys: one list, the keys of the examples to take, sorted.
-            first: the seed of the first key; those of the others follow.
-        """
-        super().__init__()
-        self._keys, self._first = keys, first
-
-    def expand(self, records: beam.PCollection) -> beam.PCollection:
-        """From serialized tf.Examples."""
-        return records | beam.FlatMap(_with_seed, beam.pvalue.AsSingleton(self._keys), self._first)
-
-
-def _with_seed(record: bytes, keys: list[bytes], first: int) -> Iterator[Seeded]:
-    key = example_key(record)
-    place = bisect.bisect_left(keys, key)
-    if keys[place : place + 1] == [key]:
-        yield first + place, record
-
-
-class SeedSources(beam.PTransform):
-    """Serialized examples of unpaired sources to pairs of a seed and an example.
-
-    The first ones by key are taken, one for each held-out image, whose label they get.
+    Args:
+        folders: of the examples with the held-out images or, if they are not paired, the sources.
+        held_out: the images that results are compared with.
+        decode: from `load_decoder`.
+        decode_source: from `load_source_decoder`; None where sources are not paired.
+        size: examples decoded at a time.
     """
-
-    def __init__(self, labels: beam.PCollection, first: int) -> None:
-        """Describes the seeds.
-
-        Args:
-            labels: one list, those of the held-out images in the order of their keys.
-            first: the first seed; the others follow.
-        """
-        super().__init__()
-        self._labels, self._first = labels, first
-
-    @beam.typehints.no_annotations  # Beam checks those of single collections only
-    def expand(self, readings: tuple[beam.PCollection, beam.PCollection]) -> beam.PCollection:
-        """From the same serialized tf.Examples, read twice (records.py)."""
-        records, again = readings
-        labels = beam.pvalue.AsSingleton(self._labels)
-        keys = (
-            records
-            | "Key" >> beam.Map(example_key)
-            | "Gather" >> beam.combiners.ToList()
-            | "Sort" >> beam.Map(lambda found, labels: sorted(found)[: len(labels)], labels)
-        )
-        seeded = again | beam.FlatMap(_with_seed, beam.pvalue.AsSingleton(keys), self._first)
-        return seeded | "Label" >> beam.Map(_with_label, labels, self._first)
+    if decode_source is None:
+        records = heapq.nsmallest(len(held_out), read_examples(folders), key=example_key)
+        return Sources(held_out.labels[: len(records)], _decode(records, decode, size), None)
+    found = find_examples(folders, held_out.keys)
+    records = [found[key] for key in held_out.keys]
+    images, pixels = (_decode(records, each, size) for each in (decode, decode_source))
+    return Sources(held_out.labels, pixels, images)
 
 
-def _with_label(pair: Seeded, labels: list[str], first: int) -> Seeded:
-    seed, record = pair
-    example = tf.train.Example.FromString(record)
-    example.features.feature[examples.LABEL].bytes_list.value[0] = labels[seed - first].encode()
-    return seed, example.SerializeToString(deterministic=True)
+def translate(sampler: LoadedSampler, given: Sources, seed: int, size: int) -> Images:
+    """Draws the result for each source, and scores it if it should be an image.
 
-
-class HeldOutFn(beam.DoFn):
-    """What the transforms of seeded examples share: the model, and the decoders of examples."""
-
-    def __init__(self, model: str, transform_graph: str, *, paired: bool = True) -> None:
-        """Describes model and data.
-
-        Args:
-            model: folder of a SavedModel that translates.
-            transform_graph: URI of the TransformGraph artifact.
-            paired: whether the examples are images with their sources; else they are sources.
-        """
-        self._model, self._transform_graph, self._paired = model, transform_graph, paired
-
-    def setup(self) -> None:
-        """Loads the model and the graph, once per process."""
-        self.sampler = load_sampler(self._model)
-        self._decode_image = load_decoder(self._transform_graph)
-        if self._paired:
-            self._decode_source = load_source_decoder(self._transform_graph)
-
-    def read(
-        self, batch: list[Seeded]
-    ) -> tuple[list[int], list[str], np.ndarray | None, np.ndarray]:
-        """Seeds, labels, images, None where sources are not paired, and sources."""
-        seeds, records = map(list, zip(*batch, strict=True))
-        images, sources_ = None, self._decode_image(records).numpy()
-        if self._paired:
-            images, sources_ = sources_, self._decode_source(records).numpy()
-        return seeds, [_label(record) for record in records], images, sources_
-
-    def _batch(
-        self,
-        name: str,
-        seeds: list[int],
-        labels: list[str],
-        images: np.ndarray | None,
-        sources_: np.ndarray,
-        results: np.ndarray,
-    ) -> ImageBatch:
-        scores = None
-        if images is not None:
-            scores = score_pairs(images, results, sources_, self.sampler.source.degradation)
-        return ImageBatch(name, [seed_key(seed) for seed in seeds], labels, results, scores)
-
-
-class Translate(HeldOutFn):
-    """A list of seeded examples to an ImageBatch of results for their sources, with scores."""
-
-    def __init__(
-        self, source: str, model: str, transform_graph: str, *, paired: bool = True
-    ) -> None:
-        """Describes the results; `source` is that of the batches."""
-        super().__init__(model, transform_graph, paired=paired)
-        self._source = source
-
-    def process(self, batch: list[Seeded]) -> Iterator[ImageBatch]:
-        """Yields one ImageBatch."""
-        seeds, labels, images, sources_ = self.read(batch)
-        results = draw_samples(self.sampler, seeds, labels, sources_.shape[1:], sources_)
-        yield self._batch(self._source, seeds, labels, images, sources_, results)
-
-
-class ShowSources(HeldOutFn):
-    """A list of seeded examples to an ImageBatch of their sources in place of results."""
-
-    def __init__(
-        self, source: str, model: str, transform_graph: str, *, paired: bool = True
-    ) -> None:
-        """Describes the images; `source` is that of the batches."""
-        super().__init__(model, transform_graph, paired=paired)
-        self._source = source
-
-    def process(self, batch: list[Seeded]) -> Iterator[ImageBatch]:
-        """Yields one ImageBatch."""
-        seeds, labels, images, sources_ = self.read(batch)
-        results = sources_[..., : sources_.shape[-1] - self.sampler.source.has_hole]
-        yield self._batch(self._source, seeds, labels, images, sources_, results)
-
-
-class AnswerSeveral(HeldOutFn):
-    """The list of the first seeded examples to one Answers; none to an empty list."""
-
-    def process(self, batch: list[Seeded]) -> Iterator[Answers]:
-        """Yields the answers."""
-        if not batch:
-            return
-        seeds, labels, images, sources_ = self.read(sorted(batch))
-        count, shape = nb_answer(self.sampler.source.draws_noise), sources_.shape[1:]
-        results = []
-        for number in range(count):
-            of_answer = [seed + number * NEXT_ANSWER for seed in seeds]
-            results.append(draw_samples(self.sampler, of_answer, labels, shape, sources_))
-        yield Answers(seeds, labels, images, sources_, np.stack(results, axis=1))
-
-
-class CompareAnswers(HeldOutFn):
-    """Answers to the ImageBatches that stand beside the results.
-
-    They are one answer to each source, the mean of all answers, and other held-out images, with
-    which the answers to the same sources are compared.
+    Args:
+        sampler: a model that translates.
+        given: the sources.
+        seed: of the first result; those of the others follow.
+        size: images of a batch.
     """
+    results = [_draw(sampler, part, seed + rows.start) for rows, part in row_blocks(given, size)]
+    return _scored(sampler, given, np.concatenate(results), seed, size)
 
-    def process(self, answers: Answers) -> Iterator[ImageBatch]:
-        """Yields one ImageBatch each, of those that there are."""
-        seeds, labels, images, sources_, results = answers
-        several, compared = results.shape[1] > 1, {}
-        if several or images is not None:
-            compared[sources.ANSWER] = results[:, 0]
-        if several:
-            mean = np.stack([each.mean(axis=0) for each in results])
-            compared[sources.MEAN_ANSWER] = mean.round().astype(np.uint8)
-        if images is not None and len(images) > 1:
-            # Not the neighbors: equal images have equal hashes, and stand together.
-            compared[sources.OTHER] = np.roll(images, len(images) // 2, axis=0)
-        for name, each in compared.items():
-            yield self._batch(name, seeds, labels, images, sources_, each)
+
+def show_sources(sampler: LoadedSampler, given: Sources, seed: int, size: int) -> Images:
+    """The sources in place of the results of `translate`, from the same arguments."""
+    return _scored(sampler, given, given.pictures, seed, size)
+
+
+def answer_several(sampler: LoadedSampler, given: Sources, seed: int) -> np.ndarray:
+    """Draws several answers to each source, of which the first are the results of `translate`.
+
+    The seeds of two answers are NEXT_ANSWER apart.
+
+    Returns:
+        uint8 [N, K, H, W, C]; K is 1 for a model with one answer to each source.
+    """
+    numbers = range(nb_answer(sampler.source.draws_noise))
+    answers = [_draw(sampler, given, seed + number * NEXT_ANSWER) for number in numbers]
+    return np.stack(answers, axis=1)
+
+
+def compare_answers(
+    sampler: LoadedSampler, given: Sources, answers: np.ndarray, seed: int
+) -> dict[str, Images]:
+    """What stands beside the results, by its name among the sources of images, where there is any.
+
+    It is one answer to each source, the mean of all answers, and other held-out images, with which
+    the answers to the same sources are compared.
+    """
+    several, compared = answers.shape[1] > 1, {}
+    if several or given.images is not None:
+        compared[sources.ANSWER] = answers[:, 0]
+    if several:
+        mean = np.stack([each.mean(axis=0) for each in answers])
+        compared[sources.MEAN_ANSWER] = mean.round().astype(np.uint8)
+    if given.images is not None and len(given) > 1:
+        # Not the neighbors: equal images have equal hashes, and stand together.
+        compared[sources.OTHER] = np.roll(given.images, len(given) // 2, axis=0)
+    return {
+        name: _scored(sampler, given, each, seed, len(given)) for name, each in compared.items()
+    }
 
 
 def nb_answer(draws_noise: bool) -> int:
@@ -236,6 +141,26 @@ def nb_answered(shape: tuple[int, int, int]) -> int:
     return min(ANSWERED, max(affordable, MIN_ANSWERED))
 
 
-def _label(record: bytes) -> str:
-    feature = tf.train.Example.FromString(record).features.feature
-    return feature[examples.LABEL].bytes_list.value[0].decode()
+def _decode(records: list[bytes], decode: Decoder, size: int) -> np.ndarray:
+    return np.concatenate([decode(part).numpy() for _, part in row_blocks(records, size)])
+
+
+def _draw(sampler: LoadedSampler, given: Sources, seed: int) -> np.ndarray:
+    seeds, shape = range(seed, seed + len(given)), given.pixels.shape[1:]
+    return draw_samples(sampler, seeds, given.labels, shape, given.pixels)
+
+
+def _scored(
+    sampler: LoadedSampler, given: Sources, pixels: np.ndarray, seed: int, size: int
+) -> Images:
+    """Images in place of results for the sources, with the scores of pairs, batch by batch."""
+    keys = [seed_key(number) for number in range(seed, seed + len(given))]
+    if given.images is None:
+        return Images(keys, given.labels, pixels)
+    degradation = sampler.source.degradation
+    scores = [
+        score_pairs(part.images, pixels[rows], part.pixels, degradation)
+        for rows, part in row_blocks(given, size)
+    ]
+    columns = map(np.concatenate, zip(*scores, strict=True))
+    return Images(keys, given.labels, pixels, PairScores(*columns))

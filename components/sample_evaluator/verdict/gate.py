@@ -3,8 +3,6 @@
 import dataclasses
 from collections.abc import Collection, Iterator, Mapping
 
-from tensorflow_model_analysis.proto import validation_result_pb2
-
 from components.metrics.kinds import Kinds
 from components.sample_evaluator import sources
 from components.sample_evaluator.measure.results import (
@@ -13,7 +11,6 @@ from components.sample_evaluator.measure.results import (
     MetricResult,
     Results,
     SourceResult,
-    tfma_name,
 )
 from components.sample_evaluator.options import EvaluateOptions, Threshold
 from components.sample_evaluator.verdict import faults, sentences
@@ -48,7 +45,6 @@ class ModelVerdict:
 
 def judge(
     results: Results,
-    validation: validation_result_pb2.ValidationResult,
     options: EvaluateOptions,
     candidate_problem: str | None = None,
     kinds: Kinds | None = None,
@@ -56,17 +52,16 @@ def judge(
     dropped: Mapping[str, str] | None = None,
     baseline_problem: str | None = None,
 ) -> ModelVerdict:
-    """Judges a candidate by TFMA's validation, the number of images and faults of the samples.
+    """Judges a candidate by the limits, the number of images and faults of the samples.
 
     Args:
         results: of all sources.
-        validation: TFMA's result for `eval_config.make_eval_config`.
         options: limits, and whether they decide (`bless`).
         candidate_problem: why the candidate cannot be sampled. Such a model is never blessed.
         kinds: which kinds of images the candidate draws; None if that is not known.
         best: the best place of earlier blessed models by metric, with its error on top.
-        dropped: sentences by the name of each metric that has lost a limit since TFMA's validation,
-            from `student.limits_of_student`.
+        dropped: sentences by the name of each metric that has lost a limit, from
+            `student.limits_of_student`.
         baseline_problem: why a damaged baseline cannot be sampled: a model that is worse than the
             live one would replace it.
     """
@@ -75,7 +70,7 @@ def judge(
         return ModelVerdict(False, (*faults.image_problems(results, options), problem))
     unjudged = dict(_left_out(results, options))
     left_out = {**(dropped or {}), **unjudged}
-    failed = dict(_failures(results, validation, options, left_out, best or {}))
+    failed = dict(_failures(results, options, left_out, best or {}))
     if kinds and options.limits != "none" and (lacking := [k for k in kinds.kinds if k.missing]):
         failed[KINDS] = sentences.missing(lacking, kinds.by)
     followed = kinds.followed if kinds and options.limits != "none" else None
@@ -137,7 +132,6 @@ def _compared(results: Results) -> tuple[SourceResult, SourceResult, SourceResul
 
 def _failures(
     results: Results,
-    validation: validation_result_pb2.ValidationResult,
     options: EvaluateOptions,
     left_out: Collection[str],
     best: Mapping[str, float],
@@ -146,44 +140,39 @@ def _failures(
 
     The limits do not apply to single labels, which may have too few images.
     """
-    failed = {
-        failure.metric_key.name
-        for found in validation.metric_validations_per_slice
-        if not found.slice_key.single_slice_keys
-        for failure in found.failures
-    }
     candidate, floor, baseline = _compared(results)
     for name, limit in options.judged.items():
         found = candidate[name]
         if found.value is None:
             if name not in left_out:
                 yield name, sentences.unavailable(name, found)
-        elif name in failed and limit.missed_bounds(found.value):  # a student's are not all TFMA's
+        elif limit.missed_bounds(found.value):
             yield name, sentences.beyond_bounds(name, found, limit)
-        elif tfma_name(name, "proven_place") in failed and _is_beyond_place(found, limit):
+        elif _is_beyond_place(found, limit):
             yield name, sentences.too_near_to_noise(name, found, floor[name], limit)
         # A baseline without a value rejects nothing; nor does an error that needs more images.
-        elif (
-            tfma_name(name, "worsening") in failed
-            and baseline[name].value is not None
-            and not found.worsening_unavailable
-        ):
+        elif baseline[name].value is not None and _is_worse(found, limit):
             yield name, sentences.worse(name, found, baseline[name], limit)
         elif name in best and limit.max_place is not None and found.proven_place is not None:
             allowed = max(best[name], 0) + BEST_SLACK * limit.max_place
             if found.proven_place > allowed:
                 yield name, sentences.below_the_best(name, found, best[name], allowed)
-    if MEMORIZED_SHARE in failed:
+    memorized = candidate[MEMORIZED_SHARE].value
+    if memorized is None or memorized > options.max_memorized:
         yield MEMORIZED_SHARE, _memorized_sentence(candidate, options)
-    if not (failed or validation.validation_ok or validation.metric_validations_per_slice):
-        yield "", "TFMA's validation failed without naming a metric"
 
 
 def _is_beyond_place(found: MetricResult, limit: Threshold) -> bool:
-    """Whether a place is beyond its limit. That of a student may not be that of TFMA."""
     return None not in (found.proven_place, limit.max_place) and (
         found.proven_place > limit.max_place
     )
+
+
+def _is_worse(found: MetricResult, limit: Threshold) -> bool:
+    """Whether a metric is worse than the baseline's by more than its limit, or by no number."""
+    if limit.max_worsening is None or found.worsening_unavailable:
+        return False
+    return found.worsening is None or found.worsening > limit.max_worsening
 
 
 def _memorized_sentence(candidate: SourceResult, options: EvaluateOptions) -> str:

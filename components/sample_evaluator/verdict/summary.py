@@ -70,10 +70,10 @@ def summarize(
         results: of all sources.
         verdict: of the gate.
         kinds: of images; None if not measured.
-        spectrum: from `spectra.load_spectra`; None if not measured.
+        spectrum: from `compare_spectra`; None if not measured.
         history: from `history.earlier_metrics`.
         best: places of the earlier models that the candidate is compared with, by metric.
-        answers: from `answers.MeasureAnswers`; None if not measured.
+        answers: from `measure_answers`; None if not measured.
 
     Returns:
         A dictionary for JSON; missing numbers are None.

@@ -3,9 +3,15 @@ import pytest
 import tensorflow as tf
 from apache_beam.testing.util import assert_that, equal_to
 
-from components.images.features import ReadFeatures
-from components.images.records import ReadExamples, read_twice
-from components.images.take_first import TakeFirst
+from components.images.records import (
+    ReadExamples,
+    example_key,
+    find_examples,
+    read_examples,
+    read_twice,
+    scattered_key,
+)
+from components.real_features.take_first import TakeFirst
 
 ARGS = ["--runner=FnApiRunner"]
 RECORDS = [f"record {i}".encode() for i in range(200)]
@@ -24,6 +30,7 @@ def test_all_records_of_the_folders_are_read_gzipped_or_not(tmp_path):
     write(tmp_path / "a[1]" / "1.gz", RECORDS[90:150])
     write(tmp_path / "b" / "0.gz", RECORDS[150:])
     folders = [str(tmp_path / name) for name in ("a[1]", "b", "missing")]
+    assert sorted(read_examples(folders)) == sorted(RECORDS)
     with beam.Pipeline(argv=ARGS) as pipeline:
         assert_that(pipeline | ReadExamples(folders), equal_to(RECORDS))
         first, again = read_twice(pipeline, "Twice", folders[:1])
@@ -34,6 +41,7 @@ def test_all_records_of_the_folders_are_read_gzipped_or_not(tmp_path):
 def test_a_folder_without_records_is_empty(tmp_path):
     write(tmp_path / "empty" / "0.gz", [])
     folders = [str(tmp_path / name) for name in ("empty", "missing")]
+    assert not list(read_examples(folders))
     with beam.Pipeline(argv=ARGS) as pipeline:
         assert_that(pipeline | ReadExamples(folders), equal_to([]))
 
@@ -55,12 +63,35 @@ def test_a_damaged_file_is_named(tmp_path, name):
     path = tmp_path / "data" / name
     write(path, RECORDS)
     path.write_bytes(path.read_bytes()[:-10])
-    pipeline = beam.Pipeline(argv=ARGS)
-    _ = pipeline | ReadExamples([str(path.parent)])
     with pytest.raises(ValueError, match=f"{path}: "):
-        pipeline.run()
+        list(read_examples([str(path.parent)]))
 
 
-def test_features_that_are_missing_are_an_error(tmp_path):
-    with pytest.raises(FileNotFoundError, match=f"{tmp_path}/eval-"):
-        _ = beam.Pipeline(argv=ARGS) | ReadFeatures(f"{tmp_path}/eval-*")
+def serialize(pixels, path):
+    feature = {
+        name: tf.train.Feature(bytes_list=tf.train.BytesList(value=[value]))
+        for name, value in (("sha256", pixels), ("path", path))
+    }
+    return tf.train.Example(features=tf.train.Features(feature=feature)).SerializeToString()
+
+
+def test_examples_are_found_by_key_wherever_they_are(tmp_path):
+    records = [serialize(b"%d" % (i % 3), b"%d.png" % i) for i in range(90)]
+    keys = [example_key(record) for record in records]
+    assert len(set(keys)) == len(records)  # though pixels repeat
+    write(tmp_path / "a" / "0.gz", records[:50])
+    write(tmp_path / "b" / "0.gz", records[50:])
+    folders = [str(tmp_path / name) for name in "ab"]
+    assert find_examples(folders, [keys[i] for i in (80, 3, 3)]) == {
+        keys[i]: records[i] for i in (3, 80)
+    }
+    assert not find_examples(folders, [])
+    (tmp_path / "b" / "0.gz").write_bytes(b"damaged")
+    assert len(find_examples(folders, keys[:20])) == 20  # reads no further
+
+
+def test_scattered_keys_mix_images_that_repeat():
+    records = [serialize(b"%d" % pixels, b"%d.png" % i) for pixels in range(5) for i in range(400)]
+    scattered, by_pixels = (sorted(records, key=key)[:100] for key in (scattered_key, example_key))
+    assert len({example_key(record).split()[0] for record in scattered}) == 5
+    assert len({example_key(record).split()[0] for record in by_pixels}) == 1

@@ -1,26 +1,31 @@
 """Features of images of which many occur again: in other sets, or in other feature spaces."""
 
-from benchmarks.gate.verdicts import describe
+import dataclasses
+
+import numpy as np
+
+from benchmarks.gate.verdicts import describe_pixels
 from components.features.options import SEARCH_SPACE
+from components.images.described import shared_extractor
+from components.images.image_set import Images, describe
 
 
 class DescribedOnce:
-    """Does what `describe` does, and computes the views of each image once.
+    """Does what `describe_pixels` does, and computes the views of each image once.
 
     They are in the same space whatever the metrics compare, and take most of the time.
     """
 
     def __init__(self):
-        self._found = {}  # by pixels
+        self._views = {}  # by pixels
 
     def __call__(self, features, pixels):
-        keys = [(image.shape, image.tobytes()) for image in pixels]
-        new = {key: row for row, key in enumerate(keys) if key not in self._found}
+        images = [(image.shape, image.tobytes()) for image in pixels]
+        new = {image: row for row, image in enumerate(images) if image not in self._views}
         if new:
-            found = describe(SEARCH_SPACE, pixels[list(new.values())])
-            self._found |= dict(zip(new, found, strict=True))
-        found = [self._found[key] for key in keys]
-        if features == SEARCH_SPACE:
-            return found
-        others = describe(features, pixels, searched=False)
-        return [other._replace(views=one.views) for other, one in zip(others, found, strict=True)]
+            found = describe_pixels(SEARCH_SPACE, pixels[list(new.values())])
+            self._views |= dict(zip(new, found.views, strict=True))
+        keys = [number.to_bytes(8, "big") for number in range(len(pixels))]
+        unsearched = Images(keys, [""] * len(pixels), pixels)
+        found = describe(unsearched, shared_extractor(features))
+        return dataclasses.replace(found, views=np.stack([self._views[image] for image in images]))

@@ -22,7 +22,7 @@ from tests.stock_sampler import StockSampler
 from trainer.common import xmp
 from trainer.names import METADATA
 
-BEAM_ARGS = BeamConfig().arguments("SampleEvaluator")
+BEAM_ARGS = BeamConfig().arguments("RealFeatures")
 SHAPE = (8, 8, 1)
 NB_STEP = 7
 

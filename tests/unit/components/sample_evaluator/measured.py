@@ -1,8 +1,25 @@
-"""What an evaluation measured, as numbers by the names that TFMA has for them."""
+"""What an evaluation measured, from few words."""
 
-from tensorflow_model_analysis.proto import validation_result_pb2
+import dataclasses
 
-from components.sample_evaluator.measure.results import parse
+from components.sample_evaluator.measure.results import MetricResult, SourceResult
+
+COUNTS = ("images", "flat_images", "distinct_images", "equal_images")
+FIELDS = [field.name for field in dataclasses.fields(MetricResult)[1:]]
+
+
+def parse(found):
+    """The result of one source, from numbers and texts by metric, or by metric and field."""
+    metrics = {}
+    for name, value in found.items():
+        if name not in COUNTS:
+            field = next((f for f in sorted(FIELDS, key=len)[::-1] if name.endswith(f"_{f}")), None)
+            metric = name.removesuffix(f"_{field}") if field else name
+            metrics.setdefault(metric, {})[field or "value"] = value
+    return SourceResult(
+        **{name: found[name] for name in COUNTS if name in found},
+        metrics={name: MetricResult(**fields) for name, fields in metrics.items()},
+    )
 
 
 def source(images=200, flat=0, distinct=None, equal=0, **metrics):
@@ -13,21 +30,4 @@ def source(images=200, flat=0, distinct=None, equal=0, **metrics):
         "distinct_images": images if distinct is None else distinct,
         "equal_images": equal,
     }
-    return parse(counts | metrics)
-
-
-def passing():
-    """A validation that nothing fails in."""
-    return validation_result_pb2.ValidationResult(validation_ok=True)
-
-
-def failing(*metrics, label=None):
-    """A validation that the candidate fails in metrics, over all samples or those of a label."""
-    validation = validation_result_pb2.ValidationResult(validation_ok=False)
-    found = validation.metric_validations_per_slice.add()
-    if label:
-        found.slice_key.single_slice_keys.add(column="label", bytes_value=label.encode())
-    for name in metrics:
-        key = found.failures.add().metric_key
-        key.name, key.model_name = name, "candidate"
-    return validation
+    return parse({**counts, "memorized_share": 0.0, **metrics})

@@ -5,11 +5,10 @@ import pathlib
 from collections import Counter
 from typing import Any, NamedTuple
 
-import apache_beam as beam
 import keras
 import numpy as np
 import pytest
-from evaluator_data import BEAM_ARGS, mark_of, open_png, real_images, write_model
+from evaluator_data import mark_of, open_png, real_images, write_model
 
 from components.features.options import FeatureOptions
 from components.sample_evaluator.evaluation import EvaluatedModel, StoredImages, evaluate
@@ -33,7 +32,7 @@ OPTIONS = EvaluateOptions(
         "feature_distance": Threshold(maximum=0.5),
     },
 )
-FILES = ("pairs.png", "answers.png", "answers.json")
+FILES = ("pairs.png", "answers.png")
 
 
 class Outcome(NamedTuple):
@@ -64,8 +63,7 @@ def run(real, tmp_path):
     def run(candidate, baseline=None, options=OPTIONS, real=real):
         output = tmp_path / "output"
         output.mkdir()
-        pipeline = lambda: beam.Pipeline(argv=BEAM_ARGS)  # noqa: E731
-        verdict = evaluate(pipeline, real, candidate, baseline, [], options, str(output))
+        verdict = evaluate(real, candidate, baseline, [], options, str(output))
         text = (output / "metrics.json").read_text("utf-8")
         return Outcome(verdict, output, json.loads(text, parse_constant=pytest.fail))
 

@@ -2,29 +2,27 @@
 
 import numpy as np
 import pytest
-import tensorflow as tf
-from evaluator_data import describe, serialize, write_examples
+from evaluator_data import describe, open_png, serialize, write_examples
 
 from components.features import load_extractor
 from components.features.options import SEARCH_SPACE, FeatureOptions
 from components.features.pixels import pixels
-from components.images.features import parse
+from components.images.described import read_image_set
 from components.images.records import example_key
-from components.real_features import executor
+from components.real_features import executor, names
 from components.real_features.artifact import SEARCH, file_pattern
 from components.real_features.options import RealFeaturesOptions
 from trainer import examples
+from trainer.common.image_grid import image_grid
 
 TRAINING, HELD_OUT = 60, 25  # images
 
 
 def read(folder, part):
-    """The ImageFeatures in the files of a part, by key."""
-    paths = tf.io.gfile.glob(file_pattern(folder, part))
-    records = tf.data.TFRecordDataset(paths).as_numpy_iterator()
-    found = [parse(record) for record in records]
-    assert len({image.key for image in found}) == len(found)
-    return {image.key: image for image in found}
+    """The described images in the files of a part."""
+    found = read_image_set(file_pattern(folder, part))
+    assert len(set(found.keys)) == len(found)
+    return found
 
 
 @pytest.mark.parametrize(
@@ -53,11 +51,13 @@ def test_all_training_images_can_be_searched_and_some_compared(
     }.items():
         images = {example_key(serialize(image)): image for image in splits[split]}
         found = read(output, split)
-        assert sorted(found) == sorted(images)[:limit]
-        shown = np.stack([images[key] for key in found])
-        np.testing.assert_array_equal([image.vector for image in found.values()], pixels(shown))
-        views = np.stack([image.views for image in found.values()], axis=1)
+        assert found.keys == sorted(images)[:limit]
+        shown = np.stack([images[key] for key in found.keys])
+        np.testing.assert_array_equal(found.vectors, pixels(shown))
+        views = found.views.swapaxes(0, 1)
         if split == examples.EVAL:
+            grid = image_grid(shown).squeeze()
+            np.testing.assert_array_equal(open_png(f"{output}/{names.REAL_PNG}"), grid)
             mirrored = search(shown[:, :, ::-1])
             # In batches of another size, some processors round differently.
             np.testing.assert_allclose(views, [search(shown), mirrored], rtol=1e-4, atol=1e-6)
@@ -65,9 +65,9 @@ def test_all_training_images_can_be_searched_and_some_compared(
             assert views.size == 0
     images = {example_key(serialize(image)): image for image in splits[examples.TRAIN]}
     found = read(output, SEARCH)
-    assert set(found) == set(images)
-    vectors = search(np.stack([images[key] for key in found]))
-    np.testing.assert_array_equal([image.vector for image in found.values()], vectors)
+    assert set(found.keys) == set(images)
+    vectors = search(np.stack([images[key] for key in found.keys]))
+    np.testing.assert_array_equal(found.vectors, vectors)
 
 
 @pytest.mark.slow

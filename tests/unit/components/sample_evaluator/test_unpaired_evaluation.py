@@ -2,10 +2,9 @@
 
 import json
 
-import apache_beam as beam
 import keras
 import pytest
-from evaluator_data import BEAM_ARGS, open_png, real_images, write_model
+from evaluator_data import open_png, real_images, write_model
 
 from components.features.options import FeatureOptions
 from components.sample_evaluator.evaluation import EvaluatedModel, evaluate
@@ -52,8 +51,7 @@ def real(digits, tmp_path_factory):
 
 def run(real, candidate, baseline, output):
     output.mkdir()
-    pipeline = lambda: beam.Pipeline(argv=BEAM_ARGS)  # noqa: E731
-    verdict = evaluate(pipeline, real, candidate, baseline, [], OPTIONS, str(output))
+    verdict = evaluate(real, candidate, baseline, [], OPTIONS, str(output))
     return verdict, json.loads((output / "metrics.json").read_text("utf-8"))
 
 

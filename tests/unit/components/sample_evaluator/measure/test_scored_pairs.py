@@ -1,10 +1,17 @@
-"""Results are scored beside their images and their sources."""
+"""Results are scored beside their images and sources, answers and seeds beside each other."""
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from components.sample_evaluator.measure.pairs import score_pairs, ssim
+from components.features.pixels import pixels
+from components.metrics.pair_scores import diversity, pixel_diversity
+from components.sample_evaluator.measure.pairs import (
+    measure_answers,
+    score_pairs,
+    seed_distances,
+    ssim,
+)
 from trainer.source.degrade import degrade
 from trainer.source.options import parse
 
@@ -59,3 +66,35 @@ def test_the_window_of_ssim_fits_into_small_images(side, window):
     expected = tf.image.ssim(images, others, 255, filter_size=window).numpy()
     np.testing.assert_array_equal(ssim(images, others), expected)
     assert np.isfinite(expected).all()
+
+
+def test_answers_are_compared_in_features_and_pixels_where_there_are_several():
+    answers, images = np.stack([draw(seed=1), draw(seed=2)], axis=1), draw()
+    found = measure_answers(answers, images, pixels)
+    assert (found["sources"], found["answers"]) == (5, 2)
+    vectors = np.stack([pixels(answers[:, number]) for number in range(2)], axis=1)
+    assert found["diversity"] == pytest.approx(diversity(vectors, pixels(images)))
+    assert found["pixel_diversity"] == pixel_diversity(answers)
+    assert measure_answers(answers, images[:1].repeat(5, axis=0), pixels)["diversity"] is None
+    assert measure_answers(answers, None, pixels)["diversity"] is None
+    assert measure_answers(answers[:, :1], images, pixels) is None
+
+
+def levels(*values):
+    return np.stack([np.full([2, 2, 1], value, np.uint8) for value in values])
+
+
+@pytest.mark.parametrize(("size", "others"), [(4, 120.5), (2, 117), (3, 37 / 3)])
+def test_images_are_compared_with_those_of_the_same_seed_and_of_others(size, others):
+    found = seed_distances(levels(10, 20, 30, 250), levels(10, 23, 30, 255), size)
+    assert found["by_seed"] == [0, 3, 0, 5]
+    assert (found["mean"], found["largest"]) == (2, 5)
+    assert found["other_seeds"] == pytest.approx(others)
+    assert "2 gray levels" in found["sentence"]
+    assert "the one that the baseline draws from the same seed, at most 5" in found["sentence"]
+
+
+def test_an_image_alone_in_its_batch_is_not_compared_with_its_own_seed_as_another():
+    found = seed_distances(levels(20), levels(26), 4)
+    assert (found["mean"], found["other_seeds"]) == (6, None)
+    assert found["sentence"].endswith("from the same seed, at most 6")

@@ -2,14 +2,14 @@
 
 import functools
 
-import apache_beam as beam
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from apache_beam.testing.util import assert_that
 
-from components.images.records import example_key
+from components.features.pixels import pixels
+from components.images.batches import decode_images, load_decoder, load_source_decoder
+from components.images.image_set import describe
 from components.sample_evaluator import sources
 from components.sample_evaluator.samples.sampler import (
     LoadedSampler,
@@ -20,13 +20,13 @@ from components.sample_evaluator.samples.translations import (
     ANSWERED,
     ANSWERS,
     NEXT_ANSWER,
-    AnswerSeveral,
-    CompareAnswers,
-    SeedHeldOut,
-    SeedSources,
-    ShowSources,
-    Translate,
+    Sources,
+    answer_several,
+    compare_answers,
     nb_answered,
+    read_sources,
+    show_sources,
+    translate,
 )
 from pipeline.evaluation.transform_graph import write_transform_graph
 from trainer import examples
@@ -61,58 +61,28 @@ def images():
 
 
 @pytest.fixture(scope="module")
-def records(images):
-    def serialize(number, image):
-        values = {
-            examples.IMAGE: tf.io.encode_png(image).numpy(),
-            examples.LABEL: b"cat" if number % 2 else b"",
-            examples.SHA256: f"{number:064x}".encode(),
-            examples.PATH: f"{number}.png".encode(),
-        }
-        feature = {
-            key: tf.train.Feature(bytes_list=tf.train.BytesList(value=[value]))
-            for key, value in values.items()
-        }
-        return tf.train.Example(features=tf.train.Features(feature=feature)).SerializeToString()
-
-    return [serialize(number, image) for number, image in enumerate(images)]
+def folder(images, tmp_path_factory):
+    """Examples of the images, in two files and another order."""
+    folder = tmp_path_factory.mktemp("examples")
+    for part in range(2):
+        with tf.io.TFRecordWriter(f"{folder}/{part}.gz", "GZIP") as writer:
+            for number in reversed(range(part, len(images), 2)):
+                writer.write(serialize(number, images[number]))
+    return str(folder)
 
 
-@pytest.mark.slow
-def test_each_result_is_that_of_the_source_of_one_held_out_image_in_their_order(
-    images, records, graph, save
-):
-    model = save("mask half")
-    keys = sorted(map(example_key, records))[:6]
-    expected = degrade(images[:6], parse("mask half")).numpy()[..., :1]
-
-    def check(batches):
-        assert sorted(len(batch.keys) for batch in batches) == [2, 4]
-        found = {
-            key: (label, image)
-            for batch in batches
-            for key, label, image in zip(batch.keys, batch.labels, batch.images, strict=True)
-        }
-        assert [int.from_bytes(key) for key in sorted(found)] == list(range(100, 106))
-        for number, (_, (label, image)) in enumerate(sorted(found.items())):
-            assert label == ("cat" if number % 2 else "")
-            np.testing.assert_array_equal(image, expected[number])
-
-    with beam.Pipeline(argv=["--runner=FnApiRunner"]) as pipeline:
-        wanted = pipeline | "Keys" >> beam.Create([keys])
-        drawn = (
-            pipeline
-            | beam.Create([*reversed(records)])
-            | SeedHeldOut(wanted, 100)
-            | beam.BatchElements(min_batch_size=4, max_batch_size=4)
-            | beam.ParDo(Translate("candidate", model, graph))
-        )
-        assert_that(drawn, check)
-
-
-def started(fn):
-    fn.setup()
-    return fn
+def serialize(number, image):
+    values = {
+        examples.IMAGE: tf.io.encode_png(image).numpy(),
+        examples.LABEL: b"cat" if number % 2 else b"",
+        examples.SHA256: f"{number:064x}".encode(),
+        examples.PATH: f"{number}.png".encode(),
+    }
+    feature = {
+        key: tf.train.Feature(bytes_list=tf.train.BytesList(value=[value]))
+        for key, value in values.items()
+    }
+    return tf.train.Example(features=tf.train.Features(feature=feature)).SerializeToString()
 
 
 @pytest.fixture(scope="module")
@@ -122,95 +92,88 @@ def graph(tmp_path_factory):
     return folder
 
 
-def test_results_and_sources_have_the_scores_of_their_pairs(images, records, graph, save):
-    model = save("mask half")
-    seeded = list(enumerate(records))
-    (results,) = started(Translate("candidate", model, graph)).process(seeded)
-    (shown,) = started(ShowSources(sources.SOURCE, model, graph)).process(seeded)
-    assert shown.source == sources.SOURCE
-    derived = degrade(images, parse("mask half")).numpy()
-    np.testing.assert_array_equal(shown.images, derived[..., :1])
-    errors = np.mean((images - derived[..., :1].astype(float)) ** 2, axis=(1, 2, 3))
-    expected = 10 * np.log10(255**2 / errors)
-    np.testing.assert_allclose(shown.scores.psnr[:, 0], expected, rtol=1e-5)
-    np.testing.assert_array_equal(results.images, shown.images)  # its network is zero
-    for found, wanted in zip(results.scores, shown.scores, strict=True):
-        np.testing.assert_array_equal(found, wanted)
+@pytest.fixture(scope="module")
+def held_out(images, graph):
+    """The first six images."""
+    records = [serialize(number, image) for number, image in enumerate(images[:6])]
+    return describe(decode_images(records, load_decoder(graph)), pixels)
 
 
-@pytest.mark.slow
-def test_each_of_several_answers_has_a_seed_of_its_own_the_first_that_of_the_result(
-    images, records, graph, save
+@pytest.fixture(scope="module")
+def given(folder, graph, held_out):
+    return read_sources([folder], held_out, load_decoder(graph), load_source_decoder(graph), 4)
+
+
+@pytest.fixture(scope="module")
+def unpaired(images):
+    return Sources([""] * len(images), images, None)
+
+
+def test_each_held_out_image_has_its_source_in_the_order_of_keys(images, held_out, given):
+    assert given.labels == held_out.labels == ["", "cat"] * 3
+    np.testing.assert_array_equal(given.images, images[:6])
+    np.testing.assert_array_equal(given.pixels, degrade(images[:6], parse("mask half")).numpy())
+
+
+def test_the_first_unpaired_sources_get_the_labels_of_held_out_images(
+    images, folder, graph, held_out
 ):
-    model = save("mask half", "condition")
-    seeded = [(100 + number, record) for number, record in enumerate(records)]
-    (answers,) = started(AnswerSeveral(model, graph)).process(seeded[::-1])
-    assert answers.seeds == list(range(100, 109))
-    np.testing.assert_array_equal(answers.images, images)
-    assert answers.results.shape == (9, ANSWERS, *SHAPE)
-    (results,) = started(Translate("candidate", model, graph)).process(seeded)
-    np.testing.assert_array_equal(answers.results[:, 0], results.images)
-    third = [(seed + 2 * NEXT_ANSWER, record) for seed, record in seeded]
-    (results,) = started(Translate("candidate", model, graph)).process(third)
-    np.testing.assert_array_equal(answers.results[:, 2], results.images)
-    batches = {b.source: b for b in started(CompareAnswers(model, graph)).process(answers)}
-    assert set(batches) == {sources.ANSWER, sources.MEAN_ANSWER, sources.OTHER}
-    np.testing.assert_array_equal(batches[sources.ANSWER].images, answers.results[:, 0])
-    mean = answers.results.mean(axis=1).round()
-    np.testing.assert_array_equal(batches[sources.MEAN_ANSWER].images, mean)
-    others = batches[sources.OTHER].images
-    assert {image.tobytes() for image in others} == {image.tobytes() for image in images}
-    assert not any((one == other).all() for one, other in zip(others, images, strict=True))
+    given = read_sources([folder], held_out, load_decoder(graph), None, 4)
+    assert given.labels == held_out.labels
+    assert given.images is None
+    np.testing.assert_array_equal(given.pixels, images[:6])
 
 
-def test_a_map_without_noise_has_one_answer(records, graph, save):
-    model = save("mask half")
-    (answers,) = started(AnswerSeveral(model, graph)).process([(0, records[0]), (1, records[1])])
-    assert answers.results.shape == (2, 1, *SHAPE)
-    answer, other = started(CompareAnswers(model, graph)).process(answers)
-    assert (answer.source, other.source) == (sources.ANSWER, sources.OTHER)
-    assert not list(started(AnswerSeveral(model, graph)).process([]))
-
-
-def test_unpaired_sources_are_seeded_in_their_order_and_get_the_labels_of_images(records):
-    expected = sorted(map(example_key, records))[:3]
-
-    def check(seeded):
-        found = sorted(seeded)
-        assert [(seed, example_key(record)) for seed, record in found] == [
-            (10 + place, key) for place, key in enumerate(expected)
-        ]
-        labels = [
-            tf.train.Example.FromString(record).features.feature[examples.LABEL].bytes_list.value
-            for _, record in found
-        ]
-        assert [each[0] for each in labels] == [b"a", b"b", b""]
-
-    with beam.Pipeline(argv=["--runner=FnApiRunner"]) as pipeline:
-        labels = pipeline | "Labels" >> beam.Create([["a", "b", ""]])
-        readings = tuple(
-            pipeline | f"Read{number}" >> beam.Create(each)
-            for number, each in enumerate((records[::-1], records))
-        )
-        assert_that(readings | SeedSources(labels, 10), check)
+def test_results_and_sources_have_the_scores_of_their_pairs(given, save):
+    sampler = LoadedSampler(save("mask half"))
+    results, shown = (each(sampler, given, 100, 4) for each in (translate, show_sources))
+    assert [int.from_bytes(key) for key in results.keys] == list(range(100, 106))
+    assert results.labels == given.labels
+    np.testing.assert_array_equal(shown.pixels, given.pixels[..., :1])
+    np.testing.assert_array_equal(results.pixels, shown.pixels)  # its network is zero
+    errors = np.mean((given.images - shown.pixels.astype(float)) ** 2, axis=(1, 2, 3))
+    expected = 10 * np.log10(255**2 / errors)
+    for images in (results, shown):
+        np.testing.assert_allclose(images.scores.psnr[:, 0], expected, rtol=1e-5)
 
 
 @pytest.mark.slow
-def test_results_for_unpaired_sources_have_no_scores(images, records, save, tmp_path):
-    model, graph = save("gray"), str(tmp_path / "graph")
-    write_transform_graph(SHAPE, graph)
-    seeded = list(enumerate(records))
-    (shown,) = started(ShowSources(sources.SOURCE, model, graph, paired=False)).process(seeded)
-    np.testing.assert_array_equal(shown.images, images)
-    (results,) = started(Translate("candidate", model, graph, paired=False)).process(seeded)
-    np.testing.assert_array_equal(results.images, images)  # its network is zero
-    assert shown.scores is results.scores is None
-    (answers,) = started(AnswerSeveral(model, graph, paired=False)).process(seeded)
-    assert answers.images is None
-    assert not list(started(CompareAnswers(model, graph, paired=False)).process(answers))
-    several = answers._replace(results=np.repeat(answers.results, 2, axis=1))
-    compared = list(started(CompareAnswers(model, graph, paired=False)).process(several))
-    assert [each.source for each in compared] == [sources.ANSWER, sources.MEAN_ANSWER]
+def test_each_of_several_answers_has_a_seed_of_its_own_the_first_that_of_the_result(given, save):
+    sampler = LoadedSampler(save("mask half", "condition"))
+    answers = answer_several(sampler, given, 100)
+    assert answers.shape == (6, ANSWERS, *SHAPE)
+    for number in (0, 2):
+        results = translate(sampler, given, 100 + number * NEXT_ANSWER, 4)
+        np.testing.assert_array_equal(answers[:, number], results.pixels)
+    compared = compare_answers(sampler, given, answers, 100)
+    assert compared.keys() == {sources.ANSWER, sources.MEAN_ANSWER, sources.OTHER}
+    assert all(each.scores for each in compared.values())
+    np.testing.assert_array_equal(compared[sources.ANSWER].pixels, answers[:, 0])
+    mean = answers.mean(axis=1).round()
+    np.testing.assert_array_equal(compared[sources.MEAN_ANSWER].pixels, mean)
+    others = compared[sources.OTHER].pixels
+    assert {image.tobytes() for image in others} == {image.tobytes() for image in given.images}
+    assert not any((a == b).all() for a, b in zip(others, given.images, strict=True))
+
+
+def test_a_map_without_noise_has_one_answer(given, save):
+    sampler = LoadedSampler(save("mask half"))
+    answers = answer_several(sampler, given, 0)
+    assert answers.shape == (6, 1, *SHAPE)
+    compared = compare_answers(sampler, given, answers, 0)
+    assert compared.keys() == {sources.ANSWER, sources.OTHER}
+
+
+def test_results_for_unpaired_sources_have_no_scores(unpaired, save):
+    sampler = LoadedSampler(save("gray"))
+    for images in (translate(sampler, unpaired, 0, 4), show_sources(sampler, unpaired, 0, 4)):
+        np.testing.assert_array_equal(images.pixels, unpaired.pixels)  # its network is zero
+        assert images.scores is None
+    answers = answer_several(sampler, unpaired, 0)
+    assert not compare_answers(sampler, unpaired, answers, 0)
+    several = np.repeat(answers, 2, axis=1)
+    compared = compare_answers(sampler, unpaired, several, 0)
+    assert compared.keys() == {sources.ANSWER, sources.MEAN_ANSWER}
 
 
 def test_fewer_sources_are_answered_where_images_are_large():

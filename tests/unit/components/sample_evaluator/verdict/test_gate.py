@@ -1,11 +1,9 @@
 """The sentences of the gate on bounds, changes, copies and faults of samples."""
 
 import pytest
-from measured import failing, passing, source
-from tensorflow_model_analysis.proto import validation_result_pb2
+from measured import parse, source
 
 from components.metrics.kinds import Kinds
-from components.sample_evaluator.measure.results import parse
 from components.sample_evaluator.options import EvaluateOptions, Threshold
 from components.sample_evaluator.verdict.gate import judge
 
@@ -29,7 +27,7 @@ def beside_a_baseline(**candidate):
 
 
 def test_a_blessing_states_the_limits_that_are_kept():
-    verdict = judge(beside_a_baseline(), passing(), OPTIONS)
+    verdict = judge(beside_a_baseline(), OPTIONS)
     assert verdict.blessed
     assert verdict.reasons == (
         "kid 0.0112 is at most 0.02",
@@ -40,11 +38,12 @@ def test_a_blessing_states_the_limits_that_are_kept():
 
 def test_failed_thresholds_are_sentences():
     values = beside_a_baseline(kid=0.0312, kid_worsening=0.0141)
-    verdict = judge(values, failing("kid", "kid_worsening"), OPTIONS)
+    verdict = judge(values, OPTIONS)
     assert not verdict.blessed
     assert verdict.failed == {"kid": "kid 0.0312 exceeds 0.02"}
     assert verdict.reasons == ("kid 0.0312 exceeds 0.02",)
-    verdict = judge(values, failing("kid_worsening"), OPTIONS)
+    options = OPTIONS.model_copy(update={"thresholds": {"kid": Threshold(max_worsening=0.01)}})
+    verdict = judge(values, options)
     assert not verdict.blessed
     assert verdict.reasons == (
         "kid 0.0312 is worse than the baseline's 0.005 by 0.0162: more than 0.0121, the allowed "
@@ -56,15 +55,15 @@ def test_failed_thresholds_are_sentences():
 def test_a_minimum_that_is_missed_is_a_sentence():
     options = EvaluateOptions(limits="none", thresholds={"recall": Threshold(minimum=0.6)})
     values = {"real": source(), "train": source(), "candidate": source(recall=0.512)}
-    verdict = judge(values, failing("recall"), options)
+    verdict = judge(values, options)
     assert verdict.reasons == ("recall 0.512 is below 0.6",)
     values["candidate"] = source(recall=0.7)
-    assert judge(values, passing(), options).reasons == ("recall 0.7 is at least 0.6",)
+    assert judge(values, options).reasons == ("recall 0.7 is at least 0.6",)
 
 
 def test_copies_of_training_images_are_a_sentence():
     values = beside_a_baseline(memorized_share=0.734)
-    verdict = judge(values, failing("memorized_share"), OPTIONS)
+    verdict = judge(values, OPTIONS)
     assert verdict.reasons == (
         "73.4% of the samples are closer to a training image than held-out images are: "
         "at most 40% allowed",
@@ -74,7 +73,7 @@ def test_copies_of_training_images_are_a_sentence():
 @pytest.mark.parametrize(("mirrored", "named"), [(0.5, False), (0.6, True)])
 def test_the_sentence_on_copies_names_mirrored_ones_if_they_are_most(mirrored, named):
     values = beside_a_baseline(memorized_share=0.62, mirrored_share=mirrored)
-    [reason] = judge(values, failing("memorized_share"), OPTIONS).reasons
+    [reason] = judge(values, OPTIONS).reasons
     stated = (
         "62% of the samples are copies of training images, 60% of them mirrored: "
         "at most 40% allowed"
@@ -89,14 +88,14 @@ def test_a_metric_that_cannot_be_computed_is_reported_once():
         "candidate": source(kid_unavailable="NaN in the features"),
         "baseline": source(kid=0.005),
     }
-    verdict = judge(values, failing("kid", "kid_worsening"), OPTIONS)
+    verdict = judge(values, OPTIONS)
     assert verdict.reasons == ("kid cannot be computed: NaN in the features",)
 
 
 def test_a_limited_metric_without_a_value_blocks_even_where_only_its_change_is_limited():
     options = EvaluateOptions(limits="none", thresholds={"kid": Threshold(max_worsening=0.0)})
     values = {"real": source(), "train": source(kid=0.0), "candidate": source()}
-    verdict = judge(values, passing(), options)
+    verdict = judge(values, options)
     assert verdict.reasons == ("kid cannot be computed: the value is not finite",)
 
 
@@ -104,7 +103,7 @@ def test_a_baseline_whose_metric_cannot_be_computed_does_not_block():
     values = beside_a_baseline()
     values["candidate"] = source(kid=0.0112, kid_worsening_unavailable="NaN in the features")
     values["baseline"] = source(kid_unavailable="NaN in the features")
-    verdict = judge(values, failing("kid_worsening"), OPTIONS)
+    verdict = judge(values, OPTIONS)
     assert verdict.blessed
     assert verdict.reasons == ("kid 0.0112 is at most 0.02",)
     assert not verdict.left_out
@@ -113,12 +112,12 @@ def test_a_baseline_whose_metric_cannot_be_computed_does_not_block():
 def test_a_change_that_is_not_finite_blocks():
     values = beside_a_baseline()
     values["candidate"] = source(kid=0.0112)
-    verdict = judge(values, failing("kid_worsening"), OPTIONS)
+    verdict = judge(values, OPTIONS)
     assert verdict.reasons == ("kid cannot be compared with the baseline: the value is not finite",)
 
 
 def test_a_label_with_too_few_images_does_not_block():
-    verdict = judge(beside_a_baseline(), failing("kid", label="shirt"), OPTIONS)
+    verdict = judge(beside_a_baseline(), OPTIONS)
     assert verdict.blessed
 
 
@@ -127,7 +126,7 @@ def test_a_label_with_too_few_images_does_not_block():
 def test_the_limits_can_be_overruled_and_the_reasons_say_so(bless, good):
     options = OPTIONS.model_copy(update={"bless": bless})
     values = beside_a_baseline(kid=0.0112 if good else 0.0312)
-    verdict = judge(values, passing() if good else failing("kid"), options)
+    verdict = judge(values, options)
     assert verdict.blessed == (bless == "always")
     outcome = "meets" if good else "misses"
     stated = f"evaluate.bless={bless} overrides the limits, which the model {outcome}"
@@ -137,14 +136,14 @@ def test_the_limits_can_be_overruled_and_the_reasons_say_so(bless, good):
 
 def test_too_few_held_out_images_block_a_good_model():
     values = {"real": source(images=99), "train": source(), "candidate": source(images=99, kid=0.0)}
-    verdict = judge(values, passing(), OPTIONS)
+    verdict = judge(values, OPTIONS)
     assert not verdict.blessed
     assert verdict.reasons == ("99 held-out images are too few: at least 100 are required",)
 
 
 def test_too_few_training_images_block_as_well_for_there_is_no_floor():
     values = {"real": source(), "train": source(images=99), "candidate": source(kid=0.0)}
-    assert judge(values, passing(), OPTIONS).reasons == (
+    assert judge(values, OPTIONS).reasons == (
         "99 training images are too few: at least 100 are required: their distances are the floor "
         "of all",
     )
@@ -152,20 +151,20 @@ def test_too_few_training_images_block_as_well_for_there_is_no_floor():
 
 def test_of_too_few_held_out_images_the_training_images_are_not_named_as_well():
     few = source(images=99)
-    reasons = judge({"real": few, "train": few, "candidate": few}, passing(), OPTIONS).reasons
+    reasons = judge({"real": few, "train": few, "candidate": few}, OPTIONS).reasons
     assert reasons[0] == "99 held-out images are too few: at least 100 are required"
     assert not any("training images are" in reason for reason in reasons)
 
 
 def test_one_held_out_image_is_not_said_to_be_several():
     values = {"real": source(images=1), "train": source(), "candidate": source(images=1, kid=0.0)}
-    reasons = judge(values, passing(), OPTIONS).reasons
+    reasons = judge(values, OPTIONS).reasons
     assert reasons == ("1 held-out image is too few: at least 100 are required",)
 
 
 def test_the_numbers_of_a_refusal_have_the_digits_that_show_the_comparison():
     values = beside_a_baseline(kid=0.0200000001, memorized_share=0.40002)
-    verdict = judge(values, failing("kid", "memorized_share"), OPTIONS)
+    verdict = judge(values, OPTIONS)
     kid, memorized = verdict.reasons
     assert kid == "kid 0.0200000001 exceeds 0.02"
     assert memorized.startswith("40.002% of the samples")
@@ -173,20 +172,20 @@ def test_the_numbers_of_a_refusal_have_the_digits_that_show_the_comparison():
 
 
 def test_a_kept_limit_that_is_nearly_reached_is_not_said_to_be_exceeded():
-    verdict = judge(beside_a_baseline(kid=0.01999999), passing(), OPTIONS)
+    verdict = judge(beside_a_baseline(kid=0.01999999), OPTIONS)
     assert verdict.reasons[0] == "kid 0.01999999 is at most 0.02"
 
 
 @pytest.mark.parametrize(("equal", "warned"), [(0, False), (2, False), (3, True)])
 def test_samples_that_are_held_out_images_are_a_warning_that_blocks_nothing(equal, warned):
-    verdict = judge(beside_a_baseline(equal=equal), passing(), OPTIONS)
+    verdict = judge(beside_a_baseline(equal=equal), OPTIONS)
     assert verdict.blessed
     warning = f"{equal} of 200 samples equal held-out images pixel by pixel"
     assert [text.startswith(warning) for text in verdict.warnings] == [True] * warned
 
 
 def test_no_images_at_all_block():
-    verdict = judge(dict.fromkeys(("real", "train", "candidate"), parse({})), failing(), OPTIONS)
+    verdict = judge(dict.fromkeys(("real", "train", "candidate"), parse({})), OPTIONS)
     assert not verdict.blessed
     assert verdict.reasons[0].startswith("0 held-out images are too few")
 
@@ -205,7 +204,7 @@ def test_no_images_at_all_block():
 def test_single_colored_samples_block_when_real_images_have_fewer(held_out, trained, flat, blessed):
     candidate = source(flat=flat, kid=0.0)
     values = {"real": source(flat=held_out), "train": source(flat=trained), "candidate": candidate}
-    verdict = judge(values, passing(), OPTIONS)
+    verdict = judge(values, OPTIONS)
     assert verdict.blessed == blessed
     if not blessed:
         assert f"{flat} of 200 samples are a single color" in verdict.reasons[0]
@@ -223,7 +222,7 @@ def test_single_colored_samples_block_when_real_images_have_fewer(held_out, trai
 def test_a_model_that_ignores_its_labels_is_blocked(followed, limits, blessed):
     values = {"real": source(), "train": source(), "candidate": source(kid=0.0)}
     options = OPTIONS.model_copy(update={"limits": limits})
-    verdict = judge(values, passing(), options, kinds=Kinds("class", 0.9, followed=followed))
+    verdict = judge(values, options, kinds=Kinds("class", 0.9, followed=followed))
     assert verdict.blessed == blessed
     if not blessed:
         assert verdict.reasons == (
@@ -235,12 +234,12 @@ def test_a_model_that_ignores_its_labels_is_blocked(followed, limits, blessed):
 def test_labels_are_ignored_only_where_that_is_more_than_the_error():
     values = {"real": source(), "train": source(), "candidate": source(kid=0.0)}
     kinds = Kinds("class", 0.9, followed=0.1, followed_error=0.1)
-    assert judge(values, passing(), OPTIONS, kinds=kinds).blessed
+    assert judge(values, OPTIONS, kinds=kinds).blessed
 
 
 def test_samples_that_are_all_the_same_block():
     values = {"real": source(), "train": source(), "candidate": source(distinct=1, kid=0.0)}
-    verdict = judge(values, passing(), OPTIONS)
+    verdict = judge(values, OPTIONS)
     assert verdict.reasons == ("all 200 samples are the same image",)
 
 
@@ -258,7 +257,7 @@ def test_samples_that_are_all_the_same_block():
 def test_equal_results_are_expected_of_equal_sources_alone(given, blessed):
     candidate = source(distinct=140, kid=0.0)
     values = {"real": source(), "train": source(), "candidate": candidate, **given}
-    verdict = judge(values, passing(), OPTIONS)
+    verdict = judge(values, OPTIONS)
     assert verdict.blessed == blessed
     assert blessed or "60 of 200 samples repeat others" in verdict.reasons[0]
 
@@ -266,7 +265,7 @@ def test_equal_results_are_expected_of_equal_sources_alone(given, blessed):
 def test_of_unpaired_sources_enough_must_be_held_out_as_well():
     few = source(images=5)
     values = {"real": few, "train": source(), "candidate": few, "source": few}
-    (reason,) = judge(values, passing(), OPTIONS).reasons
+    (reason,) = judge(values, OPTIONS).reasons
     assert reason.endswith("are required, of images and of sources")
 
 
@@ -274,15 +273,9 @@ def test_of_unpaired_sources_enough_must_be_held_out_as_well():
 def test_a_candidate_that_cannot_be_sampled_is_never_blessed(bless):
     options = OPTIONS.model_copy(update={"bless": bless})
     values = {"real": source(), "train": source(), "candidate": source(images=0)}
-    verdict = judge(values, failing("kid"), options, candidate_problem="it is damaged")
+    verdict = judge(values, options, candidate_problem="it is damaged")
     assert not verdict.blessed
     assert verdict.reasons == ("the candidate cannot be sampled: it is damaged",)
-
-
-def test_a_validation_that_fails_without_a_reason_still_blocks():
-    values = {"real": source(), "train": source(), "candidate": source(kid=0.0)}
-    validation = validation_result_pb2.ValidationResult(validation_ok=False)
-    assert not judge(values, validation, OPTIONS).blessed
 
 
 @pytest.mark.parametrize(
@@ -301,7 +294,7 @@ def test_results_that_could_be_those_of_any_source_are_refused(psnr, other, limi
     if other is not None:
         values["other"] = source(psnr=other)
     thresholds = dict.fromkeys(EvaluateOptions().judged)
-    verdict = judge(values, passing(), EvaluateOptions(limits=limits, thresholds=thresholds))
+    verdict = judge(values, EvaluateOptions(limits=limits, thresholds=thresholds))
     assert verdict.blessed != ignored
     if ignored:
         assert verdict.failed == {"psnr": verdict.reasons[0]}

@@ -7,10 +7,10 @@ import functools
 
 import numpy as np
 import pytest
-from beam_verdicts import Evaluator
 from described_once import DescribedOnce
 from drawn_shapes import draw_shapes, mirrored, shifted
 from planted_models import read_digits
+from whole_evaluations import Evaluator
 
 from benchmarks.gate.verdicts import describe_noise, judge
 from components.features.options import FeatureOptions
@@ -58,7 +58,7 @@ def test_new_images_are_not_refused(name, space):
             sources.REAL: order[TRAINING : TRAINING + HELD_OUT],
             sources.CANDIDATE: order[TRAINING + HELD_OUT : TRAINING + 2 * HELD_OUT],
         }
-        shown = {source: [images[row] for row in rows] for source, rows in ends.items()}
+        shown = {source: images.take(rows) for source, rows in ends.items()}
         verdict = judge(shown | {sources.NOISE: noise}, options).verdict
         assert verdict.blessed, (seed, verdict.reasons)
 
@@ -127,7 +127,7 @@ def test_copies_are_refused(stock, shown, change, share, mirrored_share):
 @pytest.mark.slow
 def test_a_whole_evaluation_finds_the_same_copies(stock, shown, tmp_path):
     stock = {source: images[:FEW] for source, images in stock.items()}
-    shown = {source: images[:FEW] for source, images in shown.items()}
+    shown = {source: images.take(slice(FEW)) for source, images in shown.items()}
     evaluator = Evaluator(stock, PIXELS, tmp_path)
     verdict = evaluator.judge("copies", half_mirrored(stock[sources.TRAIN]))
     judged = judge_copies(stock, shown, half_mirrored)

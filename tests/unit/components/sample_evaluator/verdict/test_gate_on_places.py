@@ -3,7 +3,7 @@
 import dataclasses
 
 import pytest
-from measured import failing, passing, source
+from measured import source
 
 from components.metrics.kinds import Kind, Kinds
 from components.sample_evaluator.measure.results import MetricResult
@@ -31,7 +31,7 @@ def changing(**thresholds):
 
 
 def test_a_model_within_its_place_is_blessed_and_the_place_is_said():
-    verdict = judge(placed(0.21), passing(), OPTIONS)
+    verdict = judge(placed(0.21), OPTIONS)
     assert verdict.blessed
     assert verdict.reasons == (
         "on the way from real images to noise, less the error: kid 19% (at most 20%)",
@@ -41,12 +41,12 @@ def test_a_model_within_its_place_is_blessed_and_the_place_is_said():
 
 def test_a_place_of_a_whole_way_is_written_without_an_exponent():
     options = changing(kid=Threshold(max_place=0.2).model_copy(update={"max_place": 1.03}))
-    [reason] = judge(placed(1.02), passing(), options).reasons
+    [reason] = judge(placed(1.02), options).reasons
     assert reason.endswith("kid 100% (at most 103%)")
 
 
 def test_a_model_that_is_too_near_to_noise_is_refused_by_what_its_error_leaves():
-    verdict = judge(placed(0.3), failing("kid_proven_place"), OPTIONS)
+    verdict = judge(placed(0.3), OPTIONS)
     assert not verdict.blessed
     assert verdict.reasons == (
         "kid 0.03 is at least 28% of the way from that of training images, -0.0005, to that of "
@@ -56,7 +56,7 @@ def test_a_model_that_is_too_near_to_noise_is_refused_by_what_its_error_leaves()
 
 
 def test_the_numbers_of_a_place_have_the_digits_that_show_the_comparison():
-    [reason] = judge(placed(0.2200001), failing("kid_proven_place"), OPTIONS).reasons
+    [reason] = judge(placed(0.2200001), OPTIONS).reasons
     assert "at least 20.00001% of the way" in reason
     assert reason.endswith("at most 20% allowed")
 
@@ -69,8 +69,8 @@ def test_a_model_is_compared_with_the_best_earlier_one_but_not_beyond_training_i
 ):
     assert allowed == max(best, 0) + BEST_SLACK * 0.2
     best = {"kid": best, "coverage": -1.0}
-    assert judge(placed(allowed + 0.019), passing(), OPTIONS, best=best).blessed
-    verdict = judge(placed(allowed + 0.021), passing(), OPTIONS, best=best)
+    assert judge(placed(allowed + 0.019), OPTIONS, best=best).blessed
+    verdict = judge(placed(allowed + 0.021), OPTIONS, best=best)
     assert not verdict.blessed
     [reason] = verdict.reasons
     assert verdict.failed == {"kid": reason}
@@ -82,19 +82,19 @@ def test_a_model_is_compared_with_the_best_earlier_one_but_not_beyond_training_i
 
 def test_the_best_earlier_model_limits_no_metric_whose_place_has_no_limit():
     options = changing(kid=Threshold(maximum=1.0))
-    assert judge(placed(0.9), passing(), options, best={"kid": 0.0}).blessed
+    assert judge(placed(0.9), options, best={"kid": 0.0}).blessed
 
 
 def test_the_first_limit_that_is_missed_is_the_one_that_is_said():
     options = changing(kid=Threshold(maximum=0.02, max_place=0.2, max_worsening=0.0))
     values = placed(0.9, kid_worsening=0.01, kid_margin=0.001) | {"baseline": source(kid=0.01)}
-    names = ["kid", "kid_proven_place", "kid_worsening"]
     found = []
-    while names:
-        [reason] = judge(values, failing(*names), options, best={"kid": 0.0}).reasons
+    for name in ("maximum", "max_place", "max_worsening"):
+        [reason] = judge(values, options, best={"kid": 0.0}).reasons
         found.append(reason)
-        del names[0]
-    [reason] = judge(values, passing(), options, best={"kid": 0.0}).reasons
+        limit = options.thresholds["kid"].model_copy(update={name: 1.0})
+        options = changing(kid=limit)
+    [reason] = judge(values, options, best={"kid": 0.0}).reasons
     for text, part in zip(
         [*found, reason], ("exceeds", "to that of noise:", "the baseline's", "best"), strict=True
     ):
@@ -104,7 +104,7 @@ def test_the_first_limit_that_is_missed_is_the_one_that_is_said():
 def test_a_metric_that_real_images_have_no_value_of_either_is_left_out():
     options = changing(**KID, frechet_distance=Threshold(max_place=0.1, max_worsening=0.0))
     values = placed(0.1, frechet_distance_unavailable=TOO_FEW)
-    verdict = judge(values, failing("frechet_distance", "frechet_distance_proven_place"), options)
+    verdict = judge(values, options)
     assert verdict.blessed
     assert verdict.left_out == {"frechet_distance": f"frechet_distance is not judged: {TOO_FEW}"}
     assert not any("frechet_distance" in reason for reason in verdict.reasons)
@@ -119,14 +119,14 @@ def test_a_metric_without_a_value_names_the_images_that_its_error_needs_as_well(
         frechet_distance_unavailable=TOO_FEW,
         **{f"frechet_distance_{error}_unavailable": why},
     )
-    found = judge(values, passing(), options).left_out
+    found = judge(values, options).left_out
     assert found == {"frechet_distance": f"frechet_distance is not judged: {why}"}
 
 
 def test_a_metric_that_the_candidate_alone_has_no_value_of_refuses_it():
     options = changing(**KID, coverage=Threshold(max_place=0.1))
     values = placed(0.1, coverage_unavailable="the generated features hold NaN")
-    verdict = judge(values, failing("coverage", "coverage_proven_place"), options)
+    verdict = judge(values, options)
     assert verdict.reasons == ("coverage cannot be computed: the generated features hold NaN",)
     assert verdict.failed.keys() == {"coverage"}
     assert not verdict.left_out
@@ -137,12 +137,12 @@ def test_a_place_that_cannot_be_told_leaves_the_other_limits():
     values = placed(0.1)
     why = "noise cannot be told from training images"
     values["candidate"] = source(kid=0.01, kid_proven_place_unavailable=why)
-    verdict = judge(values, failing("kid_proven_place"), options, best={"kid": 0.0})
+    verdict = judge(values, options, best={"kid": 0.0})
     assert verdict.blessed
     assert verdict.reasons == ("kid 0.01 is at most 0.02",)
     assert verdict.left_out == {"kid": f"kid is judged without max_place: {why}"}
     values["candidate"] = source(kid=0.03, kid_proven_place_unavailable=why)
-    verdict = judge(values, failing("kid", "kid_proven_place"), options)
+    verdict = judge(values, options)
     assert verdict.reasons == ("kid 0.03 exceeds 0.02",)
 
 
@@ -157,18 +157,17 @@ def test_an_error_that_needs_more_images_than_the_value_is_left_out_and_refuses_
         frechet_distance_proven_place_unavailable=why,
         frechet_distance_worsening_unavailable=why,
     )
-    failed = failing("frechet_distance_proven_place", "frechet_distance_worsening")
     values["candidate"] = dataclasses.replace(
         values["candidate"], metrics=values["candidate"].metrics | {"kid": MetricResult(0.1)}
     )
-    verdict = judge(values, failed, changing(frechet_distance=limit, kid=other))
+    verdict = judge(values, changing(frechet_distance=limit, kid=other))
     assert verdict.blessed
     assert verdict.left_out == {"frechet_distance": f"frechet_distance is not judged: {why}"}
-    verdict = judge(values, failed, changing(frechet_distance=limit))
+    verdict = judge(values, changing(frechet_distance=limit))
     assert not verdict.blessed  # as noise would be
     assert verdict.reasons == (f"no limit could be applied: frechet_distance is not judged: {why}",)
     bounded = limit.model_copy(update={"maximum": 1.0})
-    verdict = judge(values, failed, changing(frechet_distance=bounded))
+    verdict = judge(values, changing(frechet_distance=bounded))
     assert verdict.left_out["frechet_distance"] == (
         f"frechet_distance is judged without max_place and max_worsening: {why}"
     )
@@ -176,7 +175,7 @@ def test_an_error_that_needs_more_images_than_the_value_is_left_out_and_refuses_
 
 def test_without_any_limit_that_applies_the_reason_says_so():
     options = EvaluateOptions(limits="none")
-    verdict = judge(placed(0.9), passing(), options, best={"kid": 0.0})
+    verdict = judge(placed(0.9), options, best={"kid": 0.0})
     assert verdict.blessed
     assert verdict.reasons == (
         "it does not copy more training images than is allowed, and no other limit applies",
@@ -186,7 +185,7 @@ def test_without_any_limit_that_applies_the_reason_says_so():
 @pytest.mark.parametrize("bless", ["always", "never"])
 def test_an_overruled_verdict_keeps_what_was_found(bless):
     options = OPTIONS.model_copy(update={"bless": bless})
-    verdict = judge(placed(0.5, precision=0.95), failing("kid_proven_place"), options)
+    verdict = judge(placed(0.5, precision=0.95), options)
     assert verdict.blessed == (bless == "always")
     assert verdict.reasons[0].endswith("overrides the limits, which the model misses")
     assert verdict.reasons[1:] == (verdict.failed["kid"],)
@@ -204,7 +203,7 @@ def test_an_overruled_verdict_keeps_what_was_found(bless):
 )
 def test_samples_that_look_better_than_real_images_are_a_warning(measured, warned):
     measured = {name: value for name, value in measured.items() if value is not None}
-    verdict = judge(placed(0.1, **measured), passing(), OPTIONS)
+    verdict = judge(placed(0.1, **measured), OPTIONS)
     assert verdict.blessed
     assert len(verdict.warnings) == len(warned)
     for text, beginning in zip(verdict.warnings, warned, strict=True):
@@ -213,9 +212,9 @@ def test_samples_that_look_better_than_real_images_are_a_warning(measured, warne
 
 def test_results_for_held_out_sources_may_be_nearer_to_real_images_than_others():
     results = placed(0.1, precision=0.95, density=1.6)
-    assert len(judge(results, passing(), OPTIONS).warnings) == 2
+    assert len(judge(results, OPTIONS).warnings) == 2
     results["other"] = source(kid=0.2)
-    assert not judge(results, passing(), OPTIONS).warnings
+    assert not judge(results, OPTIONS).warnings
 
 
 def kinds(by, *missing, present=("cat",)):
@@ -245,7 +244,7 @@ def kinds(by, *missing, present=("cat",)):
 )
 def test_kinds_that_are_missing_refuse_a_model(found, said):
     options = EvaluateOptions(thresholds=dict.fromkeys(EvaluateOptions().judged))
-    verdict = judge(placed(0.1), passing(), options, kinds=found)
+    verdict = judge(placed(0.1), options, kinds=found)
     assert not verdict.blessed
     assert verdict.reasons == (said,)
     assert verdict.failed == {"kinds": said}
@@ -255,9 +254,9 @@ def test_kinds_that_are_missing_refuse_a_model(found, said):
     "found", [None, Kinds(unavailable="too few images"), kinds("class")], ids=str
 )
 def test_kinds_that_are_there_or_unknown_refuse_nothing(found):
-    assert judge(placed(0.1), passing(), OPTIONS, kinds=found).blessed
+    assert judge(placed(0.1), OPTIONS, kinds=found).blessed
 
 
 def test_without_limits_missing_kinds_refuse_nothing():
     assert OPTIONS.limits == "none"
-    assert judge(placed(0.1), passing(), OPTIONS, kinds=kinds("class", "dog")).blessed
+    assert judge(placed(0.1), OPTIONS, kinds=kinds("class", "dog")).blessed

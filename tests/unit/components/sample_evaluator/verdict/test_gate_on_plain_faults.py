@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from planted_models import BASELINE_NOISE, noisy
 
-from benchmarks.gate.verdicts import describe, describe_noise, judge
+from benchmarks.gate.verdicts import describe_noise, describe_pixels, judge
 from components.features.options import FeatureOptions
 from components.sample_evaluator import sources
 from components.sample_evaluator.options import EvaluateOptions, Threshold
@@ -17,8 +17,8 @@ SPACE = FeatureOptions(name="pixels")
 def real(digits):
     """The features of real images and of noise, by source."""
     return {
-        sources.REAL: describe(SPACE, digits[:HELD_OUT]),
-        sources.TRAIN: describe(SPACE, digits[HELD_OUT:500]),
+        sources.REAL: describe_pixels(SPACE, digits[:HELD_OUT]),
+        sources.TRAIN: describe_pixels(SPACE, digits[HELD_OUT:500]),
         sources.NOISE: describe_noise(SPACE, HELD_OUT, digits.shape[1:]),
     }
 
@@ -34,7 +34,7 @@ def limited(**thresholds):
 
 
 def test_constant_images_are_refused_even_within_the_thresholds(real):
-    black = describe(SPACE, np.zeros((HELD_OUT, 8, 8, 1), np.uint8))
+    black = describe_pixels(SPACE, np.zeros((HELD_OUT, 8, 8, 1), np.uint8))
     verdict = judge(real | {sources.CANDIDATE: black}, limited(kid=Threshold(maximum=100))).verdict
     assert not verdict.blessed
     assert verdict.reasons[:2] == (
@@ -46,8 +46,8 @@ def test_constant_images_are_refused_even_within_the_thresholds(real):
 
 def test_a_better_baseline_blocks_a_worse_model(real, others):
     shown = {
-        sources.CANDIDATE: describe(SPACE, noisy(others, 3 * BASELINE_NOISE)),
-        sources.BASELINE: describe(SPACE, others),
+        sources.CANDIDATE: describe_pixels(SPACE, noisy(others, 3 * BASELINE_NOISE)),
+        sources.BASELINE: describe_pixels(SPACE, others),
     }
     judged = judge(real | shown, limited(kid=Threshold(maximum=1, max_worsening=0.0)))
     kid, best = (judged.results[source].metrics["kid"] for source in shown)
@@ -61,7 +61,7 @@ def test_a_better_baseline_blocks_a_worse_model(real, others):
 
 
 def test_a_collapsed_model_is_refused(real, others):
-    few = describe(SPACE, others[np.arange(HELD_OUT) % 5])
+    few = describe_pixels(SPACE, others[np.arange(HELD_OUT) % 5])
     options = limited(coverage=Threshold(max_place=0.5))
     repeated, reason = judge(real | {sources.CANDIDATE: few}, options).verdict.reasons
     assert repeated.endswith("samples repeat others pixel by pixel: only 5 are different")

@@ -4,9 +4,9 @@
 """
 
 import pytest
-from beam_verdicts import Evaluator
 from described_once import DescribedOnce
 from planted_models import RIGHT, plant
+from whole_evaluations import Evaluator
 
 from benchmarks.gate.verdicts import describe_noise, judge
 from components.features.options import FeatureOptions

@@ -4,11 +4,11 @@ import dataclasses
 from types import MappingProxyType
 
 import pytest
+from measured import parse
 from report_data import make_metric, make_summary
 
 from components.metrics import CATALOG
 from components.metrics.kinds import Kind, Kinds
-from components.sample_evaluator.measure.results import parse
 from components.sample_evaluator.options import EvaluateOptions, Threshold
 from components.sample_evaluator.verdict.gate import ModelVerdict
 from components.sample_evaluator.verdict.summary import Setting, summarize

@@ -1,6 +1,5 @@
-"""The verdicts of whole evaluations on Beam, on models that draw given images."""
+"""The verdicts of whole evaluations, on models that draw given images."""
 
-import functools
 import json
 import pathlib
 
@@ -37,7 +36,6 @@ class Evaluator:
         output = self._output(name)
         output.mkdir()
         return evaluate(
-            functools.partial(beam.Pipeline, argv=BEAM_ARGS),
             self._real,
             self._model(name, pixels),
             self._baseline,

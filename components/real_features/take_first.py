@@ -19,7 +19,6 @@ class TakeFirst(beam.PTransform):
         self,
         count: int,
         key: Callable[[Any], bytes],
-        limit: beam.PCollection | None = None,
         work: str | None = None,
     ) -> None:
         """Describes the choice.
@@ -27,14 +26,12 @@ class TakeFirst(beam.PTransform):
         Args:
             count: maximum number of elements to keep.
             key: returns the key of an element.
-            limit: a collection of one number, a second maximum.
             work: a kind of work (components/progress.py), to whose total the kept elements are
                 added before they are read.
         """
         super().__init__()
         self._count = count
         self._key = key
-        self._limit = limit
         self._work = work
 
     @beam.typehints.no_annotations  # Beam checks those of single collections only
@@ -45,12 +42,11 @@ class TakeFirst(beam.PTransform):
         runner holds all elements until then: large ones are to be read twice.
         """
         all_elements, again = readings
-        limit = beam.pvalue.AsSingleton(self._limit) if self._limit else self._count
         smallest = (
             all_elements
             | "Keys" >> beam.Map(self._key)
             | "Smallest" >> beam.combiners.Top.Smallest(self._count)
-            | "Limit" >> beam.Map(_cut, limit, self._work)
+            | "Expect" >> beam.Map(_expect, self._work)
         )
         return again | "Keep" >> beam.Filter(
             lambda element, keys, key=self._key: bool(keys) and key(element) <= keys[-1],
@@ -58,8 +54,7 @@ class TakeFirst(beam.PTransform):
         )
 
 
-def _cut(keys: list[bytes], limit: int, work: str | None) -> list[bytes]:
-    kept = keys[:limit]
+def _expect(keys: list[bytes], work: str | None) -> list[bytes]:
     if work:
-        expect(work, len(kept))
-    return kept
+        expect(work, len(keys))
+    return keys

@@ -1,4 +1,4 @@
-"""A Beam transform that writes the first images of a source as a PNG grid."""
+"""A Beam transform that writes the first held-out images as a PNG grid."""
 
 from collections.abc import Iterable
 
@@ -6,41 +6,31 @@ import apache_beam as beam
 import numpy as np
 from apache_beam.io.filesystems import FileSystems
 
-from components.images.batches import ImageBatch
-from trainer.common.image_grid import grid_png
-
-GRID_SIDE = 10  # images per row, and rows
+from components.images.image_set import Images
+from trainer.common.image_grid import GRID_SIDE, grid_png
 
 _KeyedImage = tuple[bytes, np.ndarray]
 
 
 class WriteGrid(beam.PTransform):
-    """Writes the first images of one source, by key; writes nothing without images.
+    """Writes the first images, by key; writes nothing without images."""
 
-    Args:
-        source: of the images.
-        path: of the PNG file.
-        mark: as of `grid_png`, for images that a model drew.
-    """
-
-    def __init__(self, source: str, path: str, mark: str = "") -> None:
+    def __init__(self, path: str) -> None:
+        """Describes the picture; `path` is that of the PNG file."""
         super().__init__()
-        self._source = source
         self._path = path
-        self._mark = mark
 
     def expand(self, batches: beam.PCollection) -> beam.PCollection:
-        """From ImageBatches of all sources."""
+        """From batches of Images."""
         return (
             batches
-            | "Select" >> beam.Filter(lambda batch, source: batch.source == source, self._source)
             | "Gather" >> beam.CombineGlobally(_First(GRID_SIDE**2)).without_defaults()
-            | "Write" >> beam.Map(_write_grid, self._path, self._mark)
+            | "Write" >> beam.Map(_write_grid, self._path)
         )
 
 
 class _First(beam.CombineFn):
-    """ImageBatches to the `count` images with the smallest keys, sorted."""
+    """Batches of Images to the `count` images with the smallest keys, sorted."""
 
     def __init__(self, count: int) -> None:
         self._count = count
@@ -48,9 +38,9 @@ class _First(beam.CombineFn):
     def create_accumulator(self) -> list[_KeyedImage]:
         return []
 
-    def add_input(self, accumulator: list[_KeyedImage], batch: ImageBatch) -> list[_KeyedImage]:
+    def add_input(self, accumulator: list[_KeyedImage], batch: Images) -> list[_KeyedImage]:
         # A view would keep its whole batch in memory.
-        images = [image.copy() for image in batch.images]
+        images = [image.copy() for image in batch.pixels]
         return self._cut([*accumulator, *zip(batch.keys, images, strict=True)])
 
     def merge_accumulators(self, accumulators: Iterable[list[_KeyedImage]]) -> list[_KeyedImage]:
@@ -63,7 +53,7 @@ class _First(beam.CombineFn):
         return sorted(pairs, key=lambda pair: pair[0])[: self._count]
 
 
-def _write_grid(images: list[np.ndarray], path: str, mark: str) -> None:
+def _write_grid(images: list[np.ndarray], path: str) -> None:
     if images:
         with FileSystems.create(path, "image/png") as file:
-            file.write(grid_png(np.stack(images), mark=mark))
+            file.write(grid_png(np.stack(images)))

@@ -1,1 +1,0 @@
-"""Pictures and curves that complement the metrics."""
