@@ -18,7 +18,7 @@ from components.drift_gate.drift import DriftResult, Sample, judge
 from components.drift_gate.options import DriftOptions
 from components.features import load_extractor
 from components.features.options import FeatureOptions
-from components.image_example_gen.image_file.decode import decode
+from components.image_example_gen.image_decode import decode
 from components.image_example_gen.options import ImageOptions
 from data.folder import encode_png
 

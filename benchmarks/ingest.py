@@ -16,7 +16,7 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.measure import Figure, python
-from components.image_example_gen.image_file.decode import DRAFT_MARGIN
+from components.image_example_gen.image_decode import DRAFT_MARGIN
 
 SMALL, LARGE, HUGE = 1_000, 5_000, 20_000  # files
 SIDE, RESOLUTION = 256, 64  # pixels of files and of examples

@@ -1,19 +1,7 @@
 """What can be wrong with the data, with one of its images, or with where they are."""
 
-import errno
-import os
-
+from components.image_example_gen.reasons import OF_STORAGE
 from trainer.common import exit_codes
-
-UNREADABLE = "cannot be read"  # reason of a RejectedImage that may be read another time
-ARCHIVE_CHANGED = "the archive has changed since it was listed"
-# What such a reason says where a disk or a network drive does not answer.
-OF_STORAGE = {
-    ARCHIVE_CHANGED,
-    *map(os.strerror, (errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.ENOTCONN, errno.EREMOTEIO)),
-    *map(os.strerror, (errno.EHOSTDOWN, errno.EHOSTUNREACH, errno.ENETDOWN, errno.ENETUNREACH)),
-    *map(os.strerror, (errno.ECONNRESET, errno.ECONNABORTED)),
-}
 
 
 class ImageDataError(ValueError):
@@ -30,26 +18,17 @@ class ImageDataError(ValueError):
         self.span = span
 
 
-class EmptySplitError(ImageDataError):
-    """No image is in a split: with more images, or another configuration, there may be some."""
+class NotHeldError(ImageDataError):
+    """The newest images are not at fault, and so are not held for review.
 
-    hold = False
-
-
-class HoldoutError(ImageDataError):
-    """Too many files of data.holdout are rejected, which says nothing about the data."""
-
-    hold = False
-
-
-class NotListedError(ImageDataError):
-    """A folder or an archive cannot be read, so that nobody knows which images are missing."""
+    A folder cannot be read, data.holdout is bad, or another configuration is needed.
+    """
 
     hold = False
 
 
 class RejectedImage(ValueError):  # noqa: N818 - a verdict on the file, not an error
-    """The file is not a valid image; the message is the reason, one of a few fixed phrases."""
+    """The file is not a valid image; the message is one of `reasons`."""
 
 
 class StorageError(RuntimeError):
@@ -61,12 +40,12 @@ class StorageError(RuntimeError):
     exit_code = exit_codes.STORAGE
 
 
-def not_listed(root: str, what: str, error: OSError) -> NotListedError | StorageError:
+def not_listed(root: str, what: str, error: OSError) -> NotHeldError | StorageError:
     """The error for what cannot be listed; `what` names it, below the folder `root`."""
     problem = f"{root}: the {what} cannot be read ({error.strerror})"
-    if error.strerror in OF_STORAGE:
+    if error.errno in OF_STORAGE:
         return StorageError(f"{problem}; try again when the disk or network responds")
-    return NotListedError(f"{problem}; make it readable, or move it out of the folder of images")
+    return NotHeldError(f"{problem}; make it readable, or move it out of the folder of images")
 
 
 def find_storage_error(error: BaseException) -> StorageError | None:

@@ -11,7 +11,7 @@ import tensorflow as tf
 from PIL import Image
 
 from components.image_example_gen.files import ImageFile
-from components.image_example_gen.image_file.decode import DecodedImage
+from components.image_example_gen.image_decode import DecodedImage
 from components.image_example_gen.options import ImageOptions
 from components.image_example_gen.report import IN_HOLDOUT
 from components.image_example_gen.spans import ImageSource

@@ -23,6 +23,7 @@ from tfx.types import artifact_utils
 from components.beam_executor import BeamExecutor
 from components.image_example_gen import names
 from components.image_example_gen import report as reports
+from components.image_example_gen.copies import count_copies
 from components.image_example_gen.errors import find_storage_error
 from components.image_example_gen.example import split_of
 from components.image_example_gen.near_duplicates.decided import (
@@ -32,13 +33,13 @@ from components.image_example_gen.near_duplicates.decided import (
 )
 from components.image_example_gen.near_duplicates.stage import FindNearDuplicates
 from components.image_example_gen.options import ImageOptions
-from components.image_example_gen.pairs.copies import count_copies
-from components.image_example_gen.pairs.decoding import of_any_size
+from components.image_example_gen.reasons import SAME_PIXELS
 from components.image_example_gen.shuffle.convert import convert
 from components.image_example_gen.shuffle.decoding import NOTES, REASONS, DecodeParts
 from components.image_example_gen.shuffle.files import INDEX, PARTIAL, complete_file
 from components.image_example_gen.shuffle.plan import make_plan
 from components.image_example_gen.shuffle.shards import USES, WriteShards
+from components.image_example_gen.source_decode import of_any_size
 from components.image_example_gen.spans import ImageSource, holdout_source, unpaired_sources
 from components.image_example_gen.windows import parse_window
 from trainer import examples
@@ -106,8 +107,9 @@ class Executor(BeamExecutor):
             earlier=earlier,
             fingerprint=found,
         )
-        reports.check_sources(report, images.sources)
-        remarks = reports.remarks(report, artifact.uri, duplicates=reports.SEEN)
+        same = report["notes"].get(SAME_PIXELS, 0)
+        reports.check_copies(same, report, images.sources)
+        remarks = reports.remarks(report, artifact.uri)
         if unpaired:
             output = os.path.join(artifact.uri, names.SOURCES_FOLDER)
             of_unpaired = write_examples(
@@ -271,4 +273,4 @@ def write_report(
         by_kind.get(reports.NEAR_DUPLICATES),
     )
     with complete_file(path, partial) as unfinished, fileio.open(unfinished, "w") as file:
-        file.write(reports.to_json(report))
+        json.dump(report, file, indent=1)  # ASCII, which escapes control characters in names

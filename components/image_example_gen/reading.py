@@ -9,7 +9,6 @@ from typing import BinaryIO, Protocol
 
 from components.image_example_gen.archives.entry import PARQUET, TOO_LARGE
 from components.image_example_gen.archives.stream import RemoteStream, open_archive, stat_archive
-from components.image_example_gen.errors import ARCHIVE_CHANGED
 from components.image_example_gen.files import ImageFile
 from components.image_example_gen.storage.remote import MAX_IMAGE_BYTES, is_remote, join, storage_of
 
@@ -73,7 +72,7 @@ class ImageReader:
             if archive is None:
                 stat = stat_archive(path)
                 if stat != (file.archive_size, file.mtime_ns):
-                    raise OSError(errno.ESTALE, ARCHIVE_CHANGED)
+                    raise OSError(errno.ESTALE, "the archive has changed since it was listed")
                 archive = _open(path, stat.size)
             self._archives[path] = archive
             if len(self._archives) > OPEN_ARCHIVES:

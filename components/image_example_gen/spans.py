@@ -20,7 +20,7 @@ from components.image_example_gen.files import (
     list_folders,
     sort_files,
 )
-from components.image_example_gen.pairs.matching import check_apart, match
+from components.image_example_gen.pairs import check_apart, match
 from components.image_example_gen.pattern import (
     MAX_DIGITS,
     PLACEHOLDER,

@@ -18,7 +18,7 @@ import numpy as np
 import tensorflow as tf
 
 from components.image_example_gen.errors import RejectedImage
-from components.image_example_gen.image_file.decode import decode
+from components.image_example_gen.image_decode import decode
 from components.image_example_gen.options import ImageOptions
 from pipeline.commands.shared_options import OutputFile, UserPath
 from pipeline.config.pipeline_config import PipelineConfig, load

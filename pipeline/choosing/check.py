@@ -3,7 +3,7 @@
 from math import ceil
 
 from components.image_example_gen.files import check_has_images
-from components.image_example_gen.pairs.matching import check_apart
+from components.image_example_gen.pairs import check_apart
 from components.image_example_gen.spans import ImageSource, holdout_source
 from components.image_example_gen.storage.remote import join, needs_tfx
 from components.image_example_gen.windows import find_window

@@ -24,10 +24,11 @@ from components.image_example_gen.files import (
     describe_unread,
     list_folder,
 )
-from components.image_example_gen.image_file.decode import decode
-from components.image_example_gen.image_file.header import ImageHeader, read_header
+from components.image_example_gen.image_decode import decode
+from components.image_example_gen.image_header import ImageHeader, read_header
 from components.image_example_gen.options import ImageOptions
 from components.image_example_gen.reading import ImageReader
+from components.image_example_gen.reasons import unreadable
 from components.image_example_gen.storage.local import LINK
 from components.image_example_gen.storage.remote import is_remote
 from components.image_example_gen.windows import find_window
@@ -244,7 +245,7 @@ def _read(
     except RejectedImage as rejected:
         reason = str(rejected)
     except OSError as error:
-        reason = f"cannot be read: {error.strerror}"
+        reason = unreadable(error)
     problems.append(_problem(place, reason))
     return None
 

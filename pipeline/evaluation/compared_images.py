@@ -11,11 +11,12 @@ import apache_beam as beam
 
 from components.image_example_gen import names as example_names
 from components.image_example_gen import report as image_reports
+from components.image_example_gen.copies import count_copies
 from components.image_example_gen.errors import ImageDataError
 from components.image_example_gen.executor import write_examples
 from components.image_example_gen.options import ImageOptions
-from components.image_example_gen.pairs.copies import count_copies
-from components.image_example_gen.pairs.decoding import of_any_size
+from components.image_example_gen.reasons import SAME_PIXELS
+from components.image_example_gen.source_decode import of_any_size
 from components.image_example_gen.spans import ImageSource
 from components.progress import DECODED
 from components.sample_evaluator import sources
@@ -111,7 +112,8 @@ class ComparedImages:
                     self.division.salt if self.division else "",
                 )
         if beside := self._beside():
-            image_reports.check_sources(reports[REAL], str(beside), BY_OPTION)
+            same = reports[REAL]["notes"].get(SAME_PIXELS, 0)
+            image_reports.check_copies(same, reports[REAL], str(beside), BY_OPTION)
         elif self.inputs.sources:
             copies = count_copies(*(str(folder / "reports" / name) for name in (REAL, SOURCES)))
             image_reports.check_copies(
@@ -200,8 +202,7 @@ class ComparedImages:
             )
         for name, report in reports.items():
             folder = sets[name].folder
-            compared = image_reports.COMPARED if name in (REAL, TRAINING) else ""
-            for remark in image_reports.remarks(report, near_duplicates=False, duplicates=compared):
+            for remark in image_reports.remarks(report):
                 yield f"{folder}: {remark}"
             if report["rejected"]:
                 (path, reason), *more = report["rejected_files"]

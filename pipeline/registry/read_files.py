@@ -15,7 +15,7 @@ import numpy as np
 
 from components.image_example_gen.files import ImageFile, walk_images
 from components.image_example_gen.options import WindowOptions
-from components.image_example_gen.pairs.matching import match
+from components.image_example_gen.pairs import match
 from components.image_example_gen.spans import Span, may_have_sources
 from components.image_example_gen.windows import find_window
 from pipeline.registry.journal import Journal

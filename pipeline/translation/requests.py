@@ -9,8 +9,8 @@ import math
 
 from PIL import Image
 
-from components.image_example_gen.image_file.decode import REDUCING_GAP, decode_as_shown
-from components.image_example_gen.image_file.header import (
+from components.image_example_gen.image_decode import REDUCING_GAP, decode_as_shown
+from components.image_example_gen.image_header import (
     applied_orientation,
     open_image,
 )

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from components.image_example_gen.errors import ImageDataError, NotListedError
+from components.image_example_gen.errors import ImageDataError, NotHeldError
 from components.image_example_gen.files import check_not_unread
 from components.image_example_gen.pattern import has_spans
 from components.image_example_gen.spans import Span, list_spans
@@ -164,12 +164,12 @@ def look(config: PipelineConfig, journal: Journal) -> Finding:
     numbers = sorted(span_of.keys() | (held.keys() if numbered else set()))
     found: dict[int, bytes | None] = dict.fromkeys(numbers)
     empty = set()  # a folder that is made before its files come is not the newest span yet
-    unlisted: dict[int, NotListedError] = {}  # which matter only in a window
+    unlisted: dict[int, NotHeldError] = {}  # which matter only in a window
     for number in found.keys() - closed:
         span = span_of.get(number)
         try:
             found[number] = snapshot(data.folder, span, data.paired_source) if span else b""
-        except NotListedError as error:
+        except NotHeldError as error:
             unlisted[number] = error
             continue
         if span and not found[number]:

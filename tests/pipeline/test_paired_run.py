@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
-from components.image_example_gen.pairs.matching import NO_IMAGE, NO_SOURCE
+from components.image_example_gen.reasons import NO_IMAGE, NO_SOURCE
 from iadb import load
 from pipeline.cli import main
 from pipeline.registry import serving

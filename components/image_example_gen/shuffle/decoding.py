@@ -11,14 +11,13 @@ from typing import Any
 
 import apache_beam as beam
 
-from components.image_example_gen import names
-from components.image_example_gen.errors import UNREADABLE, RejectedImage
+from components.image_example_gen import names, reasons
+from components.image_example_gen.errors import RejectedImage
 from components.image_example_gen.example import matches_group, to_row
 from components.image_example_gen.files import ImageFile
-from components.image_example_gen.image_file.decode import DECODE_THREADS, decode
+from components.image_example_gen.image_decode import DECODE_THREADS, decode
 from components.image_example_gen.near_duplicates.look import look_of
 from components.image_example_gen.options import ImageOptions
-from components.image_example_gen.pairs.decoding import decode_source, notes_on
 from components.image_example_gen.reading import ImageReader
 from components.image_example_gen.report import IN_HOLDOUT
 from components.image_example_gen.shuffle.files import PART_SUFFIX
@@ -32,6 +31,7 @@ from components.image_example_gen.shuffle.rows import (
     pack,
     write_rows,
 )
+from components.image_example_gen.source_decode import decode_source, notes_on
 from components.image_example_gen.spans import ImageSource
 from components.progress import DECODED, counted
 from trainer import examples
@@ -139,7 +139,7 @@ class DecodeParts(beam.DoFn):
         except RejectedImage as reason:
             return _Result(Outcome(str(reason)))
         except OSError as error:
-            return _Result(Outcome(f"{UNREADABLE} ({error.strerror})"))
+            return _Result(Outcome(reasons.unreadable(error)))
         row = to_row(file, image, source, self._options, self._split_salt, before)
         example = b"" if row.split == IN_HOLDOUT else row.example
         sha256 = bytes.fromhex(row.sha256)
@@ -161,7 +161,7 @@ class DecodeParts(beam.DoFn):
         rows, end = [], 0
         for member, result in ordered:
             # A later run must try again to read what could not be read.
-            if member.file.problem or UNREADABLE in result.outcome.reason:
+            if member.file.problem or reasons.UNREADABLE in result.outcome.reason:
                 continue
             size = len(result.example)
             use, key = self._uses.index(result.use), bytes.fromhex(member.key)

@@ -155,7 +155,7 @@ def test_a_changed_comment_or_docstring_runs_nothing_again_and_keeps_the_checkpo
         ("trainer/step/augmenting.py", "15", {"Trainer"}),
         ("trainer/networks/unet.py", "10_00", {"Trainer"}),
         ("trainer/options.py", "class ModelOptions", {"Trainer"}),
-        ("components/image_example_gen/image_file/decode.py", "255", {"ImageExampleGen"}),
+        ("components/image_example_gen/image_decode.py", "255", {"ImageExampleGen"}),
         ("components/drift_gate/drift.py", "20", {"DriftGate"}),
         ("components/data_gate.py", "5", {"DataGate"}),
         ("components/sample_evaluator/report/report.html.j2", "<", {"SampleEvaluator"}),

@@ -11,7 +11,7 @@ from components.image_example_gen.example import (
     with_group,
 )
 from components.image_example_gen.files import ImageFile
-from components.image_example_gen.image_file.decode import DecodedImage
+from components.image_example_gen.image_decode import DecodedImage
 from components.image_example_gen.options import ImageOptions
 from components.image_example_gen.spans import ImageSource, Span
 

@@ -9,7 +9,7 @@ from PIL import ExifTags, Image, ImageCms
 from PIL.PngImagePlugin import PngInfo
 
 from components.image_example_gen.errors import RejectedImage
-from components.image_example_gen.image_file.decode import decode
+from components.image_example_gen.image_decode import decode
 from components.image_example_gen.options import ImageOptions
 from pipeline.translation import requests
 from pipeline.translation.requests import to_request

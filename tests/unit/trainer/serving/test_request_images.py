@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image, ImageOps
 
-from components.image_example_gen.image_file.decode import decode
+from components.image_example_gen.image_decode import decode
 from components.image_example_gen.options import ImageOptions
 from trainer.serving import request_images
 from trainer.serving.request_images import read_sources

@@ -247,6 +247,6 @@ def test_images_that_all_look_alike_cannot_be_divided_and_the_error_says_so(
 ):
     folder = tmp_path / "images"
     write_shots(folder, photograph, count, scenes=[0])
-    message = rf"\({count} look alike\); .* or set near_duplicates to warn"
+    message = rf"\(near-duplicates: {count}\); .* or change .* near_duplicates"
     with pytest.raises(ImageDataError, match=message):
         ingest(1, folder)

@@ -8,14 +8,17 @@ from typing import BinaryIO
 
 from PIL import ExifTags, Image, UnidentifiedImageError
 
+from components.image_example_gen import reasons
 from components.image_example_gen.errors import RejectedImage
 from components.image_example_gen.options import ImageOptions
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "DIB", "TIFF", "AVIF")
 # EXIF orientations that swap width and height, or show the right or lower edge first.
 TURNED, MIRRORED_X, MIRRORED_Y = (5, 6, 7, 8), (2, 3, 6, 7), (3, 4, 7, 8)
-# Tags of a TIFF, and a value of one.
-BITS, PLANAR, IN_PLANES = ExifTags.Base.BitsPerSample, ExifTags.Base.PlanarConfiguration, 2
+BITS, PLANAR = ExifTags.Base.BitsPerSample, ExifTags.Base.PlanarConfiguration
+WHITE = ExifTags.Base.PhotometricInterpretation
+# Kinds of PNG whose transparent color Pillow does not scale like the pixels.
+OTHER_BITS = ("L;2", "L;4", "I;16B", "RGB;16B")
 
 
 @dataclass(frozen=True)
@@ -49,58 +52,44 @@ def read_header(stream: BinaryIO, options: ImageOptions) -> ImageHeader:
 
 def open_image(stream: BinaryIO, options: ImageOptions) -> Image.Image:
     """Reads only the header, to reject a decompression bomb before it is decoded."""
-    too_large = RejectedImage(f"more than max_pixels {options.max_pixels}")
-    with damage_rejected():
-        start = stream.read(12)
-    if not start:
-        raise RejectedImage("empty file")
-    stream.seek(0)
+    too_large = RejectedImage(reasons.MANY_PIXELS.format(options.max_pixels))
+    start = b""
     try:
+        start = stream.read(12)
+        stream.seek(0)
         image = Image.open(stream, formats=FORMATS)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise too_large from None
     except Exception as error:
         raise_if_unread(error)
-        raise _unreadable(start, error) from error
+        raise RejectedImage(_why_not_opened(start, error)) from error
     if image.width * image.height > options.max_pixels:
         raise too_large
-    # Whether it is turned may be known only after decoding.
-    shorter, longer = sorted(image.size)
-    if shorter < min(options.smallest) or longer < max(options.smallest):
-        raise _too_small(options)
-    # Pillow misreads several kinds of planes, and has 12 bits in pixels of 16.
-    tags = getattr(image, "tag_v2", {})
-    in_planes = tags.get(PLANAR) == IN_PLANES and image.mode not in ("1", "L", "P")
-    if in_planes or tags.get(BITS) == (12,):
-        raise RejectedImage("TIFF in planes or of 12 bits: save it interleaved, of 8 or 16 bits")
+    if _is_misread(image):
+        raise RejectedImage(reasons.RARE)
     return image
 
 
-def check_size(width: int, height: int, options: ImageOptions) -> None:
-    """Raises a RejectedImage if an image is smaller than the options allow."""
-    least_height, least_width = options.smallest
-    if height < least_height or width < least_width:
-        raise _too_small(options)
-
-
-def _too_small(options: ImageOptions) -> RejectedImage:
-    height, width = options.smallest
-    pixels = f"{width} pixels" if height == width else f"{width}x{height} pixels"
-    return RejectedImage(f"smaller than {pixels} (min_size, by default half of resolution)")
-
-
-def _unreadable(start: bytes, error: Exception) -> RejectedImage:
-    """Names the format of a file that cannot be opened, by its first 12 bytes."""
+def _why_not_opened(start: bytes, error: Exception) -> str:
+    """Names the kind of a file by its first 12 bytes."""
+    if not start:
+        return reasons.EMPTY
     if start[4:8] == b"ftyp" and start[8:] not in (b"avif", b"avis"):
-        return RejectedImage("HEIC or video: convert it to JPEG or PNG")
+        return reasons.HEIC
     if not isinstance(error, UnidentifiedImageError):
         return _damage(error)
-    if start.startswith((b"II*\0", b"MM\0*")):
-        return RejectedImage(
-            "TIFF that is damaged or unsupported: save it as PNG, or as RGB or gray TIFF of 8 or "
-            "16 bits"
-        )
-    return RejectedImage("not an image")
+    return reasons.RARE if start.startswith((b"II*\0", b"MM\0*")) else reasons.NOT_AN_IMAGE
+
+
+def _is_misread(image: Image.Image) -> bool:
+    """Whether Pillow would read other values than a file has."""
+    if image.format == "PNG":
+        kind = image.tile[0][3] if image.tile else None
+        return "transparency" in image.info and kind in OTHER_BITS
+    tags = getattr(image, "tag_v2", {})
+    in_planes = tags.get(PLANAR) == 2 and image.mode not in ("1", "L", "P")
+    zero_is_white = tags.get(WHITE) == 0 and image.mode.startswith("I")
+    return in_planes or zero_is_white or tags.get(BITS) == (12,)
 
 
 @contextlib.contextmanager
@@ -112,7 +101,7 @@ def damage_rejected() -> Iterator[None]:
         raise
     except Exception as error:
         raise_if_unread(error)
-        raise _damage(error) from error
+        raise RejectedImage(_damage(error)) from error
 
 
 def raise_if_unread(error: Exception) -> None:
@@ -127,9 +116,9 @@ def raise_if_unread(error: Exception) -> None:
         raise error
 
 
-def _damage(error: Exception) -> RejectedImage:
+def _damage(error: Exception) -> str:
     """Pillow's parsers raise almost any exception on damaged bytes, with various messages."""
-    return RejectedImage("truncated" if "truncated" in str(error).lower() else "damaged")
+    return reasons.TRUNCATED if "truncated" in str(error).lower() else reasons.DAMAGED
 
 
 def stated_orientation(image: Image.Image) -> int:

@@ -11,8 +11,7 @@ import tensorflow as tf
 from PIL import Image
 
 from components.image_example_gen.errors import ImageDataError
-from components.image_example_gen.pairs.decoding import OTHER_ASPECT, SAME_PIXELS
-from components.image_example_gen.pairs.matching import NO_IMAGE, NO_SOURCE
+from components.image_example_gen.reasons import NO_IMAGE, NO_SOURCE, OTHER_ASPECT, SAME_PIXELS
 from trainer import examples
 
 ORIENTATION = 0x0112  # an EXIF tag

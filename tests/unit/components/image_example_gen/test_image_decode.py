@@ -11,15 +11,10 @@ import numpy as np
 import pytest
 from PIL import ExifTags, Image, ImageCms
 
+from components.image_example_gen import reasons
 from components.image_example_gen.errors import RejectedImage
 from components.image_example_gen.files import ImageFile
-from components.image_example_gen.image_file.colors import flatten
-from components.image_example_gen.image_file.decode import (
-    NEARLY_BLACK,
-    decode,
-    decode_as_shown,
-)
-from components.image_example_gen.image_file.header import read_header
+from components.image_example_gen.image_decode import decode, decode_as_shown
 from components.image_example_gen.options import ImageOptions
 from components.image_example_gen.reading import ImageReader
 
@@ -97,22 +92,6 @@ def test_every_mode_is_converted_to_rgb(mode, value, kind, rgb):
     assert np.abs(pixels.astype(int) - rgb).max() <= 2
 
 
-@pytest.mark.parametrize(
-    ("mode", "value", "rgb"),
-    [
-        ("HSV", (85, 255, 255), (0, 255, 0)),
-        ("YCbCr", (76, 85, 255), (254, 0, 0)),
-        ("PA", (0, 0), (0, 0, 255)),
-        ("RGBa", (0, 0, 0, 0), (0, 0, 255)),
-        ("RGBa", (50, 25, 0, 128), (50, 25, 127)),
-    ],
-)
-def test_modes_that_no_file_format_has_are_flattened_too(mode, value, rgb):
-    pixels = np.asarray(flatten(flat(mode, value), "#0000ff")).astype(int)
-    assert pixels.shape == (8, 8, 3)
-    assert np.abs(pixels - rgb).max() <= 2
-
-
 @pytest.mark.parametrize(("channels", "expected"), [(1, (76,)), (3, (255, 0, 0))])
 def test_lab_tiff_is_converted_through_color_profiles(channels, expected):
     red = flat("RGB", (255, 0, 0))
@@ -131,32 +110,10 @@ def test_a_transparent_palette_entry_shows_the_background():
     assert pixels[0, 7].tolist() == [40, 50, 60]
 
 
-def test_a_transparent_color_of_a_16_bit_gray_png_shows_the_background():
-    image = flat("I;16", 0x1234)
-    image.paste(0xFFFF, (0, 0, 4, 8))
-    pixels = pixels_of(encoded(image, transparency=0x1234), background="#0000ff")
-    assert pixels[0, 0].tolist() == [255, 255, 255]
-    assert pixels[0, 7].tolist() == [0, 0, 255]
-
-
 def test_16_bit_values_are_scaled_over_the_whole_range():
     ramp = np.linspace(0, 65535, 64).astype(np.uint16).reshape(8, 8)
     pixels = pixels_of(encoded(Image.fromarray(ramp)), channels=1)[..., 0]
     assert pixels.ravel().tolist() == np.rint(ramp / 257).astype(int).ravel().tolist()
-
-
-@pytest.mark.parametrize(
-    ("mode", "value", "reason"),
-    [
-        ("I", 70_000, "integer pixels outside 0 to 65535"),
-        ("I", -1, "integer pixels outside 0 to 65535"),
-        ("F", 256.0, "float pixels outside 0 to 255"),
-        ("F", float("nan"), "float pixels outside 0 to 255"),
-    ],
-)
-def test_values_of_unknown_white_are_rejected(mode, value, reason):
-    with pytest.raises(RejectedImage, match=reason):
-        pixels_of(encoded(flat(mode, value), "TIFF"))
 
 
 def tiff(pixels, kind, bits, *, samples=1, tags=()):
@@ -173,27 +130,10 @@ def tiff(pixels, kind, bits, *, samples=1, tags=()):
 
 def test_12_bit_data_in_a_16_bit_file_is_noted():
     ramp = (np.arange(64, dtype=np.uint16) * 65).reshape(8, 8)  # 0 to 4095
-    assert decoded(tiff(ramp.tobytes(), 1, 16), channels=1).notes == (NEARLY_BLACK,)
-    assert decoded(encoded(Image.fromarray(ramp))).notes == (NEARLY_BLACK,)
-    assert decoded(encoded(flat("RGB", (16, 16, 16)))).notes == (NEARLY_BLACK,)
+    assert decoded(tiff(ramp.tobytes(), 1, 16), channels=1).notes == (reasons.NEARLY_BLACK,)
+    assert decoded(encoded(Image.fromarray(ramp))).notes == (reasons.NEARLY_BLACK,)
+    assert decoded(encoded(flat("RGB", (16, 16, 16)))).notes == (reasons.NEARLY_BLACK,)
     assert decoded(encoded(flat("RGB", (16, 17, 16)))).notes == ()
-
-
-@pytest.mark.parametrize(
-    ("kind", "bits", "samples", "tags"),
-    [
-        (3, 16, 1, {}),
-        (3, 32, 3, {}),
-        (3, 64, 1, {}),
-        (1, 16, 2, {338: 2}),  # gray with alpha
-        (1, 16, 3, {262: 8}),  # Lab
-    ],
-)
-def test_a_tiff_of_an_unsupported_kind_is_rejected_with_a_remedy(kind, bits, samples, tags):
-    data = tiff(bytes(64 * samples * bits // 8), kind, bits, samples=samples, tags=tags)
-    remedy = "save it as PNG, or as RGB or gray TIFF of 8 or 16 bits"
-    with pytest.raises(RejectedImage, match=f"^TIFF that .*: {remedy}$"):
-        pixels_of(data)
 
 
 def tiff_in_planes(values, bits=8, photometric=2, compression=1, extra=None):
@@ -228,36 +168,57 @@ def test_a_gray_tiff_of_one_plane_is_read(compression):
     np.testing.assert_array_equal(pixels, np.full((8, 8, 3), 200))
 
 
-@pytest.mark.parametrize(
-    ("tags", "values"),
-    [
-        ({}, (200, 100, 50)),
-        ({"compression": 8}, (200, 100, 50)),
-        ({"photometric": 5}, (55, 155, 205, 0)),  # CMYK
-        ({"extra": 2}, (200, 100, 50, 255)),
-        ({"bits": 16}, (200, 100, 50)),
-        ({"bits": 16, "photometric": 1}, (200,)),
-        ({"photometric": 6}, (200, 128, 128)),  # YCbCr
-        ({"photometric": 8}, (200, 10, 10)),  # Lab
-        ({"photometric": 8, "compression": 8}, (200, 10, 10)),
-        ({"photometric": 1, "extra": 2}, (200, 255)),
-        ({"photometric": 1, "extra": 2, "compression": 8}, (200, 255)),
-    ],
-)
-def test_a_tiff_in_planes_is_rejected_with_a_remedy(tags, values):
-    assert_rejected(tiff_in_planes(values, **tags))
+def with_chunk(png, kind, content):
+    """A PNG with a chunk before its pixels."""
+    at = png.index(b"IDAT") - 4
+    checksum = struct.pack(">I", zlib.crc32(kind + content))
+    return png[:at] + struct.pack(">I", len(content)) + kind + content + checksum + png[at:]
 
 
-def test_a_tiff_of_12_bits_is_rejected_with_a_remedy():
-    assert_rejected(tiff(bytes(96), 1, 12))
+def plain_png(bits, color, row):
+    """A PNG of 8x8 pixels whose rows are all the same."""
+    header = struct.pack(">IIBBBBB", 8, 8, bits, color, 0, 0, 0)
+    chunks = ((b"IHDR", header), (b"IDAT", zlib.compress((b"\0" + row) * 8)), (b"IEND", b""))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(content))
+        + kind
+        + content
+        + struct.pack(">I", zlib.crc32(kind + content))
+        for kind, content in chunks
+    )
 
 
-def assert_rejected(data):
-    remedy = "^TIFF in planes or of 12 bits: save it interleaved, of 8 or 16 bits$"
-    with pytest.raises(RejectedImage, match=remedy):
-        pixels_of(data)
-    with pytest.raises(RejectedImage, match=remedy):
-        read_header(io.BytesIO(data), ImageOptions(min_size=1, resolution=8))
+def white_is_zero():
+    """A gray TIFF of 16 bits in which 0 is white, as in scans of film."""
+    entry = struct.pack("<HHIH", ExifTags.Base.PhotometricInterpretation, 3, 1, 1)
+    return encoded(flat("I;16", 0x0100), "TIFF").replace(entry, entry[:-2] + bytes(2))
+
+
+RARE_KINDS = {
+    "32-bit integers": encoded(flat("I", 70_000), "TIFF"),
+    "negative integers": encoded(flat("I", -1), "TIFF"),
+    "large floats": encoded(flat("F", 256.0), "TIFF"),
+    "NaN": encoded(flat("F", float("nan")), "TIFF"),
+    "floats of 16 bits": tiff(bytes(128), 3, 16),
+    "color as floats": tiff(bytes(768), 3, 32, samples=3),
+    "gray of 16 bits with alpha": tiff(bytes(256), 1, 16, samples=2, tags={338: 2}),
+    "12 bits": tiff(bytes(96), 1, 12),
+    "white is zero": white_is_zero(),
+    "planes": tiff_in_planes((200, 100, 50)),
+    "compressed planes": tiff_in_planes((200, 100, 50), compression=8),
+    "planes of CMYK": tiff_in_planes((55, 155, 205, 0), photometric=5),
+    "planes with alpha": tiff_in_planes((200, 255), photometric=1, extra=2),
+    "a plane of 16 bits": tiff_in_planes((200,), bits=16, photometric=1),
+    "transparent color, 2 bits": with_chunk(plain_png(2, 0, b"\xff\x00"), b"tRNS", b"\0\3"),
+    "transparent color, 16 bits": encoded(flat("I;16", 0x1234), transparency=0x1234),
+    "transparent color, 3 x 16 bits": with_chunk(plain_png(16, 2, bytes(48)), b"tRNS", bytes(6)),
+}
+
+
+@pytest.mark.parametrize("kind", RARE_KINDS)
+def test_what_pillow_would_misread_is_rejected_with_a_remedy(kind):
+    with pytest.raises(RejectedImage, match=f"^{reasons.RARE}$"):
+        pixels_of(RARE_KINDS[kind])
 
 
 # The transposition that shows the stored image upright (EXIF 2.3, tag 274).
@@ -318,22 +279,6 @@ def test_resizing_averages_instead_of_skipping_pixels():
     assert (
         np.abs(pixels_of(encoded(Image.fromarray(board)))[1:-1, 1:-1].astype(int) - 127).max() <= 2
     )
-
-
-@pytest.mark.parametrize(("resolution", "smallest"), [(8, 4), (9, 5), (64, 32)])
-def test_images_below_half_of_the_resolution_are_rejected_by_default(resolution, smallest):
-    data = encoded(flat("RGB", (1, 2, 3), (smallest, 200)))
-    assert pixels_of(data, resolution, min_size=None).shape == (resolution, resolution, 3)
-    data = encoded(flat("RGB", (1, 2, 3), (200, smallest - 1)))
-    with pytest.raises(RejectedImage, match=f"^smaller than {smallest} pixels "):
-        pixels_of(data, resolution, min_size=None)
-
-
-def test_small_images_are_enlarged_down_to_min_size():
-    data = encoded(flat("RGB", (1, 2, 3), (3, 5)))
-    assert pixels_of(data, 16, min_size=3).shape == (16, 16, 3)
-    with pytest.raises(RejectedImage, match=r"^smaller than 4 pixels "):
-        pixels_of(data, 16, min_size=4)
 
 
 def undrafted(data, side):
@@ -443,9 +388,7 @@ def test_a_drafted_jpeg_never_falls_below_the_resolution(size, noise):
 @pytest.mark.parametrize("kept", [0.0, 0.01, 0.5, 0.9])
 def test_a_truncated_file_is_rejected(kind, save, _, kept, noise):
     data = encoded(noise(0, 64, 48), kind, **save)
-    with pytest.raises(
-        RejectedImage, match=r"^(truncated|damaged|not an image|empty file|TIFF that .*)$"
-    ):
+    with pytest.raises(RejectedImage, match=r"^(truncated|damaged.*|not an image|empty file)$"):
         pixels_of(data[: int(len(data) * kept)])
 
 
@@ -493,13 +436,6 @@ def test_an_error_of_the_disk_or_the_machine_is_no_damage(noise, good, error):
     noise(0, 64).save(content, "PNG")
     with pytest.raises(OSError, match=r"Input/output error|not enough memory"):
         decode(Failing(content.getvalue(), good, error), ImageOptions(resolution=8))
-
-
-def test_a_truncated_jpeg_or_png_is_reported_as_truncated(noise):
-    for kind in ("JPEG", "PNG"):
-        data = encoded(noise(0, 64, 48), kind)
-        with pytest.raises(RejectedImage, match=r"^truncated$"):
-            pixels_of(data[: len(data) // 2])
 
 
 def test_a_decompression_bomb_is_rejected_by_its_header(bomb):
@@ -552,50 +488,6 @@ def without_chunk(png, kind):
         kept += b"" if png[at + 4 : at + 8] == kind else png[at:end]
         at = end
     return kept
-
-
-def with_chunk(png, kind, content):
-    """A PNG with a chunk before its pixels."""
-    at = png.index(b"IDAT") - 4
-    checksum = struct.pack(">I", zlib.crc32(kind + content))
-    return png[:at] + struct.pack(">I", len(content)) + kind + content + checksum + png[at:]
-
-
-def plain_png(bits, color, row):
-    """A PNG of 8x8 pixels whose rows are all the same."""
-    header = struct.pack(">IIBBBBB", 8, 8, bits, color, 0, 0, 0)
-    chunks = ((b"IHDR", header), (b"IDAT", zlib.compress((b"\0" + row) * 8)), (b"IEND", b""))
-    return b"\x89PNG\r\n\x1a\n" + b"".join(
-        struct.pack(">I", len(content))
-        + kind
-        + content
-        + struct.pack(">I", zlib.crc32(kind + content))
-        for kind, content in chunks
-    )
-
-
-@pytest.mark.parametrize(
-    ("png", "transparent", "shown"),
-    [
-        (plain_png(2, 0, b"\xff\x00"), b"\0\3", 0),
-        (plain_png(4, 0, b"\xff\xff\x00\x00"), b"\0\x0f", 0),
-        (plain_png(16, 2, b"\x80\0" * 12 + b"\x34\0" * 12), b"\x80\0" * 3, 0x34),
-    ],
-    ids=["2 bits", "4 bits", "16 bits of color"],
-)
-def test_a_transparent_color_is_scaled_like_the_pixels(png, transparent, shown):
-    pixels = pixels_of(with_chunk(png, b"tRNS", transparent), background="#0000ff")
-    assert pixels[0, 0].tolist() == [0, 0, 255]
-    assert pixels[0, 7].tolist() == [shown] * 3
-
-
-def test_a_16_bit_scan_in_which_zero_is_white_is_inverted():
-    data = encoded(flat("I;16", 0x0100), "TIFF")
-    entry = struct.pack("<HHIH", ExifTags.Base.PhotometricInterpretation, 3, 1, 1)
-    assert entry in data
-    inverted = data.replace(entry, entry[:-2] + bytes(2))
-    assert pixels_of(data)[0, 0].tolist() == [1, 1, 1]
-    assert pixels_of(inverted)[0, 0].tolist() == [254, 254, 254]
 
 
 @pytest.mark.parametrize("damage", ["no palette", "more transparent colors than there are"])

@@ -2,15 +2,13 @@
 
 import numpy as np
 
-from components.image_example_gen.errors import UNREADABLE, RejectedImage
+from components.image_example_gen import reasons
+from components.image_example_gen.errors import RejectedImage
 from components.image_example_gen.files import ImageFile
-from components.image_example_gen.image_file.decode import DecodedImage, decode
+from components.image_example_gen.image_decode import DecodedImage, decode
 from components.image_example_gen.options import ImageOptions
 from components.image_example_gen.reading import ImageReader
 
-IN_SOURCE = "source: "  # before what is wrong with it, or unusual
-OTHER_ASPECT = "source and image have different aspects"
-SAME_PIXELS = "the source has the same pixels"  # a note
 TOLERANCE = 0.02  # relative difference of aspects, beside that from rounding sides to pixels
 
 
@@ -30,18 +28,18 @@ def decode_source(
             the image.
         StorageError: the storage does not answer, or refuses the credentials.
     """
+    size = image.source_width, image.source_height
     try:
         if file.problem:
             raise RejectedImage(file.problem)
         with reader.open(file) as stream:
-            size = image.source_width, image.source_height
             source = decode(stream, of_any_size(options), size)
     except RejectedImage as reason:
-        raise RejectedImage(f"{IN_SOURCE}{reason}") from None
+        raise RejectedImage(reasons.IN_SOURCE.format(reason)) from None
     except OSError as error:
-        raise RejectedImage(f"{IN_SOURCE}{UNREADABLE} ({error.strerror})") from None
-    if not _agree(image, source):
-        raise RejectedImage(OTHER_ASPECT)
+        raise RejectedImage(reasons.IN_SOURCE.format(reasons.unreadable(error))) from None
+    if not _agree(size, (source.source_width, source.source_height)):
+        raise RejectedImage(reasons.OTHER_ASPECT)
     return source
 
 
@@ -54,13 +52,11 @@ def notes_on(image: DecodedImage, source: DecodedImage | None) -> tuple[str, ...
     """What is unusual about an image and its source, if it has one."""
     if source is None:
         return image.notes
-    same = (SAME_PIXELS,) if np.array_equal(image.pixels, source.pixels) else ()
-    return (*image.notes, *(f"{IN_SOURCE}{note}" for note in source.notes), *same)
+    same = (reasons.SAME_PIXELS,) if np.array_equal(image.pixels, source.pixels) else ()
+    return (*image.notes, *map(reasons.IN_SOURCE.format, source.notes), *same)
 
 
-def _agree(image: DecodedImage, source: DecodedImage) -> bool:
-    """Whether two images have the same aspect, up to the rounding of the smaller one's sides."""
-    width, height = image.source_width, image.source_height
-    across, down = width * source.source_height, height * source.source_width
-    rounding = max(width + height, source.source_width + source.source_height) / 2
-    return abs(across - down) <= TOLERANCE * max(across, down) + rounding
+def _agree(image: tuple[int, int], source: tuple[int, int]) -> bool:
+    """Whether two sizes have the same aspect, up to the rounding of the smaller one's sides."""
+    across, down = image[0] * source[1], image[1] * source[0]
+    return abs(across - down) <= TOLERANCE * max(across, down) + max(sum(image), sum(source)) / 2

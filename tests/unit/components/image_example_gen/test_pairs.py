@@ -4,14 +4,8 @@ import pytest
 
 from components.image_example_gen.errors import ImageDataError
 from components.image_example_gen.files import ImageFile
-from components.image_example_gen.pairs.matching import (
-    AMBIGUOUS,
-    NO_IMAGE,
-    NO_SOURCE,
-    OTHER_ACCENTS,
-    check_apart,
-    match,
-)
+from components.image_example_gen.pairs import check_apart, match
+from components.image_example_gen.reasons import AMBIGUOUS, NO_IMAGE, NO_SOURCE
 from components.image_example_gen.spans import ImageSource, Span, holdout_source
 
 
@@ -62,7 +56,7 @@ def test_a_name_whose_accents_a_folder_stores_in_two_ways_is_none():
     for images, sources in ((twice, ["a.png"]), (["a.png"], twice)):
         pairs, aside = matched([*images, "b.png"], [*sources, "b.png"])
         assert pairs == {"b.png": "b.png"}
-        assert list(aside.values()).count(OTHER_ACCENTS) == 2
+        assert list(aside.values()).count(AMBIGUOUS) == 2
 
 
 def test_a_file_that_cannot_be_opened_keeps_its_reason():

@@ -8,8 +8,8 @@ import pytest
 from PIL import ExifTags, Image, JpegImagePlugin
 
 from components.image_example_gen.errors import RejectedImage
-from components.image_example_gen.image_file.decode import decode, fit
-from components.image_example_gen.image_file.header import read_header
+from components.image_example_gen.image_decode import decode, fit
+from components.image_example_gen.image_header import read_header
 from components.image_example_gen.options import ImageOptions
 
 ORIENTATIONS = range(1, 9)

@@ -6,12 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from components.image_example_gen.image_file.colors import MAX_PROFILE_BYTES
-from components.image_example_gen.image_file.decode import (
-    PROFILE_IGNORED,
-    decode,
-)
+from components.image_example_gen.image_decode import MAX_PROFILE_BYTES, decode
 from components.image_example_gen.options import ImageOptions
+from components.image_example_gen.reasons import PROFILE_IGNORED
 
 SIZE = (16, 16)
 SRGB = {"r": (0.4361, 0.2225, 0.0139), "g": (0.3851, 0.7169, 0.0971), "b": (0.1431, 0.0606, 0.7142)}

@@ -1,1 +1,0 @@
-"""One image file: its header, its pixels, its colors."""
