@@ -1,18 +1,21 @@
 """Hashes the code behind a component, so that TFX's cache misses when that code changes.
 
 The code is a module and everything of the project that it imports, directly or indirectly. Imports
-are read from the syntax trees; no module is imported. Comments, docstrings and the descriptions of
+are read from the syntax trees; no module is imported. Strings that are dotted names of components,
+as in the table of metrics, count as imports. Comments, docstrings and the descriptions of
 options decide no result and do not count.
 """
 
 import ast
 import hashlib
+import re
 from collections.abc import Iterator
 from functools import cache
 from importlib.util import resolve_name
 from pathlib import Path
 
 PROJECT = Path(__file__).parent.parent
+COMPONENT = re.compile(r"components(\.\w+){2,}")
 PACKAGES = {"components", "data", "pipeline", "trainer"}
 
 
@@ -41,8 +44,8 @@ def source_files(module: str, project: Path = PROJECT) -> list[Path]:
     """Lists the files that `source_hash` hashes, sorted, relative to the project.
 
     These are the module, the project's modules that it imports (also inside functions), the
-    `__init__.py` of each package on the way, and the templates (*.j2) beside any of them. Names
-    that are computed (`importlib.import_module`) are not followed.
+    `__init__.py` of each package on the way, and the templates (*.j2) beside any of them. Of
+    names that are looked up by their text, those that stand in full in a string are followed.
 
     Raises:
         ModuleNotFoundError: the project has no such module.
@@ -98,6 +101,8 @@ def _parse(source: bytes, package: str) -> tuple[str, frozenset[str]]:
             case ast.ImportFrom():
                 origin = resolve_name("." * node.level + (node.module or ""), package)
                 imports.update(f"{origin}.{alias.name}" for alias in node.names)
+            case ast.Constant(value=str() as text) if COMPONENT.fullmatch(text):
+                imports.add(text)
             case ast.Module() | ast.ClassDef() | ast.FunctionDef() | ast.AsyncFunctionDef():
                 if ast.get_docstring(node, clean=False) is not None:
                     del node.body[0]

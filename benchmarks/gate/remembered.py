@@ -41,8 +41,10 @@ class Remembered:
 
     def install(self) -> None:
         """Puts functions that remember in the place of the metrics, in this process."""
-        for name, metric in CATALOG.items():
-            CATALOG[name] = metric._replace(function=self._wrap(metric.function))
+        for metric in CATALOG.values():
+            function = metric.function
+            module = sys.modules[function.__module__]
+            setattr(module, function.__name__, self._wrap(function))
         metrics.fidelity_and_diversity = self._wrap(
             metrics.fidelity_and_diversity, FidelityAndDiversity._make
         )

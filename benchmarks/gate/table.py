@@ -14,9 +14,12 @@ from benchmarks.gate.verdicts import Judged
 from components.metrics.kinds import MIN_EXPECTED, Kinds
 from components.sample_evaluator import sources
 from components.sample_evaluator.measure.results import MEMORIZED_SHARE
+from components.sample_evaluator.verdict import checks
+from components.sample_evaluator.verdict.checks import left_out, missed
 
 RESULTS, MARKDOWN, VALUES = "results.json", "table.md", "values.txt"
 SAMPLES = "samples"  # the reason of a refusal that names no metric: samples of a single color
+PLAIN = {checks.IMAGES, checks.DISTINCT, checks.FLAT, checks.LIMITS}
 CONFIDENCE = 0.95
 
 Row = dict[str, Any]  # one verdict, or the nights of one seed
@@ -27,9 +30,10 @@ def summarize(judged: Judged) -> Row:
     verdict, candidate = judged.verdict, judged.results[sources.CANDIDATE]
     return {
         "blessed": verdict.blessed,
-        "failed": list(verdict.failed) or ([] if verdict.blessed else [SAMPLES]),
+        "failed": [name for name in missed(verdict.checks) if name not in PLAIN]
+        or ([] if verdict.blessed else [SAMPLES]),
         "reasons": list(verdict.reasons),
-        "left_out": dict(verdict.left_out),
+        "left_out": left_out(verdict.checks),
         "memorized": candidate[MEMORIZED_SHARE].value,
         "rarest": _rarest(judged.kinds),
         "places": {

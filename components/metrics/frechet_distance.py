@@ -3,10 +3,8 @@
 import numpy as np
 import scipy.linalg
 
+from components.metrics import MAX_DIMENSION, ROWS_PER_DIMENSION
 from components.metrics.arrays import MetricError, check_features
-
-ROWS_PER_DIMENSION = 2  # with fewer rows, the covariances are too uncertain to be compared
-MAX_DIMENSION = 4096  # a covariance takes 128 MiB then
 
 
 def frechet_distance(real: np.ndarray, generated: np.ndarray) -> float:

@@ -6,17 +6,14 @@ their samples cancel.
 """
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import scipy.stats
 
+from components.metrics import GROUPS, Metric
 from components.metrics.arrays import MetricError
 
-if TYPE_CHECKING:
-    from components.metrics import Metric
-
-GROUPS = 10  # of samples: every tenth one, so that sizes differ by at most one
 CONFIDENCE = 0.99  # one-sided: one in a hundred equal models seems to be worse
 
 
@@ -49,7 +46,7 @@ class Worsening(NamedTuple):
         return self.difference - self.margin
 
 
-def leave_out(metric: "Metric", real: np.ndarray, generated: np.ndarray) -> LeftOut:
+def leave_out(metric: Metric, real: np.ndarray, generated: np.ndarray) -> LeftOut:
     """Computes a metric of all samples and without each of GROUPS groups.
 
     Args:
@@ -73,7 +70,7 @@ def leave_out(metric: "Metric", real: np.ndarray, generated: np.ndarray) -> Left
 
 
 def worsening(
-    metric: "Metric", real: np.ndarray, candidate: np.ndarray, baseline: np.ndarray
+    metric: Metric, real: np.ndarray, candidate: np.ndarray, baseline: np.ndarray
 ) -> Worsening:
     """Compares two models by a metric of their samples.
 
@@ -92,7 +89,7 @@ def worsening(
     return change(metric, leave_out(metric, real, candidate), leave_out(metric, real, baseline))
 
 
-def change(metric: "Metric", candidate: LeftOut, baseline: LeftOut) -> Worsening:
+def change(metric: Metric, candidate: LeftOut, baseline: LeftOut) -> Worsening:
     """Compares two models by the values of a metric, of equally many samples."""
     sign = -1 if metric.larger_is_better else 1
     without = sign * np.subtract(candidate.without, baseline.without)

@@ -31,7 +31,7 @@ from components.sample_evaluator.samples.sampler import (
     SamplerError,
     check_sampler,
 )
-from components.sample_evaluator.verdict import gate, history, sentences, summary
+from components.sample_evaluator.verdict import faults, gate, history, summary
 from components.sample_evaluator.verdict.student import limits_of_student
 from trainer import examples
 from trainer.common.progress import phase
@@ -154,7 +154,7 @@ def evaluate(
         task,
         shape,
     )
-    best, dropped = {} if by_teacher else history.best_places(models_before), {}
+    best, dropped = {} if by_teacher else history.best_places(models_before), []
     if by_teacher and sources.BASELINE in results:
         options, dropped = limits_of_student(results, options)
     broken = against.problem if against.broken else None
@@ -162,7 +162,7 @@ def evaluate(
     if against.problem:
         remarks = (f"the baseline is not compared: {against.problem}", *remarks)
     if unknown := sorted(results[sources.CANDIDATE].classes.keys() - {*labels, ""}):
-        remarks = (*remarks, sentences.unknown_classes(unknown))
+        remarks = (*remarks, faults.unknown_classes(unknown))
     verdict = dataclasses.replace(verdict, warnings=(*remarks, *verdict.warnings))
     setting = summary.Setting(
         options,
@@ -222,15 +222,8 @@ def _shape(transform_graph: str, feature: str) -> tuple[int, int, int] | None:
 def _write(folder: str, content: dict[str, Any], features: str) -> None:
     text = json.dumps(content, indent=2, allow_nan=False)
     io_utils.write_string_file(f"{folder}/{names.METRICS_JSON}", text + "\n")
-    pictures = page.Pictures(
-        samples=read_if_there(f"{folder}/{names.SAMPLES_PNG}"),
-        real=read_if_there(f"{features}/{feature_names.REAL_PNG}"),
-        nearest_pairs=read_if_there(f"{folder}/{names.NEAREST_PAIRS_PNG}"),
-        trajectories=read_if_there(f"{folder}/{names.TRAJECTORIES_PNG}"),
-        worst_samples=read_if_there(f"{folder}/{names.WORST_SAMPLES_PNG}"),
-        missing_kinds=read_if_there(f"{folder}/{names.MISSING_KINDS_PNG}"),
-        pairs=read_if_there(f"{folder}/{names.PAIRS_PNG}"),
-        answers=read_if_there(f"{folder}/{names.ANSWERS_PNG}"),
-    )
-    html = page.render(content, pictures)
+    pictures = {"real": f"{features}/{feature_names.REAL_PNG}"}
+    pictures |= {name: f"{folder}/{file}" for name, file in names.PICTURES.items()}
+    found = {name: read_if_there(path) for name, path in pictures.items()}
+    html = page.render(content, {name: png for name, png in found.items() if png is not None})
     io_utils.write_string_file(f"{folder}/{names.REPORT_HTML}", html)

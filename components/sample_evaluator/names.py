@@ -24,6 +24,15 @@ WORST_SAMPLES_PNG = "worst_samples.png"
 MISSING_KINDS_PNG = "missing_kinds.png"
 PAIRS_PNG = "pairs.png"
 ANSWERS_PNG = "answers.png"
+PICTURES = {  # by their name in the report
+    "samples": SAMPLES_PNG,
+    "nearest_pairs": NEAREST_PAIRS_PNG,
+    "trajectories": TRAJECTORIES_PNG,
+    "worst_samples": WORST_SAMPLES_PNG,
+    "missing_kinds": MISSING_KINDS_PNG,
+    "pairs": PAIRS_PNG,
+    "answers": ANSWERS_PNG,
+}
 
 BLESSING = "blessing"  # output
 BLESSING_TYPE = "ModelBlessing"

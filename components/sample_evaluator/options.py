@@ -1,44 +1,26 @@
 """Options of SampleEvaluator: samples, features, metrics, thresholds."""
 
-import math
 from collections.abc import Mapping
 from typing import Any, Literal
 
 from pydantic import Field, field_serializer, model_validator
 
+from components.metrics import (
+    AT_HOLDOUT,
+    CATALOG,
+    HOLDOUT_METRICS,
+    HOLDOUT_PAIR_METRICS,
+    METRICS,
+    MIN_IMAGES,
+    PAIR_METRICS,
+    get_metric,
+)
 from components.real_features.options import RealFeaturesOptions
 from trainer.common.options import Options
 
-MetricName = Literal[
-    "kid",
-    "frechet_distance",
-    "precision",
-    "recall",
-    "density",
-    "coverage",
-    "spectrum_distance",
-    "color_distance",
-    "layout_distance",
-    "kid@holdout",
-    "frechet_distance@holdout",
-    "coverage@holdout",
-    "psnr",
-    "ssim",
-    "feature_distance",
-    "consistency",
-    "psnr@holdout",
-    "ssim@holdout",
-    "feature_distance@holdout",
-    "consistency@holdout",
-]
-# Of results beside the held-out images that they should be, where a model translates. Training
-# images and noise are no results for them, so that there is no place between the two.
-PAIR_METRICS = ("psnr", "ssim", "feature_distance", "consistency")
-_AT_HOLDOUT = "@holdout"
+MetricName = Literal[(*CATALOG, *HOLDOUT_METRICS, *PAIR_METRICS, *HOLDOUT_PAIR_METRICS)]
 
 LIMITS = {"strict": 0.5, "default": 1.0, "loose": 2.0}  # factors of every default `max_place`
-GROUPS = 10  # of images, in the jackknife, which leaves out one of them at a time
-MIN_IMAGES = 2 * GROUPS  # held-out ones, for any verdict
 MAX_PLACE = 0.9  # of any metric: what is nearer to noise than this is noise
 
 
@@ -79,55 +61,8 @@ class Threshold(Options):
             )
         return self
 
-    def missed_bounds(self, value: float) -> list[str]:
-        """The names of those of `minimum` and `maximum` that a value is beyond."""
-        below = self.minimum is not None and value < self.minimum
-        above = self.maximum is not None and value > self.maximum
-        return ["minimum"] * below + ["maximum"] * above
 
-
-# What is judged without settings: `make gate` measures what these detect and what they refuse
-# wrongly (docs/evaluation.md).
-DEFAULTS: dict[MetricName, Threshold] = {
-    "kid": Threshold(max_place=0.15, max_worsening=0.0),
-    "frechet_distance": Threshold(max_place=0.15, max_worsening=0.0),
-    "coverage": Threshold(max_place=0.4, max_worsening=0.0),
-    "spectrum_distance": Threshold(max_place=0.07),
-    "color_distance": Threshold(max_place=0.1),
-    "layout_distance": Threshold(max_place=0.025),
-}
-
-
-# The metrics that fit a Gaussian: how many images they need per dimension of the feature space, and
-# in how many dimensions they are computed at most.
-IMAGES_PER_DIMENSION = {
-    "frechet_distance": 2,
-    "frechet_distance@holdout": 2,
-}
-MAX_DIMENSION = 4096
-
-
-def images_needed(metric: str, dimension: int | None) -> int | None:
-    """How many held-out images a metric and its error need.
-
-    Args:
-        metric: its name.
-        dimension: of the feature space; None if it is not known, and then it is not considered.
-
-    Returns:
-        A number of images; None if the space has too many dimensions for any number.
-    """
-    if metric not in IMAGES_PER_DIMENSION or dimension is None:
-        return MIN_IMAGES
-    if dimension > MAX_DIMENSION:
-        return None
-    without_a_group = IMAGES_PER_DIMENSION[metric] * dimension
-    return max(math.ceil(without_a_group * GROUPS / (GROUPS - 1)), MIN_IMAGES)
-
-
-def is_of_pairs(metric: str) -> bool:
-    """Whether a metric compares results with the images that they should be, by its name."""
-    return metric.removesuffix(_AT_HOLDOUT) in PAIR_METRICS
+DEFAULTS = {name: Threshold(**metric.limits) for name, metric in METRICS.items() if metric.limits}
 
 
 def judged_names(stored: Mapping[str, Any]) -> tuple[str, ...]:
@@ -188,7 +123,7 @@ class EvaluateOptions(RealFeaturesOptions):
     @model_validator(mode="after")
     def _pairs_have_no_place(self) -> "EvaluateOptions":
         for name, limit in self.thresholds.items():
-            if is_of_pairs(name) and limit and limit.max_place is not None:
+            if get_metric(name).paired and limit and limit.max_place is not None:
                 raise ValueError(
                     f"thresholds.{name}.max_place={limit.max_place:g}: results have no place "
                     "between training images and noise; set minimum, maximum or max_worsening"
@@ -219,10 +154,10 @@ class EvaluateOptions(RealFeaturesOptions):
 
     def without_holdout(self) -> "EvaluateOptions":
         """Returns options for an evaluation without images of data.holdout."""
-        kept = {name: t for name, t in self.thresholds.items() if not name.endswith(_AT_HOLDOUT)}
+        kept = {name: t for name, t in self.thresholds.items() if not name.endswith(AT_HOLDOUT)}
         return self.model_copy(update={"thresholds": kept})
 
     def without_pairs(self) -> "EvaluateOptions":
         """Returns options for an evaluation of a model that does not translate."""
-        kept = {name: t for name, t in self.thresholds.items() if not is_of_pairs(name)}
+        kept = {name: t for name, t in self.thresholds.items() if not get_metric(name).paired}
         return self.model_copy(update={"thresholds": kept})

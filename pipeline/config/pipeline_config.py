@@ -12,7 +12,8 @@ from pydantic_core import ErrorDetails
 
 from components.drift_gate.options import DriftOptions
 from components.image_example_gen.options import MIN_SIDE
-from components.sample_evaluator.options import PAIR_METRICS, EvaluateOptions
+from components.metrics import PAIR_METRICS
+from components.sample_evaluator.options import EvaluateOptions
 from pipeline.config.sections import BeamConfig, DataConfig, ValidationConfig, require_samples
 from pipeline.config.unknown_keys import keys_of, suggest
 from pipeline.config.values import ConfigError, read_values

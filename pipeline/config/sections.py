@@ -11,9 +11,10 @@ from components.drift_gate import names as drift_names
 from components.image_example_gen import names as example_names
 from components.image_example_gen.options import ImageOptions, WindowOptions
 from components.image_example_gen.pattern import MAX_DIGITS, has_spans
+from components.metrics import MAX_DIMENSION, get_metric
 from components.real_features import names as feature_names
 from components.sample_evaluator import names as evaluator_names
-from components.sample_evaluator.options import MAX_DIMENSION, EvaluateOptions, images_needed
+from components.sample_evaluator.options import EvaluateOptions
 from pipeline.config.values import ConfigError
 from trainer.common.options import Options
 from trainer.common.text import shorten
@@ -186,7 +187,7 @@ def require_samples(evaluate: EvaluateOptions, data: DataConfig) -> None:
     """
     dimension = evaluate.features.dimension(data.shape)
     for name, threshold in evaluate.thresholds.items():
-        needed = images_needed(name, dimension)
+        needed = get_metric(name).images_needed(dimension)
         if threshold is None or (needed and evaluate.samples >= needed):
             continue
         space = f"{evaluate.features.name} of {dimension or 0:,} dimensions"

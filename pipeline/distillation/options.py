@@ -5,13 +5,8 @@ from typing import Annotated
 
 from pydantic import Field, PositiveInt, model_validator
 
-from components.sample_evaluator.options import (
-    DEFAULTS,
-    EvaluateOptions,
-    MetricName,
-    Threshold,
-    is_of_pairs,
-)
+from components.metrics import get_metric
+from components.sample_evaluator.options import DEFAULTS, EvaluateOptions, MetricName, Threshold
 from trainer.common.options import Options
 
 LEAST_STEPS = 2
@@ -42,7 +37,7 @@ class DistillOptions(Options):
     @model_validator(mode="after")
     def _students_do_not_translate(self) -> "DistillOptions":
         for name in self.max_worsening:
-            if is_of_pairs(name):
+            if get_metric(name).paired:
                 raise ValueError(
                     f"max_worsening.{name}: is a metric of translations, and models that translate "
                     "are not distilled; leave it out"

@@ -12,8 +12,8 @@ from typing import NamedTuple
 from components.image_example_gen.errors import ImageDataError
 from components.image_example_gen.files import check_has_images, count_images
 from components.image_example_gen.storage.remote import relate
+from components.metrics import MIN_IMAGES
 from components.sample_evaluator.names import NOT_A_SAMPLER
-from components.sample_evaluator.options import MIN_IMAGES
 from components.sample_evaluator.sources import BASELINE, CANDIDATE
 from pipeline.config.sections import SPAN_KEYS, DataConfig
 from pipeline.config.values import ConfigError

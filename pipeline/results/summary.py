@@ -11,6 +11,15 @@ from rich.table import Table
 
 from components.image_example_gen import names as example_names
 from components.sample_evaluator import sources
+from components.sample_evaluator.verdict.checks import (
+    KEPT,
+    LEFT_OUT,
+    MISSED,
+    Check,
+    left_out,
+    outcome_of,
+    read_checks,
+)
 from pipeline.console.tables import Column, cell, number, print_table
 from pipeline.registry import serving
 from pipeline.registry.lineage import Run
@@ -31,7 +40,7 @@ CLOSER = (
     "train it longer (iadb distill --steps, or distill.steps)"
 )
 WORSE = ", or allow it to be worse (--max-worsening, distill.max_worsening)"
-STATUS_COLORS = {"passed": "green", "failed": "red", "left out": "yellow"}
+COLORS = {KEPT: "green", MISSED: "red", LEFT_OUT: "yellow"}
 SHOWN = 0.1  # seconds; a phase that takes less is not named
 BESIDE = {sources.SOURCE: "sources", sources.MEAN_ANSWER: "mean answer"}  # of a translation
 
@@ -75,29 +84,20 @@ def print_summary(console: Console, run: Run, live: Path | None, workspace: Work
 
 def advise(metrics: dict | None) -> str:
     """What may help a model that is not blessed; empty if it depends on the cause."""
-    found = metrics["metrics"].values() if metrics else ()
-    return BETTER if any(each["status"] == "failed" and _is_too_far(each) for each in found) else ""
-
-
-def _is_too_far(metric: dict) -> bool:
-    """Whether a metric is beyond its limit on the way to noise, less its error."""
-    place, error, limit = (metric.get(key) for key in ("place", "place_margin", "max_place"))
-    return None not in (place, error, limit) and place - error > limit
+    checks = read_checks(metrics) if metrics else ()
+    too_far = any(each.by == "max_place" and each.outcome == MISSED for each in checks)
+    return BETTER if too_far else ""
 
 
 def advise_on_student(metrics: dict) -> str:
     """What may help a student that is not blessed; empty if no metric is worse than allowed."""
-    failed = [each for each in metrics.get("metrics", {}).values() if each["status"] == "failed"]
-    return CLOSER + WORSE * all(map(_is_only_worse, failed)) if failed else ""
-
-
-def _is_only_worse(metric: dict) -> bool:
-    """Whether a metric is worse than the baseline's by more than is allowed, and else passes."""
-    worsening, allowed, value = (metric.get(k) for k in ("worsening", "max_worsening", "candidate"))
-    if None in (worsening, allowed, value) or worsening <= allowed or _is_too_far(metric):
-        return False
-    low, high = (metric.get(key) for key in ("minimum", "maximum"))
-    return (low is None or value >= low) and (high is None or value <= high)
+    missed = [
+        each
+        for each in read_checks(metrics)
+        if each.name in metrics["metrics"] and each.outcome == MISSED
+    ]
+    only_worse = all(each.by == "max_worsening" and each.value is not None for each in missed)
+    return CLOSER + WORSE * only_worse if missed else ""
 
 
 def print_student(console: Console, student: Run, workspace: Workspace) -> None:
@@ -158,10 +158,10 @@ def print_model(console: Console, run: Run, live: Path | None, workspace: Worksp
 def print_verdict(console: Console, metrics: dict) -> None:
     """Prints the metrics and the verdict of an evaluation."""
     _row(console, "Metrics", f"{metrics['samples']:,} samples, {escape(metrics['features'])}")
-    print_metrics(console, metrics["metrics"])
+    print_metrics(console, metrics["metrics"], read_checks(metrics))
     for warning in metrics["warnings"]:
         _prose(console, "Warning", f"[yellow]{escape(warning)}[/]")
-    for line in metrics["left_out"]:
+    for line in left_out(read_checks(metrics)):
         _prose(console, "Left out", escape(line))
     verdict = "[green]blessed[/]" if metrics["blessed"] else "[red]not blessed[/]"
     _prose(console, "Verdict", f"{verdict}: {escape('; '.join(metrics['reasons']))}")
@@ -199,8 +199,8 @@ def describe_seconds(seconds: Mapping[str, float]) -> str:
     return f"{sum(seconds.values()):.1f} s: {words}"
 
 
-def print_metrics(console: Console, metrics: dict) -> None:
-    """Prints one line per metric.
+def print_metrics(console: Console, metrics: dict, checks: list[Check]) -> None:
+    """Prints one line per metric, in the color of the outcome of its checks.
 
     The floor is the value of training images as samples; the place is how far from it to noise. Of
     a model that translates, there are also the values of the sources themselves, and of the mean of
@@ -227,7 +227,7 @@ def print_metrics(console: Console, metrics: dict) -> None:
             _metric(values.get(key)) for key in ("candidate", "baseline", *beside, "train", "noise")
         )
         limits = _limits(values)
-        color = STATUS_COLORS.get(values.get("status"), "default")
+        color = COLORS.get(outcome_of(checks, name), "default")
         arrow = "↑" if values["larger_is_better"] else "↓"
         place = cell(values.get("place"), ".1%")
         rows.append((f"{name} {arrow}", f"[{color}]{candidate}[/]", *others, place, limits))

@@ -107,6 +107,4 @@ def _judge(evaluation, make_pipeline, real, candidate, baseline, earlier, option
     (Path(output) / "metrics.json").write_text(json.dumps(content))
     for name in ("report.html", "samples.png"):
         shutil.copyfile(evaluation / name, Path(output) / name)
-    return ModelVerdict(
-        blessed, tuple(content["reasons"]), {} if blessed else {"kid": content["reasons"][0]}
-    )
+    return ModelVerdict(blessed, tuple(content["reasons"]))

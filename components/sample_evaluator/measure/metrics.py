@@ -37,8 +37,7 @@ from components.sample_evaluator.measure.results import (
     Results,
     SourceResult,
 )
-from components.sample_evaluator.options import EvaluateOptions, is_of_pairs
-from components.sample_evaluator.places import widen
+from components.sample_evaluator.options import EvaluateOptions
 from trainer.common.progress import Report, report
 
 METRICS = "metrics"  # the phase
@@ -257,7 +256,7 @@ def _place(sets: Sets, source: str, metric: str) -> Sequence[float]:
         at_noise = leave_out(compared, real, noise[:count])
         if change(compared, at_noise, at_floor).proven <= 0:
             raise MetricError("noise cannot be told from training images")
-    span = widen(metric, span)
+    span = compared.widen(span)
     return found.proven / span, found.margin / span
 
 
@@ -272,7 +271,7 @@ def _memorization(sets: Sets, source: str, _: str) -> Sequence[float]:
 def _array(sets: Sets, source: str, metric: str) -> np.ndarray:
     """What a metric compares of the images of a source, float [N, k]."""
     found, array = _of(sets, _compared(sets, source, metric)), get_metric(metric).array
-    if not is_of_pairs(metric):
+    if not get_metric(metric).paired:
         return found.array(array)
     reference = _reference(metric)
     real = _of(sets, reference)

@@ -1,86 +1,98 @@
-"""The charts of the report. The text alternative of each contains every value."""
+"""Lines as points of SVG, for the macros of the report; the numbers are in its tables."""
 
+import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
 
-from markupsafe import Markup
-from matplotlib.ticker import MaxNLocator
-
-from trainer.common.svg_figure import PAGE, QUIET, SERIES, TEXT, new_figure, svg_style, to_svg
-
-HEIGHT = 3.0  # inches
-SPARKLINE_WIDTH, SPARKLINE_HEIGHT = 2.4, 0.7  # inches
-_LINES = (
-    {"color": SERIES, "linestyle": "-", "linewidth": 2},
-    {"color": TEXT, "linestyle": (0, (4, 3)), "linewidth": 1.5},
-    {"color": QUIET, "linestyle": (0, (1.5, 2)), "linewidth": 1.5},
-)
+LEFT, RIGHT, TOP, BOTTOM = 36, 352, 24, 160  # edges of the plot, in a view of 360 x 200
+SPARK_WIDTH, SPARK_HEIGHT, SPARK_EDGE = 170, 50, 8
 
 Values = Sequence[float | None]  # None: no point
+Point = tuple[float, float]
 
 
-def line_chart(
-    x: Sequence[float],
-    series: Mapping[str, Values],
-    *,
-    title: str,
-    x_label: str,
-    x_range: tuple[float, float],
-) -> Markup:
-    """Draws up to three lines over a common axis that starts at 0.
+class Line(NamedTuple):
+    """A line.
 
-    Args:
-        x: places of the points, N of them, within x_range.
-        series: by name, N values each, at least 0.
-        title: what the values are; the first words of the text alternative.
-        x_label: name of the x axis.
-        x_range: limits of the x axis.
-
-    Returns:
-        An `<svg>` element.
+    Attributes:
+        name: for the legend.
+        parts: the points of each unbroken part, as of a `polyline`.
+        points: all points.
+        newest: the last point; None if there is none.
     """
-    values_in_words = "; ".join(f"{name}: {_list_values(v)}" for name, v in series.items())
-    places = ", ".join(f"{value:.3g}" for value in x)
-    with svg_style():
-        figure, axes = new_figure(HEIGHT)
-        for (name, values), line in zip(series.items(), _LINES, strict=False):
-            axes.plot(x, _with_gaps(values), label=name, marker="o", markersize=4, **line)
-        axes.set_xlim(*x_range)
-        axes.set_ylim(bottom=0)
-        axes.set_xlabel(x_label)
-        axes.yaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
-        axes.grid(axis="y")
-        figure.legend(
-            loc="outside upper left", ncols=3, handlelength=3, frameon=False, labelcolor=QUIET
+
+    name: str
+    parts: list[str]
+    points: list[Point]
+    newest: Point | None
+
+
+class Chart(NamedTuple):
+    """Lines over a common axis that starts at 0; ticks are places by their text."""
+
+    lines: list[Line]
+    x_ticks: dict[str, float]
+    y_ticks: dict[str, float]
+
+
+def line_chart(x: Sequence[float], series: Mapping[str, Values]) -> Chart:
+    """Places values, at least 0, over x, at least 0 and ascending."""
+    largest = max(one for values in series.values() for one in values if one is not None)
+    highest, step = _axis(largest)
+    furthest, x_step = x[-1], _axis(x[-1])[1]
+
+    def place(a: float, b: float) -> Point:
+        return (
+            round(LEFT + (RIGHT - LEFT) * a / furthest, 1),
+            round(BOTTOM - (BOTTOM - TOP) * b / highest, 1),
         )
-        return to_svg(figure, f"{title}. At {x_label} {places}: {values_in_words}.")
+
+    lines = [
+        _line(name, [None if b is None else place(a, b) for a, b in zip(x, values, strict=True)])
+        for name, values in series.items()
+    ]
+    return Chart(
+        lines,
+        {f"{one:g}": place(one, 0)[0] for one in _ticks(furthest, x_step)},
+        {f"{one:g}": place(0, one)[1] for one in _ticks(highest, step)},
+    )
 
 
-def sparkline(values: Values, title: str) -> Markup:
-    """Draws the course of one number, oldest first, over its own range; the newest is marked.
-
-    Args:
-        values: the last of them is the newest.
-        title: what the values are; the first words of the text alternative.
-
-    Returns:
-        An `<svg>` element.
-    """
-    with svg_style():
-        figure, axes = new_figure(SPARKLINE_HEIGHT, SPARKLINE_WIDTH)
-        axes.set_axis_off()
-        axes.margins(0.04, 0.2)
-        axes.plot(_with_gaps(values), marker="o", markersize=4, **_LINES[0])
-        if values[-1] is not None:
-            newest = {"markerfacecolor": PAGE, "markeredgecolor": SERIES, "markeredgewidth": 3}
-            axes.plot(len(values) - 1, values[-1], "o", markersize=9, **newest)
-        return to_svg(figure, f"{title}, oldest first: {_list_values(values)}.")
+def sparkline(values: Values) -> Line:
+    """Places the course of one number, oldest first, over its own range."""
+    known = [value for value in values if value is not None]
+    low, span = min(known), (max(known) - min(known)) or 1.0
+    width, height = SPARK_WIDTH - 2 * SPARK_EDGE, SPARK_HEIGHT - 2 * SPARK_EDGE
+    points = [
+        value
+        if value is None
+        else (
+            round(SPARK_EDGE + width * i / max(len(values) - 1, 1), 1),
+            round(SPARK_EDGE + height * (1 - (value - low) / span), 1),
+        )
+        for i, value in enumerate(values)
+    ]
+    return _line("", points)
 
 
-def _with_gaps(values: Values) -> list[float]:
-    """Values for matplotlib, which breaks a line at NaN."""
-    return [math.nan if value is None else value for value in values]
+def _line(name: str, points: Iterable[Point | None]) -> Line:
+    points = list(points)
+    parts = [
+        " ".join(f"{x},{y}" for x, y in part)
+        for known, part in itertools.groupby(points, key=lambda point: point is not None)
+        if known
+    ]
+    return Line(name, parts, [each for each in points if each], points[-1])
 
 
-def _list_values(values: Values) -> str:
-    return ", ".join("none" if value is None else f"{value:.3g}" for value in values)
+def _axis(largest: float) -> tuple[float, float]:
+    """The end of an axis, and a round step of at most four to it."""
+    raw = (largest or 1.0) / 4
+    power = 10 ** math.floor(math.log10(raw))
+    step = next(power * each for each in (1, 2, 5, 10) if power * each >= raw * (1 - 1e-9))
+    return step * math.ceil(largest / step * (1 - 1e-9) or 1), step
+
+
+def _ticks(end: float, step: float) -> list[float]:
+    return [i * step for i in range(math.floor(end / step * (1 + 1e-9)) + 1)]

@@ -1,13 +1,13 @@
 """Faults of images and samples that reject a model, or are worth a warning, without a limit."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from components.sample_evaluator import sources
 from components.sample_evaluator.measure.results import Results, SourceResult
 from components.sample_evaluator.options import EvaluateOptions
-from components.sample_evaluator.verdict import sentences
-from trainer.common.text import quantity
+from components.sample_evaluator.verdict.checks import DISTINCT, FLAT, IMAGES, Check, compare
+from trainer.common.text import list_some, quantity
 
 # The excess of single-colored samples over real images, as a share, that rejects a model: NaN in a
 # network becomes such samples in uint8.
@@ -16,15 +16,12 @@ FLAT_DEVIATIONS = 2.5  # of a difference between samples and images that chance 
 # The excess of samples that repeat others, as a share, that rejects a model: it has collapsed.
 MAX_REPEATED_EXCESS = 0.2
 EQUAL_SHARE = 0.01  # of samples that are held-out images pixel by pixel, from which this is said
-# By how many dB results have to be nearer to their images than other held-out images are.
-MIN_PSNR_GAIN = 0.5
 # By how much a model may exceed training images until it looks too good.
 MAX_PRECISION_EXCESS, MAX_DENSITY_RATIO = 0.1, 1.5
-PSNR = "psnr"
 
 
-def image_problems(results: Results, options: EvaluateOptions) -> Iterator[str]:
-    """Too few real images to judge by, in a sentence."""
+def image_checks(results: Results, options: EvaluateOptions) -> Iterator[Check]:
+    """Whether there are too few real images to judge by."""
     unpaired = sources.SOURCE in results and sources.OTHER not in results
     both = ", of images and of sources" if unpaired else ""
     for source, images, more in (
@@ -32,41 +29,42 @@ def image_problems(results: Results, options: EvaluateOptions) -> Iterator[str]:
         (sources.TRAIN, "training image", ": their distances are the floor of all"),
     ):
         count = results[source].images
-        if count < options.min_samples:
-            few = "is too few" if count == 1 else "are too few"
-            required = f"at least {options.min_samples} are required"
-            yield f"{quantity(count, images)} {few}: {required}{more}"
-            return  # no more training images are compared than are held out
+        few = "is too few" if count == 1 else "are too few"
+        required = f"at least {options.min_samples} are required"
+        missed = f"{quantity(count, images)} {few}: {required}{more}"
+        numbers = (count, None, options.min_samples)
+        yield compare(IMAGES, source, count < options.min_samples, numbers, missed)
 
 
-def sample_problems(results: Results) -> Iterator[str]:
-    """Samples that are all the same, repeat others, or are a single color, in sentences."""
+def sample_checks(results: Results) -> Iterator[Check]:
+    """Whether samples are all the same, repeat others, or are a single color."""
     real, candidate = results[sources.REAL], results[sources.CANDIDATE]
-    count = candidate.images
-    if count < 2 or not real.images:  # without real images, image_problems says so
+    count, distinct, flat = candidate.images, candidate.distinct_images, candidate.flat_images
+    if count < 2 or not real.images:  # without real images, image_checks says so
         return
-    if candidate.distinct_images == 1:
-        yield f"all {count} samples are the same image"
     given = results.get(sources.SOURCE)
     shares = [real.distinct_images / real.images]
     several = results.get(sources.MEAN_ANSWER, SourceResult()).images  # answers to each source
     if given and given.images and not several:
         shares.append(given.distinct_images / given.images)  # equal sources have equal results
-    excess = min(shares) - candidate.distinct_images / count
-    if candidate.distinct_images > 1 and excess > MAX_REPEATED_EXCESS:
-        yield (
-            f"{count - candidate.distinct_images} of {count} samples repeat others pixel by pixel: "
-            f"only {candidate.distinct_images} are different"
-        )
-    if candidate.flat_images > _expected_flat(results, count):
-        verb = "is" if candidate.flat_images == 1 else "are"
-        reason = ", as from a network that returns NaN" if 2 * candidate.flat_images > count else ""
-        flat = results.get(sources.TRAIN, SourceResult()).flat_images
-        trained = f", training images: {flat}" if flat else ""
-        yield (
-            f"{candidate.flat_images} of {count} samples {verb} a single color "
-            f"(held-out images: {real.flat_images}{trained}){reason}"
-        )
+    excess = min(shares) - distinct / count
+    repeated = (
+        f"{count - distinct} of {count} samples repeat others pixel by pixel: only {distinct} are "
+        "different"
+    )
+    if distinct == 1:
+        repeated = f"all {count} samples are the same image"
+    is_missed = distinct == 1 or excess > MAX_REPEATED_EXCESS
+    yield compare(DISTINCT, "maximum", is_missed, (excess, None, MAX_REPEATED_EXCESS), repeated)
+    allowed = _expected_flat(results, count)
+    trained = results.get(sources.TRAIN, SourceResult()).flat_images
+    beside = f"held-out images: {real.flat_images}"
+    beside += f", training images: {trained}" if trained else ""
+    single = (
+        f"{flat} of {count} samples {'is' if flat == 1 else 'are'} a single color ({beside})"
+        f"{', as from a network that returns NaN' if 2 * flat > count else ''}"
+    )
+    yield compare(FLAT, "maximum", flat > allowed, (flat, None, allowed), single)
 
 
 def _expected_flat(results: Results, count: int) -> float:
@@ -78,18 +76,6 @@ def _expected_flat(results: Results, count: int) -> float:
     share = max(each.flat_images / each.images for each in real if each.images)
     chance = FLAT_DEVIATIONS * math.sqrt(share * (1 - share) * 2 / count)
     return (share + max(MAX_FLAT_EXCESS, chance)) * count
-
-
-def ignored_sources(results: Results) -> str | None:
-    """A sentence on results that could as well be those for other sources."""
-    # Both are for the same sources; all results would be for more of them.
-    found, other = (
-        results.get(source, SourceResult())[PSNR].value
-        for source in (sources.ANSWER, sources.OTHER)
-    )
-    if found is None or other is None or found >= other + MIN_PSNR_GAIN:
-        return None
-    return sentences.ignored_sources(found, other, MIN_PSNR_GAIN)
 
 
 def warnings(results: Results) -> Iterator[str]:
@@ -115,3 +101,12 @@ def warnings(results: Results) -> Iterator[str]:
                 "success: the samples crowd where the data are dense, as blurred images, means of "
                 "images and noise do"
             )
+
+
+def unknown_classes(labels: Sequence[str]) -> str:
+    """A sentence on classes of held-out images that a conditional model was not trained on."""
+    classes = "class" if len(labels) == 1 else "classes"
+    return (
+        f"the model does not know the {classes} {list_some(labels)}, of which its training had no "
+        "image; if all are held out because they look alike, data.near_duplicates=off divides them"
+    )

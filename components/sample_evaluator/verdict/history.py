@@ -10,15 +10,9 @@ from absl import logging
 from tfx import types
 
 from components.features.options import FeatureOptions, identity
-from components.metrics import AT_HOLDOUT
+from components.metrics import AT_HOLDOUT, METRICS
 from components.sample_evaluator import names, sources
-from components.sample_evaluator.options import is_of_pairs
 from trainer.source.options import Source
-
-# Metrics whose expected place does not depend on the number of images, which grows every night.
-# Distances that are norms (spectrum, color, layout) are not among them: chance raises them less
-# with more images.
-OF_ANY_NUMBER = {"kid"}
 
 
 class _Metric(pydantic.BaseModel):
@@ -57,9 +51,10 @@ def earlier_metrics(
     Metrics depend on the feature space including its weights, and the Frechet distance on the
     number of images as well; what a model translates may be nearly the image, or hardly show it;
     and images of another shape have other places. Evaluations that differ in these are skipped, as
-    are unreadable ones.
-    If only the number of samples differs, KID to the images of data.holdout is still included, and
-    so are the metrics of pairs there, and the places of metrics in OF_ANY_NUMBER.
+    are unreadable ones. If only the number of samples differs, metrics whose expected value does
+    not depend on it are still included, where they compare with the images of data.holdout, and
+    their places. Distances that are norms (spectrum, color, layout) are not among them: chance
+    raises them less with more images.
 
     Args:
         evaluations: ModelEvaluation artifacts, oldest first.
@@ -85,22 +80,25 @@ def earlier_metrics(
             logging.warning("The history skips %s: %s", path, error)
             continue
         space = identity(found.features, found.feature_settings)
-        same_holdout = found.images.get(sources.HOLDOUT, 0) == holdout
-        same = found.samples == samples
-        values = {
-            name: metric.candidate
-            for name, metric in found.metrics.items()
-            if _is_comparable(name, same, same_holdout)
-        }
-        places = {
-            name: metric.place + metric.place_margin
-            for name, metric in found.metrics.items()
-            if None not in (metric.place, metric.place_margin)
-            and (name in OF_ANY_NUMBER or _is_comparable(name, same, same_holdout))
-        }
-        if space != features.identity or found.task != task or not (values or places):
+        other_shape = shape is not None and found.shape != list(shape)
+        if space != features.identity or found.task != task or other_shape:
             continue
-        if shape is not None and found.shape != list(shape):
+        same_holdout = found.images.get(sources.HOLDOUT, 0) == holdout
+        same_samples = found.samples == samples
+        values, places = {}, {}
+        for name, metric in found.metrics.items():
+            at_holdout, known = (
+                name.endswith(AT_HOLDOUT),
+                METRICS.get(name.removesuffix(AT_HOLDOUT)),
+            )
+            any_number = known is not None and known.of_any_number
+            if at_holdout and not same_holdout:
+                continue
+            if same_samples or (at_holdout and any_number):
+                values[name] = metric.candidate
+            if (same_samples or any_number) and None not in (metric.place, metric.place_margin):
+                places[name] = metric.place + metric.place_margin
+        if not (values or places):
             continue
         milliseconds = artifact.mlmd_artifact.create_time_since_epoch
         evaluated = datetime.datetime.fromtimestamp(milliseconds / 1000, datetime.timezone.utc)
@@ -118,16 +116,6 @@ def earlier_metrics(
 def task_of(source: Source | None) -> dict[str, Any] | None:
     """What a model translates to images, for JSON; None for a model that draws from noise alone."""
     return source and {"degrade": source.degrade, "paired": source.paired}
-
-
-def _is_comparable(metric: str, same_samples: bool, same_holdout: bool) -> bool:
-    if not metric.endswith(AT_HOLDOUT):
-        return same_samples
-    if not same_holdout:
-        return False
-    # The expected value of KID does not depend on the number of samples (Binkowski et al. 2018);
-    # there are as many pairs as images of data.holdout.
-    return same_samples or metric == f"kid{AT_HOLDOUT}" or is_of_pairs(metric)
 
 
 def best_places(history: Sequence[Mapping[str, Any]]) -> dict[str, float]:

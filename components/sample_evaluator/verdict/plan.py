@@ -2,7 +2,8 @@
 
 import math
 
-from components.sample_evaluator.options import MAX_DIMENSION, EvaluateOptions, images_needed
+from components.metrics import MAX_DIMENSION, get_metric
+from components.sample_evaluator.options import EvaluateOptions
 from trainer.common.text import quantity
 
 
@@ -21,7 +22,7 @@ def left_out(
     """
     dimension = options.features.dimension(shape)
     count = min(held_out, options.samples)
-    needed = {name: images_needed(name, dimension) for name in options.judged}
+    needed = {name: get_metric(name).images_needed(dimension) for name in options.judged}
     return {name: images for name, images in needed.items() if images is None or images > count}
 
 

@@ -1,15 +1,16 @@
 """The limits of a student: it has to be no worse than its teacher, which may miss some itself."""
 
+from components.metrics import get_metric
 from components.sample_evaluator import sources
 from components.sample_evaluator.measure.results import Results
 from components.sample_evaluator.options import EvaluateOptions, Threshold
-from components.sample_evaluator.places import widen
-from components.sample_evaluator.verdict import sentences
+from components.sample_evaluator.verdict.checks import LEFT_OUT, Check
+from components.sample_evaluator.verdict.limits import left_out
 
 
 def limits_of_student(
     results: Results, options: EvaluateOptions
-) -> tuple[EvaluateOptions, dict[str, str]]:
+) -> tuple[EvaluateOptions, list[Check]]:
     """Drops the limits that the teacher misses in the same evaluation.
 
     A teacher that was promoted misses some, and so would every student of it. `max_worsening`
@@ -20,45 +21,40 @@ def limits_of_student(
         options: how the teacher was judged.
 
     Returns:
-        The options to judge the student by, and sentences by the name of each metric that is judged
-        without one of its limits.
+        The options to judge the student by, and the limits that they lack as checks left out.
     """
-    thresholds, dropped = dict(options.thresholds), {}
+    thresholds, dropped = dict(options.thresholds), []
     for name, limit in options.judged.items():
         if results[sources.CANDIDATE][name].value is None:
             continue  # which rejects the student by itself
-        changed = _missed_bounds(name, results, limit)
-        place = _missed_place(name, results, limit)
-        if place is not None:
-            changed["max_place"] = place if limit.max_worsening is None else None
-        if not changed:
-            continue
-        thresholds[name] = limit.model_copy(update={**limit.model_dump(), **changed})
-        if lost := [field for field, value in changed.items() if value is None]:
-            dropped[name] = sentences.left_out(name, "its teacher misses it as well", lost)
+        missed = _missed_by_teacher(name, results, limit)
+        if missed and limit.max_worsening is not None:
+            sentence = left_out(name, "its teacher misses it as well", missed)
+            dropped += [Check(name, field, LEFT_OUT, sentence) for field in missed]
+            missed = dict.fromkeys(missed)
+        if missed:
+            thresholds[name] = limit.model_copy(update={**limit.model_dump(), **missed})
     return options.model_copy(update={"thresholds": thresholds}), dropped
 
 
-def _missed_bounds(name: str, results: Results, limit: Threshold) -> dict[str, float | None]:
-    """What replaces the bounds that the teacher misses: its value.
+def _missed_by_teacher(name: str, results: Results, limit: Threshold) -> dict[str, float]:
+    """What the teacher has, by the names of the limits that it misses.
 
-    None where `max_worsening` says how much worse than the teacher the student may be.
-    """
-    teacher = results[sources.BASELINE][name].value
-    missed = [] if teacher is None else limit.missed_bounds(teacher)
-    return dict.fromkeys(missed, teacher if limit.max_worsening is None else None)
-
-
-def _missed_place(name: str, results: Results, limit: Threshold) -> float | None:
-    """The place of the teacher between floor and noise if it is beyond the limit, by its error.
-
-    The error is that of the student, which has the same number of samples.
+    Its place is taken to have the error of the student's, of which there are as many samples.
     """
     error = results[sources.CANDIDATE][name].place_margin
     value, floor, noise = (
         results[source][name].value for source in (sources.BASELINE, sources.TRAIN, sources.NOISE)
     )
-    if None in (limit.max_place, error, value, floor, noise) or noise == floor:
-        return None
-    place = (value - floor) / widen(name, noise - floor)
-    return place if place - error > limit.max_place else None
+    missed = {}
+    if value is None:
+        return missed
+    if limit.minimum is not None and value < limit.minimum:
+        missed["minimum"] = value
+    if limit.maximum is not None and value > limit.maximum:
+        missed["maximum"] = value
+    if None not in (limit.max_place, error, floor, noise) and noise != floor:
+        place = (value - floor) / get_metric(name).widen(noise - floor)
+        if place - error > limit.max_place:
+            missed["max_place"] = place
+    return missed

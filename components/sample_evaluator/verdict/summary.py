@@ -92,7 +92,7 @@ def summarize(
         "mode": options.bless,
         "reasons": list(verdict.reasons),
         "warnings": list(verdict.warnings),
-        "left_out": list(verdict.left_out.values()),
+        "checks": [check._asdict() for check in verdict.checks],
         "limits": options.limits,
         "evaluated": setting.evaluated,
         "shape": list(setting.shape),
@@ -107,7 +107,7 @@ def summarize(
         "equal_to_held_out": results[sources.CANDIDATE].equal_images,
         "model": {"uri": setting.model},
         "baseline": {"uri": setting.baseline, "status": setting.baseline_status},
-        "metrics": {name: _metric(name, results, options, verdict, best) for name in names},
+        "metrics": {name: _metric(name, results, options, best) for name in names},
         "memorization": _memorization(results, options),
         "kinds": kinds and _kinds(kinds),
         "spectrum": spectrum,
@@ -142,11 +142,7 @@ def _memorization(results: Results, options: EvaluateOptions) -> dict[str, Any] 
 
 
 def _metric(
-    name: str,
-    results: Results,
-    options: EvaluateOptions,
-    verdict: ModelVerdict,
-    best: Mapping[str, float],
+    name: str, results: Results, options: EvaluateOptions, best: Mapping[str, float]
 ) -> dict[str, Any]:
     candidate = results[sources.CANDIDATE][name]
     limit = options.judged.get(name)
@@ -160,22 +156,6 @@ def _metric(
         "place_margin": candidate.place_margin,
         "best_place": best.get(name),
         **{field: getattr(limit, field, None) for field in Threshold.model_fields},
-        "status": _status(name, results, limit, verdict),
-        "sentence": verdict.failed.get(name) or verdict.left_out.get(name),
         "larger_is_better": get_metric(name).larger_is_better,
         "unavailable": candidate.unavailable,
     }
-
-
-def _status(name: str, results: Results, limit: Threshold | None, verdict: ModelVerdict) -> str:
-    if name in verdict.failed:
-        return "failed"
-    found = results[sources.CANDIDATE][name]
-    baseline = results.get(sources.BASELINE, SourceResult())[name].value
-    if limit is not None and found.value is not None:
-        applied = [limit.minimum, limit.maximum]
-        applied += [limit.max_place] if found.place is not None else []
-        applied += [limit.max_worsening] if None not in (found.worsening, baseline) else []
-        if any(each is not None for each in applied):
-            return "passed"
-    return "left out" if name in verdict.left_out else "not judged"

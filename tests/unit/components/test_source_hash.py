@@ -21,7 +21,9 @@ TREE = {
                 return verdict.judge(to_float(1))
         ''',
     "components/gate/verdict.py": "from .limits import LOWEST\nimport trainer.words",
-    "components/gate/limits.py": "LOWEST = 1",
+    "components/gate/limits.py": "LOWEST = 1\nMEASURE = 'components.measures.size.width'",
+    "components/measures/__init__.py": "",
+    "components/measures/size.py": "def width(): return 2",
     "components/gate/page.html.j2": "<p>",
     "components/gate/component.py": "import components.gate.executor",
     "components/options.py": """
@@ -63,6 +65,7 @@ def replace(tree, name, old, new):
         ("components/gate/verdict.py", "LOWEST", "HIGHEST"),
         ("components/gate/limits.py", "1", "2"),
         ("components/gate/page.html.j2", "<p>", "<b>"),
+        ("components/measures/size.py", "2", "3"),
         ("components/options.py", "Field(1", "Field(2"),
         ("trainer/scale.py", "return float", "return int"),
         ("trainer/words.py", "never", "not"),

@@ -4,37 +4,35 @@ import functools
 
 import numpy as np
 
-from components.sample_evaluator.report.figures import Pictures
+from components.sample_evaluator.verdict.checks import KEPT, LEFT_OUT, MISSED, Check
 from trainer.common.image_grid import grid_png
 
 # As many as there may be: their table is wider than a phone.
 CLASS_METRICS = ("kid", "frechet_distance", "precision", "recall", "density", "coverage")
-OPTIONAL = (  # parts that may be null
-    "spectrum",
-    "kinds",
-    "evaluated",
-    "shape",
-    "folders",
-    "limits",
-    "memorization",
-    "classes",
-    "seed_distance",
-)
+OPTIONAL = ("spectrum", "kinds", "memorization", "classes", "seed_distance")  # may be null
 HOSTILE = '<script>alert("x")</script><img src=http://example.com/x>'
 
 
 def make_metric(candidate, *, larger_is_better=False, **others):
     nothing = ("baseline", "train", "noise", "stddev", "worsening", "margin")
     limits = ("minimum", "maximum", "max_worsening", "max_place")
-    places = ("place", "place_margin", "best_place", "status", "sentence")
+    places = ("place", "place_margin", "best_place")
     return {
         "candidate": candidate,
         **dict.fromkeys([*nothing, *limits, *places]),
-        "passed": True,
         "larger_is_better": larger_is_better,
         "unavailable": None,
         **others,
     }
+
+
+def make_checks(**outcomes):
+    """Checks as in metrics.json, by name, with their outcomes; other words say what was missed."""
+    found = [
+        Check(name, "max_place", *((each,) if each in (KEPT, LEFT_OUT) else (MISSED, each)))
+        for name, each in outcomes.items()
+    ]
+    return [check._asdict() for check in found]
 
 
 def make_summary(**changes):
@@ -44,7 +42,17 @@ def make_summary(**changes):
         "mode": "auto",
         "reasons": ["kid 0.0312 exceeds 0.02", "recall 0.41 is below 0.5"],
         "warnings": ["the held-out images are few: differences of 1% cannot be seen"],
-        "left_out": ["frechet_distance: 120 images are too few"],
+        "checks": [
+            *make_checks(
+                kid="Worse than the best model before it, by more than chance explains.",
+                recall="recall 0.41 is below 0.5",
+                coverage=KEPT,
+                spectrum_distance="spectrum_distance is too near to noise",
+                color_distance="Much darker than the data.",
+                memorized_share=KEPT,
+            ),
+            Check("frechet_distance", "value", LEFT_OUT, "Not judged: too few images.")._asdict(),
+        ],
         "evaluated": "2026-05-14T09:41:27+00:00",
         "shape": [32, 32, 3],
         "task": None,
@@ -77,15 +85,11 @@ def make_summary(**changes):
                 place=0.0164,
                 place_margin=0.0041,
                 best_place=0.0065,
-                status="failed",
-                sentence="Worse than the best model before it, by more than chance explains.",
             ),
             "frechet_distance": make_metric(
                 None,
                 unavailable="120 images are too few",
                 max_place=0.05,
-                status="left out",
-                sentence="Not judged, since 120 images are too few.",
             ),
             "recall": make_metric(
                 0.41,
@@ -94,7 +98,6 @@ def make_summary(**changes):
                 minimum=0.5,
                 larger_is_better=True,
                 place=0.506,
-                status="failed",
             ),
             "coverage": make_metric(
                 0.97,
@@ -104,9 +107,8 @@ def make_summary(**changes):
                 larger_is_better=True,
                 place=-0.02,
                 place_margin=0.02,
-                status="passed",
             ),
-            "density": make_metric(0.9, larger_is_better=True, status="not judged"),
+            "density": make_metric(0.9, larger_is_better=True),
             "spectrum_distance": make_metric(
                 0.4,
                 train=0.02,
@@ -114,7 +116,6 @@ def make_summary(**changes):
                 max_place=0.03,
                 place=0.076,
                 place_margin=0.011,
-                status="failed",
             ),
             "color_distance": make_metric(
                 7.0,
@@ -122,8 +123,6 @@ def make_summary(**changes):
                 noise=5.0,
                 max_place=0.03,
                 place=1.5,
-                status="failed",
-                sentence="Much darker than the data.",
             ),
         },
         "spectrum": {
@@ -179,7 +178,7 @@ def make_summary(**changes):
 def make_bare_summary(**changes):
     """The summary of a first model, with no part that may be missing."""
     absent = dict.fromkeys(OPTIONAL)
-    empty = {"warnings": [], "left_out": [], "history": []}
+    empty = {"warnings": [], "history": []}
     baseline = {"uri": None, "status": "there is none yet"}
     return make_summary(**{**absent, **empty, "baseline": baseline, **changes})
 
@@ -188,11 +187,11 @@ def make_bare_summary(**changes):
 def make_pictures():
     """Every picture, of noise."""
     images = np.random.default_rng(0).integers(0, 256, (100, 16, 16, 3), np.uint8)
-    return Pictures(
-        samples=grid_png(images),
-        real=grid_png(images[::-1]),
-        nearest_pairs=grid_png(images[:20], columns=10),
-        trajectories=grid_png(images[:54], columns=9),
-        missing_kinds=grid_png(images[:10], columns=10),
-        worst_samples=grid_png(images[:16]),
-    )
+    return {
+        "samples": grid_png(images),
+        "real": grid_png(images[::-1]),
+        "nearest_pairs": grid_png(images[:20], columns=10),
+        "trajectories": grid_png(images[:54], columns=9),
+        "missing_kinds": grid_png(images[:10], columns=10),
+        "worst_samples": grid_png(images[:16]),
+    }

@@ -6,19 +6,15 @@ import numpy as np
 import pydantic
 import pytest
 
-from components.metrics import CATALOG
+from components.metrics import CATALOG, MAX_DIMENSION, METRICS, MIN_IMAGES
 from components.metrics.arrays import MetricError
-from components.metrics.frechet_distance import MAX_DIMENSION, ROWS_PER_DIMENSION
-from components.metrics.jackknife import GROUPS, worsening
-from components.sample_evaluator import options
+from components.metrics.jackknife import worsening
 from components.sample_evaluator.options import (
     DEFAULTS,
     LIMITS,
     MAX_PLACE,
-    MIN_IMAGES,
     EvaluateOptions,
     Threshold,
-    images_needed,
     judged_names,
 )
 
@@ -127,19 +123,10 @@ def test_the_judged_names_are_read_back_from_stored_options(values):
     assert set(judged_names(json.loads(found.model_dump_json()))) == found.judged.keys()
 
 
-def test_the_numbers_of_images_are_those_that_the_metrics_ask_for():
-    assert options.GROUPS == GROUPS
-    assert options.MAX_DIMENSION == MAX_DIMENSION
-    assert options.IMAGES_PER_DIMENSION == {
-        "frechet_distance": ROWS_PER_DIMENSION,
-        "frechet_distance@holdout": ROWS_PER_DIMENSION,
-    }
-
-
 @pytest.mark.parametrize("name", CATALOG)
 def test_so_many_images_are_enough_for_a_metric_and_its_error_and_one_less_is_not(name):
     dimension = 11
-    count = images_needed(name, dimension)
+    count = METRICS[name].images_needed(dimension)
     rows = 5 + np.random.default_rng(0).standard_normal((3, count, dimension))
     found = worsening(CATALOG[name], *rows)
     assert np.isfinite(found).all()
@@ -148,12 +135,14 @@ def test_so_many_images_are_enough_for_a_metric_and_its_error_and_one_less_is_no
 
 
 def test_images_needed_without_a_known_dimension_are_those_of_any_verdict():
-    assert images_needed("frechet_distance", None) == images_needed("kid", 9999) == MIN_IMAGES
+    assert METRICS["frechet_distance"].images_needed(None) == MIN_IMAGES
+    assert METRICS["kid"].images_needed(9999) == MIN_IMAGES
 
 
 def test_beyond_the_largest_dimension_no_number_of_images_is_enough():
-    assert images_needed("frechet_distance", MAX_DIMENSION) == 9103
-    assert images_needed("frechet_distance", MAX_DIMENSION + 1) is None
+    needed = METRICS["frechet_distance"].images_needed
+    assert needed(MAX_DIMENSION) == 9103
+    assert needed(MAX_DIMENSION + 1) is None
 
 
 def test_options_that_pass_through_json_keep_the_defaults_that_were_not_set():

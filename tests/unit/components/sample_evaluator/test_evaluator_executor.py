@@ -31,6 +31,13 @@ from components.sample_evaluator.evaluation import EvaluatedModel
 from components.sample_evaluator.executor import Executor, _other_split
 from components.sample_evaluator.options import EvaluateOptions, Threshold
 from components.sample_evaluator.samples.draw import noise_pixels
+from components.sample_evaluator.verdict.checks import (
+    KEPT,
+    MISSED,
+    left_out,
+    outcome_of,
+    read_checks,
+)
 from trainer.common import xmp
 from trainer.common.image_grid import image_grid
 from trainer.common.progress import listening
@@ -174,7 +181,7 @@ def good(evaluate, good_stock, tmp_path_factory):
 def test_a_good_model_is_blessed_by_its_place(good, good_stock):
     outcome = good
     assert outcome.summary["blessed"], outcome.summary["reasons"]
-    assert outcome.summary["left_out"] == []
+    assert not left_out(read_checks(outcome.summary))
     assert outcome.summary["baseline"] == {"uri": None, "status": "there is none yet"}
     assert outcome.summary["nb_step"] == NB_STEP
     assert set(outcome.summary["images"].values()) == {HELD_OUT}
@@ -192,7 +199,7 @@ def test_a_good_model_is_blessed_by_its_place(good, good_stock):
     assert "kid " in outcome.reason
     for name, limit in BY_PLACE.judged.items():
         found = outcome.summary["metrics"][name]
-        assert found["status"] == "passed"
+        assert outcome_of(read_checks(outcome.summary), name) == KEPT
         assert found["place"] - found["place_margin"] < limit.max_place
         assert found["best_place"] is None
     np.testing.assert_array_equal(
@@ -232,7 +239,7 @@ def test_a_student_is_blessed_beside_its_teacher_and_compared_with_no_earlier_mo
     for name in BY_PLACE.judged:
         assert outcome.summary["metrics"][name]["best_place"] is None
     spectrum = outcome.summary["metrics"]["spectrum_distance"]
-    assert spectrum["status"] == "passed"
+    assert outcome_of(read_checks(outcome.summary), "spectrum_distance") == KEPT
     assert spectrum["max_place"] == pytest.approx(spectrum["place"])
     assert spectrum["max_place"] > BY_PLACE.judged["spectrum_distance"].max_place
     [entry] = outcome.summary["history"]
@@ -270,7 +277,7 @@ def beside_an_equal(evaluate, good_stock, described, digits, holdout, tmp_path_f
 def test_an_equal_baseline_does_not_block(beside_an_equal):
     summary = beside_an_equal[0].summary
     kid = summary["metrics"]["kid"]
-    assert kid["status"] == "passed"
+    assert outcome_of(read_checks(summary), "kid") == KEPT
     assert not [reason for reason in summary["reasons"] if "@holdout" not in reason]
     assert summary["baseline"]["status"] == "compared"
     assert kid["candidate"] == kid["baseline"]
@@ -326,7 +333,7 @@ def test_the_images_held_out_for_good_are_compared_and_judged_as_those_of_the_da
     assert outcome.summary["images"]["holdout"] == len(holdout)
     value = metrics["kid@holdout"]["candidate"]
     assert outcome.summary["reasons"] == [f"kid@holdout {value:.4g} exceeds 0.05"]
-    assert metrics["kid@holdout"]["status"] == "failed"
+    assert outcome_of(read_checks(outcome.summary), "kid@holdout") == MISSED
     assert metrics["kid@holdout"]["worsening"] <= 0
     drawn = noise_pixels(range(HELD_OUT), (8, 8, 1))
     shown = {
@@ -409,7 +416,7 @@ def test_a_baseline_of_another_size_is_reported_and_does_not_block(evaluate, goo
 @pytest.mark.slow
 def test_a_blessing_can_be_forced_and_the_reason_says_so(overruled):
     assert not overruled.summary["blessed"]
-    assert overruled.summary["metrics"]["kid"]["status"] == "passed"
+    assert outcome_of(read_checks(overruled.summary), "kid") == KEPT
 
 
 def test_weights_that_changed_since_the_run_began_stop_it(evaluate, good_stock, tmp_path):
@@ -434,7 +441,7 @@ def test_a_model_with_every_signature_shows_all_there_is_to_see(evaluate, good_s
     assert page.count("<svg ") == 2  # the spectrum, the bar of the copies
     kid = outcome.summary["metrics"]["kid"]
     assert not outcome.summary["blessed"]  # what the network draws is as bad as noise
-    assert kid["status"] == "failed"
+    assert outcome_of(read_checks(outcome.summary), "kid") == MISSED
     assert f"kid {kid['candidate']:.4g} exceeds 0.05" in outcome.summary["reasons"]
 
 

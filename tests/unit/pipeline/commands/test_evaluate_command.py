@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
-from components.sample_evaluator.options import MIN_IMAGES
+from components.metrics import MIN_IMAGES
 from pipeline.cli import main
 from pipeline.evaluation.evaluate import _publish
 

@@ -81,17 +81,16 @@ def metrics(*, holdout=False):
         "max_worsening": None,
         "place": 0.0123,
         "max_place": None,
-        "status": "not judged",
         "larger_is_better": False,
     }
-    limited = {**values, "maximum": 0.02, "max_worsening": 0.0, "status": "passed"}
+    limited = {**values, "maximum": 0.02, "max_worsening": 0.0}
     return {
         "samples": 1000,
         "features": "efficientnet_lite0",
         "blessed": True,
         "reasons": ["kid 0.002391 is at most 0.02"] * 4,
         "warnings": [],
-        "left_out": [],
+        "checks": [],
         "metrics": {name: limited if name == "kid" else values for name in names},
     }
 

@@ -15,6 +15,7 @@ from components.image_example_gen import names
 from components.image_trainer import names as trainer_names
 from components.resolvers.withdrawal import WITHDRAWN_PROPERTY
 from components.sample_evaluator import names as evaluator_names
+from components.sample_evaluator.verdict.checks import KEPT, LEFT_OUT, MISSED, Check
 from pipeline.cli import main
 from pipeline.config.pipeline_config import load
 from pipeline.distillation.options import DistillOptions
@@ -55,6 +56,7 @@ def summary(tmp_path):
     return make
 
 
+FEW = Check("kid", "value", LEFT_OUT, "kid is not judged: [few]")
 COUNTS = {"accepted": 1797, "rejected": 0, "duplicates": 3}
 
 
@@ -79,14 +81,14 @@ def test_warnings_come_before_the_verdict():
         "features": "random_conv",
         "metrics": {},
         "warnings": [],
-        "left_out": [],
+        "checks": [],
         "blessed": True,
         "reasons": ["better"],
     }
     print_verdict(console, metrics)
     lines = [line.strip() for line in console.file.getvalue().splitlines()]
     assert lines[-1] == "Verdict  blessed: better"
-    warned = metrics | {"warnings": ["too good"], "left_out": ["kid is not judged: [few]"]}
+    warned = metrics | {"warnings": ["too good"], "checks": [FEW._asdict()]}
     print_verdict(console, warned)
     lines = [line.strip() for line in console.file.getvalue().splitlines()]
     assert lines[-3:] == [
@@ -110,22 +112,15 @@ def test_metrics_are_printed_with_their_places_limits_and_outcomes():
         "max_worsening": 0.0,
         "larger_is_better": False,
     }
-    statuses = ("passed", "failed", "left out", "not judged")
-    print_metrics(console, {status: values | {"status": status} for status in statuses})
+    outcomes = {"recall": KEPT, "kid": MISSED, "density": LEFT_OUT}
+    checks = [Check(name, "max_place", outcome) for name, outcome in outcomes.items()]
+    checks.append(Check("kid", "maximum", KEPT))
+    print_metrics(console, dict.fromkeys([*outcomes, "coverage"], values), checks)
     lines = console.file.getvalue().splitlines()
     colors = {line.split()[0]: re.findall(r"\x1b\[(\d+)m0\.03", line) for line in lines}
-    assert [colors[s.split()[0]] for s in statuses] == [["32"], ["31"], ["33"], ["39"]]
+    assert [colors[n] for n in [*outcomes, "coverage"]] == [["32"], ["31"], ["33"], ["39"]]
     assert "7.1%" in lines[-1]
     assert "≤ 0.05, place ≤ 0.15, ≤ 0 worse" in lines[-1]
-
-
-def test_metrics_of_earlier_versions_have_no_place():
-    console = Console(file=io.StringIO(), width=200)
-    values = dict.fromkeys(("candidate", "baseline", "train", "noise"), 0.5)
-    limits = {"minimum": None, "maximum": 0.7, "max_worsening": None}
-    print_metrics(console, {"kid": {**values, **limits, "passed": True, "larger_is_better": False}})
-    assert "≤ 0.7" in console.file.getvalue()
-    assert "%" not in console.file.getvalue()
 
 
 def test_a_translation_stands_beside_its_sources_and_mean_answers():
@@ -133,7 +128,7 @@ def test_a_translation_stands_beside_its_sources_and_mean_answers():
     limits = dict.fromkeys(("minimum", "maximum", "max_worsening", "baseline", "train", "noise"))
     psnr = {"candidate": 22.5, "source": 21.25, "mean_answer": 24.125, "larger_is_better": True}
     kid = {"candidate": 0.5, "source": 0.75, "larger_is_better": False}
-    print_metrics(console, {"psnr": limits | psnr, "kid": limits | kid})
+    print_metrics(console, {"psnr": limits | psnr, "kid": limits | kid}, [])
     head, *rows = console.file.getvalue().splitlines()
     assert "sources  mean answer" in head
     assert rows[0].split()[2:6] == ["22.50", "–", "21.25", "24.12"]
@@ -191,15 +186,16 @@ def test_advice_and_the_commands_follow_a_rejection(rejected, monkeypatch, advic
     assert lines[-3].endswith("look at its images, or push it all the same:")
 
 
-def test_advice_is_given_where_a_metric_is_too_far_on_the_way_to_noise():
-    def found(status, place=0.3):
-        kid = {"status": status, "max_place": 0.15, "place": place, "place_margin": 0.1}
-        return {"metrics": {"kid": kid}}
+def missing(*limits, **values):
+    """The content of metrics.json of a model that misses limits of KID."""
+    checks = [Check("kid", by, MISSED, value=values.get("value", 0.5))._asdict() for by in limits]
+    return {"metrics": {"kid": {}, "coverage": {}}, "checks": checks}
 
-    assert advise(found("failed")) == BETTER
-    assert advise(found("passed")) == advise(None) == ""
-    # It is worse than the baseline, or beyond another limit.
-    assert advise(found("failed", place=0.2)) == advise(found("failed", place=None)) == ""
+
+def test_advice_is_given_where_a_metric_is_too_far_on_the_way_to_noise():
+    assert advise(missing("max_place")) == advise(missing("maximum", "max_place")) == BETTER
+    assert advise(missing()) == advise(None) == ""
+    assert advise(missing("max_worsening")) == advise(missing("best")) == ""
 
 
 def test_the_keys_in_the_advice_may_change_the_verdict():
@@ -216,7 +212,8 @@ def of_student(tmp_path):
     def make(*, blessed, nb_step, withdrawn=None, **measured):
         run, folder = Run("id"), tmp_path / "evaluation"
         folder.mkdir()
-        content = {"nb_step": nb_step, "reasons": ["[because]"], **measured}
+        content = {"nb_step": nb_step, "reasons": ["[because]"], "metrics": {}, "checks": []}
+        content |= measured
         (folder / evaluator_names.METRICS_JSON).write_text(json.dumps(content))
         for node, key in (
             (evaluator_names.NODE, evaluator_names.EVALUATION),
@@ -258,29 +255,17 @@ def test_the_verdict_on_a_student_names_its_steps(of_student):
     assert of_student(blessed=True, nb_step=4)[0] == "Student  4 steps, blessed: [because]"
 
 
-@pytest.mark.parametrize(("status", "advised"), [("failed", True), ("passed", False)])
-def test_a_student_that_misses_a_metric_is_followed_by_what_may_help(of_student, status, advised):
-    lines = of_student(blessed=False, nb_step=4, metrics={"kid": {"status": status}})
-    assert any(line == f"Next     {CLOSER}" for line in lines) is advised
+@pytest.mark.parametrize("limits", [["maximum"], []])
+def test_a_student_that_misses_a_metric_is_followed_by_what_may_help(of_student, limits):
+    lines = of_student(blessed=False, nb_step=4, **missing(*limits))
+    assert any(line == f"Next     {CLOSER}" for line in lines) is bool(limits)
 
 
 def test_a_student_that_is_only_worse_than_its_teacher_may_be_allowed_to_be():
-    worse = {"status": "failed", "candidate": 0.01, "worsening": 0.003, "max_worsening": 0.0}
-    far = {"status": "failed", "worsening": -0.003, "max_worsening": None}
-    unknown = worse | {"worsening": None, "candidate": None, "minimum": 0.5}
-    beyond = worse | {"candidate": 0.1, "maximum": 0.05}
-    placed = worse | {"place": 0.7, "place_margin": 0.1, "max_place": 0.4}
-    advised = [
-        advise_on_student({"metrics": metrics})
-        for metrics in (
-            {"kid": worse},
-            {"kid": worse, "color_distance": far},
-            {"kid": beyond},
-            {"kid": placed},
-            {"kid": unknown},
-        )
-    ]
-    assert advised == [CLOSER + WORSE, CLOSER, CLOSER, CLOSER, CLOSER]
+    assert advise_on_student(missing("max_worsening")) == CLOSER + WORSE
+    assert advise_on_student(missing("max_worsening", value=None)) == CLOSER
+    for other in ("maximum", "max_place", "value"):
+        assert advise_on_student(missing("max_worsening", other)) == CLOSER
 
 
 def test_the_options_in_the_advice_for_students_are_those_of_the_command_and_the_configuration():
@@ -333,7 +318,7 @@ def test_brackets_in_the_path_of_a_log_are_no_markup(folder):
 def test_names_of_evaluated_folders_do_not_control_the_terminal(tmp_path):
     console = Console(file=io.StringIO(), width=200)
     metrics = {"samples": 1, "features": "pixels", "metrics": {}, "blessed": True}
-    metrics |= {"reasons": [], "warnings": [], "left_out": []}
+    metrics |= {"reasons": [], "warnings": [], "checks": []}
     name = "a\n\x1b[1m[red]"
     print_evaluation(console, [f"1 image in {name}"], metrics, {}, tmp_path / name)
     lines = console.file.getvalue().splitlines()

@@ -8,14 +8,15 @@ import pytest
 import tensorflow_model_analysis as tfma
 from image_sets import image_set
 
-from components.metrics import CATALOG
+from components.metrics import CATALOG, METRICS
 from components.metrics.image_statistics import ImageStatistics
 from components.metrics.jackknife import worsening
 from components.metrics.kid import kid_over_subsets
-from components.sample_evaluator import places, sources
+from components.sample_evaluator import sources
 from components.sample_evaluator.measure.metrics import Compared, measure, plan
 from components.sample_evaluator.measure.tfma_results import write_tfma_results
 from components.sample_evaluator.options import EvaluateOptions, Threshold
+from components.sample_evaluator.verdict.checks import missed
 from components.sample_evaluator.verdict.gate import judge
 
 ALL = (sources.REAL, sources.CANDIDATE, sources.BASELINE, sources.TRAIN, sources.NOISE)
@@ -217,11 +218,11 @@ def test_the_gate_and_tfma_judge_alike(tmp_path, limits, memorized, change, fail
     stock[sources.CANDIDATE] = moved(baseline, vectors=change * baseline.vectors)
     options = {"limits": "none", "thresholds": limits, "max_memorized": memorized}
     found = analyze(stock, folder=tmp_path, **options)
-    missed, passed = failures(tmp_path)
-    assert missed == {(name, sources.CANDIDATE) for name in failed}
+    found_by_tfma, passed = failures(tmp_path)
+    assert found_by_tfma == {(name, sources.CANDIDATE) for name in failed}
     verdict = judge(found, EvaluateOptions(**options))
     assert verdict.blessed == passed
-    assert len(verdict.failed) == len(failed)
+    assert len(missed(verdict.checks)) == len(failed)
 
 
 def test_a_metric_that_cannot_be_computed_leaves_its_reason(tmp_path):
@@ -273,7 +274,8 @@ def test_a_place_is_between_training_images_and_noise_also_if_there_are_few_of_t
 
 
 def test_a_place_on_a_short_way_is_that_on_the_least_one(monkeypatch):
-    monkeypatch.setattr(places, "LEAST_SPANS", {"kid": 1e6})
+    wide = dataclasses.replace(METRICS["kid"], least_span=1e6)
+    monkeypatch.setitem(METRICS, "kid", wide)
     candidate = analyze(far_noise(make_stock()), thresholds=PLACES)[sources.CANDIDATE]
     assert 0 < abs(candidate["kid"].place) < 1e-5
     assert candidate["coverage"].place_margin > 1e-3

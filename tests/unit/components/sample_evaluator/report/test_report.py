@@ -7,12 +7,14 @@ from report_data import (
     HOSTILE,
     OPTIONAL,
     make_bare_summary,
+    make_checks,
     make_metric,
     make_pictures,
     make_summary,
 )
 
-from components.sample_evaluator.report.page import Pictures, render
+from components.sample_evaluator.report.page import render
+from components.sample_evaluator.verdict.checks import KEPT, LEFT_OUT
 
 SECTIONS = [
     "Images",
@@ -70,19 +72,19 @@ def test_the_verdict_and_its_reasons_come_first(page):
     )
     places = [page.index(text) for text in texts]
     assert places == sorted(places)
-    assert "✓ Blessed</h1>" in render(make_summary(blessed=True), Pictures())
+    assert "✓ Blessed</h1>" in render(make_summary(blessed=True), {})
 
 
 def test_a_warning_follows_the_verdict():
-    page = render(make_summary(warnings=["compared in random_conv <b>"]), Pictures())
+    page = render(make_summary(warnings=["compared in random_conv <b>"]), {})
     assert "⚠ compared in random_conv &lt;b&gt;" in page
-    assert "Warning" not in render(make_summary(), Pictures())
+    assert "Warning" not in render(make_summary(), {})
 
 
 def test_the_baseline_of_a_student_is_called_its_teacher_only_in_a_pipeline(page):
     said = "This model is a student, and in a pipeline the baseline is its teacher:"
     assert f"<p>{said}\nan image is 7.1 gray levels" in page
-    assert "is a student" not in render(make_bare_summary(), Pictures())
+    assert "is a student" not in render(make_bare_summary(), {})
 
 
 def test_headings_name_the_sections_in_their_order(page):
@@ -93,7 +95,7 @@ def test_headings_name_the_sections_in_their_order(page):
 
 
 def test_what_is_missing_leaves_its_section_out():
-    headings = Elements(render(make_bare_summary(), Pictures())).headings
+    headings = Elements(render(make_bare_summary(), {})).headings
     assert headings[1:] == [("h2", "What was judged"), ("h2", "All numbers")]
 
 
@@ -129,32 +131,29 @@ def test_the_page_contains_each_number(page, text):
     assert text in page
 
 
-@pytest.mark.parametrize("status", [None, "not judged"])
-def test_a_metric_without_limits_neither_passes_nor_fails(status):
-    summary = make_bare_summary(metrics={"kid": make_metric(0.01, status=status)})
-    page = render(summary, Pictures())
-    assert "none</td>" in page
-    assert f"{status or '–'}</td>" in page
-    assert "passed" not in page
-    assert "failed" not in page
-    assert "<article" not in page
-
-
-def test_the_outcome_is_that_of_the_gate_and_not_that_of_the_limits():
-    metric = make_metric(0.4, max_worsening=0.0, larger_is_better=True)
-    for status, mark in (("failed", "✗ failed"), ("not judged", None), (None, None)):
-        page = render(
-            make_bare_summary(metrics={"coverage": metric | {"status": status}}), Pictures()
-        )
-        for text in ("✓ passed", "✗ failed"):
-            assert (text in page) == (text == mark)
+@pytest.mark.parametrize(
+    ("outcome", "mark"),
+    [
+        ("kid is too far", "✗ missed"),
+        (KEPT, "✓ kept"),
+        (LEFT_OUT, "left out"),
+        (None, "not judged"),
+    ],
+)
+def test_the_outcome_is_that_of_the_checks_and_not_that_of_the_limits(outcome, mark):
+    checks = make_checks(**{"kid": outcome} if outcome else {})
+    metrics = {"kid": make_metric(0.4, maximum=0.5)}
+    page = render(make_bare_summary(metrics=metrics, checks=checks), {})
+    for text in ("✗ missed", "✓ kept", "left out", "not judged"):
+        assert (f"{text}</span>" in page) == (text == mark)
+    assert ("<article" in page) == (outcome is not None)
 
 
 def test_many_reasons_are_collapsed():
     reasons = [f"reason {i}" for i in range(9)]
-    page = render(make_summary(reasons=reasons), Pictures())
+    page = render(make_summary(reasons=reasons), {})
     assert page.index("reason 3<") < page.index("<summary>5 more<") < page.index("reason 4<")
-    assert "more</summary>" not in render(make_summary(reasons=reasons[:4]), Pictures())
+    assert "more</summary>" not in render(make_summary(reasons=reasons[:4]), {})
 
 
 @pytest.mark.parametrize(
@@ -172,21 +171,18 @@ def test_many_reasons_are_collapsed():
     ],
 )
 def test_the_verdict_is_a_sentence(changes, sentence):
-    assert f"<p>{sentence}</p>" in render(make_summary(**changes), Pictures())
+    assert f"<p>{sentence}</p>" in render(make_summary(**changes), {})
 
 
 def test_control_characters_of_names_are_shown_and_turn_no_text_around():
     classes = {"a\u202etac": {"images": 3, "metrics": {}}}
-    page = render(make_summary(classes=classes), Pictures())
+    page = render(make_summary(classes=classes), {})
     assert "\u202e" not in page
     assert "a\\u202etac" in page
 
 
 def test_what_was_left_out_is_said_once(page):
-    assert "Left out: " not in page  # the metric's own sentence says so
-    assert "Not judged, since 120 images are too few." in page
-    page = render(make_summary(left_out=["kinds: no features of the pixels"]), Pictures())
-    assert "Left out: kinds: no features of the pixels" in page
+    assert page.count("Not judged: too few images.") == 1
 
 
 def test_missing_kinds_come_first(page):
@@ -200,34 +196,34 @@ def test_a_class_without_an_estimate_is_not_taken_for_one_that_was_not_drawn(pag
     assert uncounted not in page
     kind = {"name": "cat", "held_out": 8, "expected": 7.6, "estimated": None, "missing": False}
     kinds = {"by": "class", "accuracy": 0.9, "kinds": [kind], "unavailable": None}
-    assert uncounted in render(make_bare_summary(kinds=kinds), Pictures())
+    assert uncounted in render(make_bare_summary(kinds=kinds), {})
 
 
 def test_a_model_without_labels_has_a_table_of_missing_clusters():
     kind = {"name": "1", "held_out": 8, "expected": 17.6, "estimated": 3.5, "missing": True}
     kinds = {"by": "cluster", "accuracy": None, "kinds": [kind], "unavailable": None}
-    page = render(make_bare_summary(kinds=kinds), Pictures())
+    page = render(make_bare_summary(kinds=kinds), {})
     assert "Clusters of images</h2>" in page
     assert '<th scope="row">✗ 1</th><td>8</td><td>18</td><td>4</td>' in page
-    page = render(make_bare_summary(kinds={**kinds, "kinds": []}), Pictures())
+    page = render(make_bare_summary(kinds={**kinds, "kinds": []}), {})
     assert "No cluster of training images that look alike is missing" in page
 
 
 def test_kinds_that_could_not_be_counted_say_why():
     kinds = {"by": None, "accuracy": None, "kinds": [], "unavailable": "only 60 images"}
-    page = render(make_bare_summary(kinds=kinds), Pictures())
+    page = render(make_bare_summary(kinds=kinds), {})
     assert "Kinds of images were not counted: only 60 images" in page
 
 
-@pytest.mark.parametrize("name", [*OPTIONAL, "warnings", "left_out"])
+@pytest.mark.parametrize("name", OPTIONAL)
 def test_any_part_may_be_null(name):
     assert ">None" not in render(make_summary(**{name: None}), make_pictures())
 
 
-@pytest.mark.parametrize("name", sorted(set(make_metric(0.1)) - {"larger_is_better", "passed"}))
+@pytest.mark.parametrize("name", sorted(set(make_metric(0.1)) - {"larger_is_better"}))
 def test_anything_about_a_metric_may_be_null(name):
     metrics = {key: found | {name: None} for key, found in make_summary()["metrics"].items()}
-    page = render(make_summary(metrics=metrics, spectrum=None), Pictures())  # a chart of no metric
+    page = render(make_summary(metrics=metrics, spectrum=None), {})  # a chart of no metric
     assert ">None" not in page
     assert ">nan" not in page
 
@@ -235,14 +231,14 @@ def test_anything_about_a_metric_may_be_null(name):
 @pytest.mark.parametrize("name", ["candidate", "baseline", "train", "noise"])
 def test_a_spectrum_may_lack_lines(name):
     spectrum = make_summary()["spectrum"]
-    page = render(make_summary(spectrum=spectrum | {name: None}), Pictures())
+    page = render(make_summary(spectrum=spectrum | {name: None}), {})
     assert ("Blurrier than the data: 60%" in page) == (name != "candidate")
 
 
 def test_each_metric_shows_its_direction():
     for larger_is_better, told in ((True, "larger is better"), (False, "smaller is better")):
         metric = make_metric(0.5, larger_is_better=larger_is_better)
-        titles = Elements(render(make_bare_summary(metrics={"kid": metric}), Pictures()))
+        titles = Elements(render(make_bare_summary(metrics={"kid": metric}), {}))
         assert [abbreviation["title"] for abbreviation in titles.named("abbr")] == [told]
 
 
@@ -250,7 +246,6 @@ def test_text_from_outside_is_not_markup():
     summary = make_summary(
         reasons=[HOSTILE] * 9,
         warnings=[HOSTILE],
-        left_out=[HOSTILE],
         evaluated=HOSTILE,
         folders={"real": HOSTILE, HOSTILE: "x"},
         limits=HOSTILE,
@@ -267,15 +262,14 @@ def test_text_from_outside_is_not_markup():
         model={"uri": HOSTILE},
         baseline={"uri": HOSTILE, "status": HOSTILE},
         metrics={
-            HOSTILE: make_metric(
-                0.1, unavailable=HOSTILE, sentence=HOSTILE, status="failed", place=0
-            ),
-            f"other {HOSTILE}": make_metric(0.1, status=HOSTILE),
+            HOSTILE: make_metric(0.1, unavailable=HOSTILE, place=0),
+            f"other {HOSTILE}": make_metric(0.1),
         },
+        checks=make_checks(**{HOSTILE: HOSTILE}),
         classes={HOSTILE: {"images": 1, "metrics": {HOSTILE: 0.1}}},
         history=[{"model": HOSTILE, "evaluated": HOSTILE, "metrics": {HOSTILE: 0.1}}],
     )
-    page = render(summary, Pictures(samples=b"png"))
+    page = render(summary, {"samples": b"png"})
     elements = Elements(page)
     assert elements.named("script") == []
     assert all(image["src"].startswith("data:") for image in elements.named("img"))
@@ -299,4 +293,7 @@ def test_every_picture_and_chart_has_a_text_alternative(page):
     charts = elements.named("svg")
     # Bars of five metrics and of the copies, the spectrum, and two of the history.
     assert len(charts) == 9
-    assert all(chart["role"] == "img" and chart["aria-label"] for chart in charts)
+    bars = [chart for chart in charts if chart.get("aria-hidden")]  # the text below says the same
+    assert len(bars) == 6
+    described = [chart for chart in charts if chart not in bars]
+    assert all(chart["role"] == "img" and chart["aria-label"] for chart in described)

@@ -2,10 +2,17 @@
 
 import numpy as np
 import pytest
-from report_data import HOSTILE, make_bare_summary, make_metric, make_pictures, make_summary
+from report_data import (
+    HOSTILE,
+    make_bare_summary,
+    make_checks,
+    make_metric,
+    make_pictures,
+    make_summary,
+)
 
 from components.metrics import CATALOG
-from components.sample_evaluator.report.page import Pictures, render
+from components.sample_evaluator.report.page import render
 from tests.browser import LEAST_CONTRAST, READABLE, assert_quiet
 
 PHONE, DESK = 390, 1200  # widths in pixels
@@ -109,7 +116,7 @@ def test_the_name_of_each_metric_stands_in_one_line(chromium, tmp_path):
     limits = {"stddev": 0.002, "maximum": 0.02, "max_worsening": 0.0}
     metrics = {name: make_metric(0.0312, **limits) for name in CATALOG}
     path = tmp_path / "report.html"
-    path.write_text(render(make_bare_summary(metrics=metrics), Pictures()), encoding="utf-8")
+    path.write_text(render(make_bare_summary(metrics=metrics), {}), encoding="utf-8")
     for width in (PHONE, DESK):
         chromium.open(path, width, "light")
         chromium.evaluate(OPEN_DETAILS)
@@ -144,11 +151,8 @@ def test_long_and_hostile_texts_neither_run_nor_break_the_page(chromium, tmp_pat
         reasons=[long],
         features=long,
         model={"uri": long},
-        metrics={
-            "metric_" * 30: make_metric(
-                0.1, unavailable=long, sentence=long, status="failed", place=0
-            )
-        },
+        metrics={"metric_" * 30: make_metric(0.1, unavailable=long, place=0)},
+        checks=make_checks(**{"metric_" * 30: long}),
         warnings=[long],
         folders={"real": long},
         kinds={
@@ -161,7 +165,7 @@ def test_long_and_hostile_texts_neither_run_nor_break_the_page(chromium, tmp_pat
         },
     )
     path = tmp_path / "report.html"
-    path.write_text(render(summary, Pictures()), encoding="utf-8")
+    path.write_text(render(summary, {}), encoding="utf-8")
     chromium.open(path, width, "light")
     assert_quiet(chromium)
     assert chromium.evaluate("document.scripts.length + document.images.length") == 0

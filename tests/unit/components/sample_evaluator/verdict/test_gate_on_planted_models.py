@@ -74,4 +74,6 @@ def test_a_whole_evaluation_says_the_same(tmp_path, describe):
     candidate = models[model][:FEW]
     shown = described(stock | {sources.CANDIDATE: candidate}, DIGITS, describe)
     evaluator = Evaluator(stock, DIGITS, tmp_path)
-    assert evaluator.judge(model, candidate) == judge(shown, DIGITS).verdict
+    whole, alone = evaluator.judge(model, candidate), judge(shown, DIGITS).verdict
+    assert whole.reasons == alone.reasons
+    assert [each[:4] for each in whole.checks] == [each[:4] for each in alone.checks]

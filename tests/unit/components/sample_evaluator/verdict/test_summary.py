@@ -10,12 +10,12 @@ from report_data import make_metric, make_summary
 from components.metrics import CATALOG
 from components.metrics.kinds import Kind, Kinds
 from components.sample_evaluator.options import EvaluateOptions, Threshold
+from components.sample_evaluator.verdict.checks import MISSED, Check, read_checks
 from components.sample_evaluator.verdict.gate import ModelVerdict
 from components.sample_evaluator.verdict.summary import Setting, summarize
 
 COUNTS = {"images": 120.0}
-MISSED = "kid 0.0312 exceeds 0.02"
-LEFT_OUT = "frechet_distance is not judged: too few images"
+CHECK = Check("kid", "maximum", MISSED, "kid 0.0312 exceeds 0.02", 0.0312, limit=0.02)
 
 
 OPTIONS = EvaluateOptions(
@@ -34,7 +34,6 @@ def summarize_values(
     by_label=MappingProxyType({}),
     kinds=None,
     options=OPTIONS,
-    left_out=MappingProxyType({"frechet_distance": LEFT_OUT}),
 ):
     values = {
         "real": COUNTS,
@@ -55,8 +54,7 @@ def summarize_values(
         {"degrade": "gray", "paired": True},
         "2026-11-26T15:00:00+00:00",
     )
-    failed = {"kid": MISSED} if options is OPTIONS else {}
-    verdict = ModelVerdict(False, (MISSED,), failed, left_out, ("too good",))
+    verdict = ModelVerdict(False, (CHECK.sentence,), (CHECK,), ("too good",))
     results = {source: parse(found) for source, found in values.items()}
     results["candidate"] = dataclasses.replace(
         results["candidate"], classes={name: parse(found) for name, found in by_label.items()}
@@ -85,10 +83,7 @@ def test_has_null_where_there_is_no_number():
         maximum=0.02,
         max_worsening=0.01,
         best_place=0.03,
-        status="failed",
-        sentence=MISSED,
     )
-    del kid["passed"]
     assert summary["metrics"]["kid"] == kid
     distance = summary["metrics"]["frechet_distance"]
     assert distance["candidate"] is None
@@ -99,21 +94,14 @@ def test_has_null_where_there_is_no_number():
     assert summary["spectrum"] is None
 
 
-def test_contains_the_outcome_of_each_metric():
+def test_contains_the_verdict_and_its_checks():
     summary = summarize_values({"kid": 0.0312, "coverage": 0.5, "recall": 0.5})
-    assert summary["reasons"] == [MISSED]
-    assert summary["left_out"] == [LEFT_OUT]
+    assert summary["reasons"] == [CHECK.sentence]
+    assert read_checks(summary) == [CHECK]
     assert summary["warnings"] == ["too good"]
     assert summary["limits"] == "none"
     assert summary["shape"] == [8, 8, 1]
     assert summary["evaluated"] == "2026-11-26T15:00:00+00:00"
-    found = {
-        name: (metric["status"], metric["sentence"]) for name, metric in summary["metrics"].items()
-    }
-    assert found["kid"] == ("failed", MISSED)
-    assert found["frechet_distance"] == ("left out", LEFT_OUT)
-    assert found["coverage"] == ("passed", None)
-    assert found["recall"] == ("not judged", None)
 
 
 def test_contains_the_place_of_a_metric_its_limit_and_the_best_earlier_one():
@@ -186,28 +174,3 @@ def test_contains_the_kinds_of_images():
     }
     few = summarize_values({"kid": 0.01}, kinds=Kinds(unavailable="too few images"))["kinds"]
     assert (few["kinds"], few["unavailable"]) == ([], "too few images")
-
-
-def test_a_metric_without_a_limit_that_could_be_applied_has_not_passed():
-    baseline = {"frechet_distance": 0.4}
-    measured = {"frechet_distance": 0.5, "coverage": 0.5}
-    options = EvaluateOptions(
-        limits="none",
-        thresholds={
-            "frechet_distance": Threshold(max_worsening=0.1),
-            "kid": Threshold(max_place=0.1),
-            "coverage": Threshold(max_place=0.1, minimum=0.1),
-        },
-    )
-    left_out = {"coverage": "coverage is judged without max_place: the reason", "kid": "the reason"}
-
-    def statuses(candidate, baseline):
-        found = summarize_values(
-            {**measured, **candidate}, baseline, options=options, left_out=left_out
-        )
-        return {name: found["metrics"][name]["status"] for name in options.thresholds}
-
-    alone = {"frechet_distance": "not judged", "kid": "left out", "coverage": "passed"}
-    assert statuses({"kid": 0.1}, None) == alone
-    compared = {"frechet_distance_worsening": -0.1, "frechet_distance_margin": 0.01}
-    assert statuses(compared, baseline)["frechet_distance"] == "passed"
