@@ -81,8 +81,9 @@ def draw_noise(
 def noise_pixels(seeds: Sequence[int], shape: Sequence[int]) -> np.ndarray:
     """Clipped standard normal noise, uint8 [N, H, W, C]; an image depends on its seed alone."""
     generators = [np.random.Generator(np.random.Philox(seed)) for seed in seeds]
-    noise = np.stack([generator.standard_normal(shape) for generator in generators])
-    return preprocessing.to_uint8(noise).numpy()
+    # One by one: as float64, a batch would take eight times the memory of its pixels.
+    noise = (generator.standard_normal(shape) for generator in generators)
+    return np.stack([preprocessing.to_uint8(each).numpy() for each in noise])
 
 
 def _seeds(first: int, rows: slice) -> range:
