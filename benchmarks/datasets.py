@@ -12,9 +12,9 @@ from PIL import Image
 
 from components.image_example_gen.errors import RejectedImage
 from components.image_example_gen.example import split_group, split_of
+from components.image_example_gen.folders.reading import ImageReader
 from components.image_example_gen.image_decode import decode
 from components.image_example_gen.options import ImageOptions
-from components.image_example_gen.reading import ImageReader
 from components.image_example_gen.source_decode import decode_source
 from components.image_example_gen.spans import ImageSource
 from data import digits, emoji, emoji_flat, fashion_mnist

@@ -11,8 +11,8 @@ import pyarrow.parquet as pq
 
 from benchmarks.ingest import write_jpegs
 from benchmarks.measure import Figure
-from components.image_example_gen.files import list_images
-from components.image_example_gen.reading import ImageReader
+from components.image_example_gen.folders.listing import list_folder
+from components.image_example_gen.folders.reading import ImageReader
 
 IMAGES, ROWS, ROUNDS = 5_000, 100, 3  # the best round counts
 
@@ -38,7 +38,7 @@ def figures() -> Iterator[Figure]:
 def _measure(folder: str) -> tuple[float, float]:
     """Seconds to list and to read all images."""
     started = time.monotonic()
-    files = list_images(folder)
+    files = list_folder(folder).images
     listed = time.monotonic()
     with ImageReader(folder) as reader:
         for file in files:

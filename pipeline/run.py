@@ -15,7 +15,7 @@ from rich.console import Console
 from components.features import check_available
 from components.garbage import without_garbage_collection
 from components.image_example_gen.errors import ImageDataError
-from components.image_example_gen.files import count_images
+from components.image_example_gen.folders.listing import count_images
 from components.image_example_gen.pattern import has_spans
 from components.sample_evaluator.verdict.plan import announce
 from pipeline import failures

@@ -82,7 +82,7 @@ def s3_server() -> Iterator[tuple[FaultyS3, "boto3.client"]]:
 
 
 def environment(url: str) -> dict[str, str]:
-    """The environment variables with which boto3 uses a server, and no others of this machine."""
+    """The environment variables with which a server is used, and no others of this machine."""
     return {
         "AWS_ENDPOINT_URL": url,
         "AWS_DEFAULT_REGION": REGION,

@@ -1,36 +1,18 @@
-"""Lists the images below a folder, in files and in archives, and fingerprints them.
+"""The images of a folder as they are listed: files, and entries of archives.
 
-A file is an image if it has one of SUFFIXES, and an archive if it has one of those in `archives`,
-whose entries are listed as if it were a folder. Other files (labels.csv, README.txt) are only
-counted; hidden files and folders (.DS_Store, .git) are ignored. Links to folders are not followed,
-links to files only inside the folder.
-
-Folders behind URIs are read by `storage`. TFX, whose import takes seconds, is imported only for
-those that are not in S3.
+A file is an image if it has one of SUFFIXES, and an archive if it has one of ARCHIVES, whose
+entries are listed as if it were a folder. Other files (labels.csv, README.txt) are only counted.
 """
 
 import hashlib
-import itertools
-import os
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from operator import attrgetter
 from unicodedata import normalize
 
-from components.image_example_gen.archives.entry import PARQUET, ROWS, Entry
-from components.image_example_gen.archives.entry import SUFFIXES as ARCHIVES
-from components.image_example_gen.archives.listing import list_entries
-from components.image_example_gen.errors import ImageDataError, not_listed
-from components.image_example_gen.storage.local import LINK, is_hidden, printable_path, walk_local
-from components.image_example_gen.storage.remote import (
-    exists,
-    is_folder,
-    is_remote,
-    join,
-    storage_of,
-)
+from components.image_example_gen.folders.local import LINK, printable_path
 
 SUFFIXES = frozenset(
     {
@@ -38,8 +20,8 @@ SUFFIXES = frozenset(
         *(".tif", ".tiff", ".avif"),
     }
 )
-_IMAGES = tuple(SUFFIXES)
-_LISTED = (*_IMAGES, *ARCHIVES)
+PARQUET = ".parquet"
+ARCHIVES = (".tar", PARQUET)
 # Endings of pictures and archives that are not read, by the advice for them; all other files are
 # taken for labels and the like.
 UNREAD = {
@@ -51,7 +33,10 @@ UNREAD = {
 }
 NO_ENDING = "none"
 SHOWN_ENDINGS = 5
+ROWS = 1 << 32  # more than a row group of Parquet has
 QUICK_ROWS = 16  # at the beginning of a row group
+MAX_LABEL = 255  # characters, as in the name of a folder
+DAMAGED = "archive is damaged: what follows the damage is not read"
 
 
 @dataclass(frozen=True, slots=True)  # there may be millions
@@ -67,7 +52,8 @@ class ImageFile:
         span: number of its span.
         span_folder: folder of its span, with which the path begins; empty for the data folder.
         entry: length of its name in an archive, with which the path ends; 0 for a file.
-        offset: of its content in the archive, as in `archives.entry`.
+        offset: of its content in the archive: in bytes,
+            in a Parquet file ROWS times the number of the row group, and the row in it.
         label: that the archive states, empty if it states that there is none; None if it does not
             say.
         archive_size: in bytes; 0 for a file.
@@ -136,55 +122,31 @@ class Listing:
     others: Counter[str]
 
 
-def list_folder(
-    folder: str, *, required: bool = True, names_only: bool = False, span: int = 0, below: str = ""
-) -> Listing:
-    """Lists the files at any depth below a local folder or a URI (gs://, s3://), in one walk.
-
-    Args:
-        folder: local or a URI.
-        required: whether a folder without image files is an error.
-        names_only: leaves out size and time of files behind a URI where each costs a request.
-        span: number of the span that the folder is.
-        below: the folder of the span, with which the paths then begin; empty if it is none.
-
-    Raises:
-        ImageDataError: the folder is missing, unreadable or, if required, has no image file.
-        StorageError: the storage does not answer, or refuses the credentials.
-    """
-    others: Counter[str] = Counter()
-    found = walk_images(folder, others, names_only=names_only)
-    if below:
-        found = (
-            replace(file, path=f"{below}/{file.path}", span=span, span_folder=below)
-            for file in found
-        )
-    images = list(found)
-    if required and not images:
-        raise _no_images(folder, others)
-    sort_files(images)
-    return Listing(images, others)
+def entry_of(
+    archive: ImageFile,
+    name: str,
+    size: int = 0,
+    offset: int = 0,
+    label: str | None = None,
+    problem: str = "",
+) -> ImageFile:
+    """An entry of an archive, by its name in it."""
+    shown = printable_path(name)
+    return ImageFile(
+        f"{archive.path}/{shown}",
+        size,
+        archive.mtime_ns,
+        problem,
+        entry=len(shown),
+        offset=offset,
+        label=label,
+        archive_size=archive.size,
+    )
 
 
-def walk_images(
-    folder: str, others: Counter[str], *, names_only: bool = False
-) -> Iterator[ImageFile]:
-    """Yields the image files of `list_folder` in any order, one at a time in memory.
-
-    The other files are added to `others`, by ending.
-
-    Raises:
-        ImageDataError: the folder is missing or unreadable.
-    """
-    root = _root_of(folder)
-    if is_remote(root):
-        return _walk_remote(root, others, names_only)
-    return _walk_local(root, others)
-
-
-def list_images(folder: str, *, required: bool = True, names_only: bool = False) -> list[ImageFile]:
-    """Lists the image files of `list_folder`."""
-    return list_folder(folder, required=required, names_only=names_only).images
+def to_label(text: str) -> str:
+    """The name of a class as an archive states it: one name, however its accents are composed."""
+    return normalize("NFC", text.lstrip("\ufeff").strip())
 
 
 def sort_files(files: list[ImageFile]) -> None:
@@ -196,24 +158,18 @@ def sort_files(files: list[ImageFile]) -> None:
     files.sort(key=attrgetter("path"))
 
 
-def check_has_images(folder: str) -> None:
-    """Raises what `list_images` would raise about the whole folder; stops at the first image."""
-    others: Counter[str] = Counter()
-    if next(walk_images(folder, others), None) is None:
-        raise _no_images(folder, others)
+def fingerprint(files: Iterable[ImageFile]) -> str:
+    """Returns a digest of the states and the problems of the files."""
+    digest = hashlib.sha256()
+    for file in files:
+        digest.update(f"{file.state}\0{file.problem}\n".encode())
+    return f"sha256:{digest.hexdigest()}"
 
 
-def check_not_unread(folder: str) -> None:
-    """Raises what `check_has_images` raises if there are files of UNREAD, or links to folders."""
-    others: Counter[str] = Counter()
-    if next(walk_images(folder, others), None) is None and (unread(others) or others[LINK]):
-        raise _no_images(folder, others)
-
-
-def count_images(folder: str, at_most: int) -> int:
-    """Counts the image files that `walk_images` yields; stops at `at_most`."""
-    files = walk_images(folder, Counter(), names_only=True)
-    return sum(1 for _ in itertools.islice(files, at_most))
+def ending(name: str) -> str:
+    """The ending of a name, as in the counts of other files."""
+    found = re.search(r"(\.tar)?\.[0-9a-z]{1,8}\Z", name.lower())
+    return found[0] if found else NO_ENDING
 
 
 def unread(counts: Mapping[str, int]) -> dict[str, int]:
@@ -251,112 +207,3 @@ def describe_endings(counts: Mapping[str, int]) -> str:
 def _named(ending: str, count: int) -> str:
     named = {NO_ENDING: "without an ending", LINK: LINK if count == 1 else "links to folders"}
     return named.get(ending, ending)
-
-
-def list_folders(folder: str) -> list[str]:
-    """Lists the names of the folders in a folder, sorted, without links.
-
-    Raises:
-        ImageDataError: the folder is missing or unreadable.
-    """
-    try:
-        if is_remote(folder):
-            return sorted(storage_of(folder).list_folders(folder))
-        with os.scandir(folder) as entries:
-            return sorted(entry.name for entry in entries if entry.is_dir(follow_symlinks=False))
-    except OSError as error:
-        reason = error.strerror or "no such folder"  # TFX gives no reason for remote folders
-        raise ImageDataError(f"{folder}: the folder cannot be read ({reason})") from None
-
-
-def fingerprint(files: Iterable[ImageFile]) -> str:
-    """Returns a digest of the states and the problems of the files."""
-    digest = hashlib.sha256()
-    for file in files:
-        digest.update(f"{file.state}\0{file.problem}\n".encode())
-    return f"sha256:{digest.hexdigest()}"
-
-
-def _ends(name: str, endings: tuple[str, ...]) -> bool:
-    """Whether a name that does not begin with a dot has one of the endings."""
-    return name.lower().endswith(endings)
-
-
-def _entries(root: str, archive: ImageFile, others: Counter[str]) -> Iterator[ImageFile]:
-    """Yields the images in an archive, and the archive itself if something is wrong with it."""
-    for name, size, offset, label, problem in _listed(root, archive.path):
-        if not name:
-            yield replace(archive, problem=problem)
-        elif problem or _ends(name, _IMAGES) or archive.path.lower().endswith(PARQUET):
-            shown = printable_path(name)
-            yield ImageFile(
-                f"{archive.path}/{shown}",
-                size,
-                archive.mtime_ns,
-                problem,
-                entry=len(shown),
-                offset=offset,
-                label=label,
-                archive_size=archive.size,
-            )
-        else:
-            others[_ending(name)] += 1
-
-
-def _listed(root: str, path: str) -> Iterator[Entry]:
-    try:
-        yield from list_entries(join(root, path))
-    except FileNotFoundError:
-        return  # it was removed meanwhile
-    except OSError as error:
-        raise not_listed(root, f"archive {path!r}", error) from None
-
-
-def _ending(name: str) -> str:
-    found = re.search(r"(\.tar)?\.[0-9a-z]{1,8}\Z", name.lower())
-    return found[0] if found else NO_ENDING
-
-
-def _root_of(folder: str) -> str:
-    root = folder.rstrip("/") or "/"
-    if not is_folder(root):
-        problem = "not a folder" if exists(root) else "no such folder"
-        raise ImageDataError(f"{folder}: {problem}; expected a folder with images")
-    return root
-
-
-def _no_images(folder: str, others: Mapping[str, int]) -> ImageDataError:
-    found = f", found {describe_endings(others)}" if others else ""
-    return ImageDataError(
-        f"{folder}: no image files below this folder{found}; image files end in "
-        f"{' '.join(sorted(SUFFIXES))}, archives of them in {' '.join(ARCHIVES)}, and links to "
-        f"folders are not followed{''.join(f'; {line}' for line in describe_unread(others))}"
-    )
-
-
-def _walk_remote(root: str, others: Counter[str], names_only: bool) -> Iterator[ImageFile]:
-    storage = storage_of(root)
-    for path, stated in storage.walk(root):
-        if any(map(is_hidden, path.split("/"))):
-            continue
-        if _ends(path, ARCHIVES):
-            found = stated or storage.stat(join(root, path))
-            yield from _entries(root, ImageFile(path, *found), others)
-        elif not _ends(path, _IMAGES):
-            others[_ending(path)] += 1
-        elif stated or names_only:
-            yield ImageFile(path, *(stated or ()))
-        else:
-            yield ImageFile(path, *storage.stat(join(root, path)))
-
-
-def _walk_local(root: str, others: Counter[str]) -> Iterator[ImageFile]:
-    for path, stat, problem in walk_local(root, lambda name: _ends(name, _LISTED)):
-        if not problem and _ends(path, ARCHIVES):
-            yield from _entries(root, ImageFile(path, *stat), others)
-        elif problem == LINK:
-            others[LINK] += 1
-        elif problem or stat:
-            yield ImageFile(path, *(stat or ()), problem=problem)
-        else:
-            others[_ending(path)] += 1

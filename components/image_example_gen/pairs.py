@@ -14,7 +14,7 @@ from dataclasses import replace
 from components.image_example_gen import reasons
 from components.image_example_gen.errors import ImageDataError
 from components.image_example_gen.files import ImageFile
-from components.image_example_gen.storage.remote import join, relate
+from components.image_example_gen.folders.storage import join, relate
 
 RELATIONS = {  # of sources to their images
     "same": "in the same folder as",

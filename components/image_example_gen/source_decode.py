@@ -5,9 +5,9 @@ import numpy as np
 from components.image_example_gen import reasons
 from components.image_example_gen.errors import RejectedImage
 from components.image_example_gen.files import ImageFile
+from components.image_example_gen.folders.reading import ImageReader
 from components.image_example_gen.image_decode import DecodedImage, decode
 from components.image_example_gen.options import ImageOptions
-from components.image_example_gen.reading import ImageReader
 
 TOLERANCE = 0.02  # relative difference of aspects, beside that from rounding sides to pixels
 

@@ -2,10 +2,10 @@
 
 from math import ceil
 
-from components.image_example_gen.files import check_has_images
+from components.image_example_gen.folders.listing import check_has_images
+from components.image_example_gen.folders.storage import join
 from components.image_example_gen.pairs import check_apart
 from components.image_example_gen.spans import ImageSource, holdout_source
-from components.image_example_gen.storage.remote import join, needs_tfx
 from components.image_example_gen.windows import find_window
 from pipeline.config.pipeline_config import PipelineConfig
 from pipeline.config.sections import DataConfig, ValidationConfig
@@ -16,24 +16,24 @@ ENOUGH = 1.5  # times the required images: a hash divides them, seldom exactly
 
 
 def check_images(data: DataConfig) -> None:
-    """Checks local folders and S3, of images, held-out ones and sources; TFX starts slowly.
+    """Checks the folders of images, of held-out ones and of sources.
 
     Raises:
         ImageDataError: a folder is missing or unreadable or has no images, no span is left to read,
             no image has a source, or images and sources are not in folders apart.
     """
-    if not needs_tfx(data.folder):
-        window = find_window(data.folder, data, data.span)
+    window = find_window(data.folder, data, data.span)
+    if data.paired_source:
+        ImageSource(data.folder, window, sources=data.source).listing()
+    else:
         check_has_images(join(data.folder, window[-1].folder).rstrip("/") or "/")
-        if data.paired_source and not needs_tfx(data.source):
-            ImageSource(data.folder, window, sources=data.source).listing(names_only=True)
-    if data.unpaired_source and not needs_tfx(data.source):
+    if data.unpaired_source:
         check_apart(data.folder, data.source)
         check_has_images(data.source)
-    if data.holdout and not needs_tfx(data.holdout):
+    if data.holdout_source:
+        holdout_source(data.holdout, data.holdout_source).listing()
+    elif data.holdout:
         check_has_images(data.holdout)
-        if data.holdout_source and not needs_tfx(data.holdout_source):
-            holdout_source(data.holdout, data.holdout_source).listing(names_only=True)
 
 
 def warn_of_rejected(share: float, data: DataConfig) -> list[str]:

@@ -1,17 +1,14 @@
 """The configuration of a run that names none: chosen for its pictures, and what follows from it."""
 
 import json
-import os
 import shlex
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from components.image_example_gen.storage.remote import is_remote
 from pipeline.choosing.check import check_images, warn_of_no_verdict, warn_of_too_few
 from pipeline.choosing.choose import (
     TRAINING_KEYS,
@@ -51,7 +48,6 @@ from pipeline.config.values import flatten, read_values
 from pipeline.config.yaml_text import quote
 from pipeline.console.progress import showing
 from pipeline.console.tables import make_console
-from pipeline.logs import logging_to
 from pipeline.runners.kubeflow.config import KubeflowConfig
 from pipeline.workspace import Workspace
 from trainer.common.options import Options
@@ -342,11 +338,7 @@ def _look(data: DataConfig) -> Pictures:
     console = make_console()
     # Lines of progress would stand in a configuration that is written to standard output.
     shown = showing(console, "looking at images") if console.is_terminal else nullcontext()
-    if not is_remote(data.folder):
-        with shown:
-            return look(data)
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")  # TensorFlow lists and reads gs://
-    with logging_to(Path(os.devnull), verbose=False), shown:
+    with shown:
         return look(data)
 
 

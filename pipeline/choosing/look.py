@@ -1,7 +1,7 @@
 """Looks at a folder of images before anything is configured: how many, how large, which colors.
 
 Of a large folder, a sample of files is opened, and of those only as many are decoded as about a
-second allows. Imports neither TFX nor TensorFlow for local folders and S3.
+second allows. Imports neither TFX nor TensorFlow.
 """
 
 import contextlib
@@ -16,21 +16,21 @@ from typing import BinaryIO, NamedTuple, TypeVar
 
 import numpy as np
 
-from components.image_example_gen.archives.entry import to_label
 from components.image_example_gen.errors import ImageDataError, RejectedImage
 from components.image_example_gen.files import (
     ImageFile,
     describe_endings,
     describe_unread,
-    list_folder,
+    to_label,
 )
+from components.image_example_gen.folders.listing import list_folder
+from components.image_example_gen.folders.local import LINK
+from components.image_example_gen.folders.reading import ImageReader
+from components.image_example_gen.folders.storage import is_remote
 from components.image_example_gen.image_decode import decode
 from components.image_example_gen.image_header import ImageHeader, read_header
 from components.image_example_gen.options import ImageOptions
-from components.image_example_gen.reading import ImageReader
 from components.image_example_gen.reasons import unreadable
-from components.image_example_gen.storage.local import LINK
-from components.image_example_gen.storage.remote import is_remote
 from components.image_example_gen.windows import find_window
 from pipeline.choosing.seen import Pictures, are_splits, kinds_among
 from pipeline.config.sections import DataConfig
@@ -156,7 +156,7 @@ def _list_places(data: DataConfig) -> tuple[list[_Place], Counter[str]]:
     places, others = [], Counter[str]()
     for span in window:
         folder = os.path.join(data.folder, span.folder).rstrip("/") or "/"
-        listed = list_folder(folder, required=span is window[-1], names_only=True)
+        listed = list_folder(folder, required=span is window[-1])
         places += [_Place(folder, file) for file in listed.images]
         others += listed.others
     return places, others

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from pathlib import PurePosixPath
 
 from components.image_example_gen import names as example_names
-from components.image_example_gen.storage.remote import is_remote
+from components.image_example_gen.folders.storage import is_remote
 from pipeline.config.pipeline_config import PipelineConfig
 from pipeline.config.values import FOLDERS
 from pipeline.runners.kubeflow.config import KubeflowConfig

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from components.image_example_gen.errors import ImageDataError
-from components.image_example_gen.files import check_has_images, count_images
-from components.image_example_gen.storage.remote import relate
+from components.image_example_gen.folders.listing import check_has_images, count_images
+from components.image_example_gen.folders.storage import relate
 from components.metrics import MIN_IMAGES
 from components.sample_evaluator.names import NOT_A_SAMPLER
 from components.sample_evaluator.sources import BASELINE, CANDIDATE

@@ -4,7 +4,6 @@ A snapshot of a span has, for each of its files, an eight-byte digest of the pat
 folder, the size, the modification time and the place in an archive, and of those of its source if
 it has one. The journal keeps the union of what runs have read of each folder, since files that were
 removed may come back.
-TFX is imported for remote folders only.
 """
 
 from collections import Counter
@@ -13,7 +12,8 @@ from hashlib import blake2b
 
 import numpy as np
 
-from components.image_example_gen.files import ImageFile, walk_images
+from components.image_example_gen.files import ImageFile
+from components.image_example_gen.folders.listing import walk_images
 from components.image_example_gen.options import WindowOptions
 from components.image_example_gen.pairs import match
 from components.image_example_gen.spans import Span, may_have_sources

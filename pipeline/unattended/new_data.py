@@ -1,13 +1,13 @@
-"""Finds images that no run has read yet. TFX is imported for remote folders only."""
+"""Finds images that no run has read yet."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from components.image_example_gen.errors import ImageDataError, NotHeldError
-from components.image_example_gen.files import check_not_unread
+from components.image_example_gen.folders.listing import check_not_unread
 from components.image_example_gen.pattern import has_spans
-from components.image_example_gen.spans import Span, list_spans
-from components.image_example_gen.windows import choose_window
+from components.image_example_gen.spans import Span
+from components.image_example_gen.windows import choose_window, list_spans
 from pipeline.config.pipeline_config import PipelineConfig
 from pipeline.registry.journal import HeldSpan, Journal
 from pipeline.registry.read_files import digests, snapshot

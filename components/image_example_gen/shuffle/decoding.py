@@ -15,10 +15,10 @@ from components.image_example_gen import names, reasons
 from components.image_example_gen.errors import RejectedImage
 from components.image_example_gen.example import matches_group, to_row
 from components.image_example_gen.files import ImageFile
+from components.image_example_gen.folders.reading import ImageReader
 from components.image_example_gen.image_decode import DECODE_THREADS, decode
 from components.image_example_gen.near_duplicates.look import look_of
 from components.image_example_gen.options import ImageOptions
-from components.image_example_gen.reading import ImageReader
 from components.image_example_gen.report import IN_HOLDOUT
 from components.image_example_gen.shuffle.files import PART_SUFFIX
 from components.image_example_gen.shuffle.parts import Member, Part

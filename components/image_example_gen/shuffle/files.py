@@ -9,7 +9,7 @@ from typing import BinaryIO
 
 from tfx.dsl.io import fileio
 
-from components.image_example_gen.storage.remote import is_remote
+from components.image_example_gen.folders.storage import is_remote
 from trainer.common.files import sync
 
 # Folders in an artifact.

@@ -14,9 +14,9 @@ from PIL import ExifTags, Image, ImageCms
 from components.image_example_gen import reasons
 from components.image_example_gen.errors import RejectedImage
 from components.image_example_gen.files import ImageFile
+from components.image_example_gen.folders.reading import ImageReader
 from components.image_example_gen.image_decode import decode, decode_as_shown
 from components.image_example_gen.options import ImageOptions
-from components.image_example_gen.reading import ImageReader
 
 
 def encoded(image, kind="PNG", **options):

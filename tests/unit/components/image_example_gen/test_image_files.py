@@ -2,19 +2,16 @@ import errno
 import os
 
 import pytest
-import tensorflow as tf
 
 from components.image_example_gen.errors import ImageDataError, StorageError
 from components.image_example_gen.files import (
     ImageFile,
-    check_has_images,
     describe_endings,
     describe_unread,
     fingerprint,
-    list_folder,
-    list_images,
 )
-from components.image_example_gen.reading import ImageReader
+from components.image_example_gen.folders.listing import check_has_images, list_folder
+from components.image_example_gen.folders.reading import ImageReader
 
 
 def open_image(folder, path):
@@ -28,13 +25,13 @@ def touch(path, content=b"x"):
 
 
 def problems(folder):
-    return {file.path: file.problem for file in list_images(str(folder))}
+    return {file.path: file.problem for file in list_folder(str(folder)).images}
 
 
 def test_images_at_any_depth_are_listed_by_sorted_relative_path(tmp_path):
     for path in ("b.JPG", "a/z.png", "a/b/c/d.webp", "a.gif", "x.bmp", "y.tif", "z.tiff"):
         touch(tmp_path / path)
-    paths = [file.path for file in list_images(f"{tmp_path}/")]
+    paths = [file.path for file in list_folder(f"{tmp_path}/").images]
     assert paths == ["a.gif", "a/b/c/d.webp", "a/z.png", "b.JPG", "x.bmp", "y.tif", "z.tiff"]
 
 
@@ -69,9 +66,9 @@ def test_endings_are_described_by_frequency_in_one_line():
 def test_a_folder_with_other_files_only_is_an_error_that_names_them(tmp_path):
     touch(tmp_path / "a" / "x.heic")
     with pytest.raises(ImageDataError, match=r"no image files below this folder, found 1 \.heic;"):
-        list_images(str(tmp_path))
+        list_folder(str(tmp_path))
     with pytest.raises(ImageDataError, match=r"; convert them to JPEG or PNG$"):
-        list_images(str(tmp_path))
+        list_folder(str(tmp_path))
 
 
 @pytest.mark.parametrize("name", ["x.zip", "x.tgz", "x.tar.gz", "x.TAR.BZ2", "x.7z", "x.rar"])
@@ -80,7 +77,7 @@ def test_a_folder_with_archives_that_are_not_read_is_an_error_that_says_to_unpac
 ):
     touch(tmp_path / name)
     with pytest.raises(ImageDataError, match=r"; not read: 1 [.\w]+; unpack them$"):
-        list_images(str(tmp_path))
+        list_folder(str(tmp_path))
 
 
 def test_compressed_labels_are_no_archives(tmp_path):
@@ -207,7 +204,7 @@ def test_a_data_folder_without_permission_is_a_one_line_error(open_to_all, unpri
     touch(folder / "x.png")
     folder.chmod(0)
     with unprivileged(), pytest.raises(ImageDataError, match=r"cannot be read \(Permission denied"):
-        list_images(str(folder))
+        list_folder(str(folder))
 
 
 @pytest.mark.parametrize(
@@ -218,24 +215,9 @@ def test_a_folder_without_images_is_a_one_line_error(tmp_path, name, message):
     touch(tmp_path / "file.png")
     touch(tmp_path / "empty" / "notes.txt")
     with pytest.raises(ImageDataError, match=message) as error:
-        list_images(str(tmp_path / name))
+        list_folder(str(tmp_path / name))
     assert str(tmp_path / name) in str(error.value)
     assert "\n" not in str(error.value)
-
-
-def test_a_remote_folder_is_listed_like_a_local_one():
-    folder = "ram://bucket/images"
-    for path in ("b/x.png", "a.jpg", "notes.txt", ".git/y.png", "b/.z.png"):
-        tf.io.gfile.makedirs(os.path.dirname(f"{folder}/{path}"))
-        with tf.io.gfile.GFile(f"{folder}/{path}", "wb") as file:
-            file.write(path.encode())
-    listing = list_folder(f"{folder}/")
-    assert [(file.path, file.size) for file in listing.images] == [("a.jpg", 5), ("b/x.png", 7)]
-    assert listing.others == {".txt": 1}
-    names = list_images(folder, names_only=True)
-    assert [(file.path, file.size) for file in names] == [("a.jpg", 0), ("b/x.png", 0)]
-    with open_image(folder, "b/x.png") as stream:
-        assert stream.read() == b"b/x.png"
 
 
 @pytest.mark.parametrize(

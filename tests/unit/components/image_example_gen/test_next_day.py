@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from components.image_example_gen.reading import ImageReader
+from components.image_example_gen.folders.reading import ImageReader
 from components.image_example_gen.shuffle import earlier, shards
 from components.progress import DECODED
 from trainer.common.progress import listening

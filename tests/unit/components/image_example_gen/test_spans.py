@@ -3,18 +3,14 @@ import subprocess
 import sys
 
 import pytest
-import tensorflow as tf
 
 from components.image_example_gen.errors import ImageDataError
 from components.image_example_gen.pattern import has_spans
 from components.image_example_gen.spans import (
     ImageSource,
-    Offer,
-    Span,
-    list_spans,
-    take_listing,
     unpaired_sources,
 )
+from components.image_example_gen.windows import list_spans
 
 
 @pytest.fixture
@@ -137,20 +133,6 @@ def test_a_folder_that_cannot_be_listed_is_a_one_line_error(open_to_all, unprivi
         list_spans(str(open_to_all), "{YYYY}/{MM}/{DD}")
 
 
-def test_a_remote_folder_has_spans_like_a_local_one():
-    for path in ("span-2/x.png", "span-10/y/z.png", "span-3"):
-        tf.io.gfile.makedirs(os.path.dirname(f"ram://spans/{path}"))
-        with tf.io.gfile.GFile(f"ram://spans/{path}", "wb") as file:
-            file.write(b"x")
-    spans = list_spans("ram://spans/", "span-{SPAN}")
-    assert spans == [Span(2, "span-2"), Span(10, "span-10")]
-    files = ImageSource("ram://spans/", tuple(spans)).list_files()
-    assert [(file.path, file.span) for file in files] == [
-        ("span-10/y/z.png", 10),
-        ("span-2/x.png", 2),
-    ]
-
-
 def test_the_paths_of_a_window_are_relative_to_the_data_folder(tmp_path):
     touch(tmp_path, "in/1/cats/x.png", "in/2/cats/x.png", "in/2/y.png", "in/3/z.png")
     window = list_spans(str(tmp_path), "in/{SPAN}")[:2]
@@ -186,7 +168,8 @@ def test_sources_without_pairs_have_paths_that_begin_with_their_folder(tmp_path)
 def test_spans_and_their_files_are_listed_without_tensorflow_and_without_tfx(tmp_path):
     touch(tmp_path, "1/x.png")
     code = (
-        "import sys; from components.image_example_gen.spans import ImageSource, list_spans\n"
+        "import sys; from components.image_example_gen.spans import ImageSource\n"
+        "from components.image_example_gen.windows import list_spans\n"
         "source = ImageSource(sys.argv[1], tuple(list_spans(sys.argv[1], '{SPAN}')))\n"
         "print(source.list_files()[0].path)\n"
         "print({'tfx', 'tensorflow', 'numpy'} & set(sys.modules))"
@@ -194,16 +177,3 @@ def test_spans_and_their_files_are_listed_without_tensorflow_and_without_tfx(tmp
     command = [sys.executable, "-c", code, str(tmp_path)]
     output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     assert output.split("\n")[:2] == ["1/x.png", "set()"]
-
-
-def test_a_listing_is_taken_once_and_is_gone_with_what_offers_it(tmp_path):
-    source = ImageSource(str(tmp_path))
-    touch(tmp_path, "1.png")
-    kept, gone = Offer([source]), Offer([ImageSource(f"{tmp_path}/")])
-    touch(tmp_path, "2.png")
-    found = kept.fingerprint
-    assert gone.fingerprint == found
-    del gone
-    assert len(take_listing(ImageSource(f"{tmp_path}/"), found).images) == 2
-    assert len(take_listing(source, found).images) == 1
-    assert len(take_listing(source, found).images) == 2

@@ -10,7 +10,6 @@ import yaml
 from PIL import Image
 
 from components.image_example_gen.errors import ImageDataError
-from components.image_example_gen.reading import ImageReader
 from pipeline.choosing import chosen as chosen_module
 from pipeline.choosing import look
 from pipeline.choosing.check import warn_of_rejected
@@ -742,21 +741,3 @@ def test_a_folder_whose_images_are_cut_to_be_compared_is_named(tmp_path):
         Image.open(path).crop((0, 0, 160, 64)).save(path)
     _, line = configure_images(str(tmp_path / "real"), [], [str(tmp_path / "grids")]).lines
     assert line.startswith(f"{tmp_path / 'grids'}: data.fit=crop cuts more than 40% off 100% of ")
-
-
-def test_a_remote_folder_is_looked_at_with_few_reads(place, monkeypatch):
-    monkeypatch.setattr(look, "REMOTE_SAMPLE", 2)
-    import tensorflow as tf
-
-    tf.io.gfile.makedirs("ram://chosen/span-1")
-    for i in range(5):
-        content = (place.images / f"{i:04}.png").read_bytes()
-        with tf.io.gfile.GFile(f"ram://chosen/span-1/{i}.png", "wb") as file:
-            file.write(content)
-    opened, read = [], ImageReader.open
-    monkeypatch.setattr(ImageReader, "open", lambda *args: opened.append(args[1]) or read(*args))
-    config, said = place.run("data.pattern=span-{SPAN}", images="ram://chosen")
-    assert (config.data.resolution, len(set(opened))) == ((16, 16), 2)
-    assert "ram://chosen: 5 color pictures of 16x16" in said
-    with pytest.raises(ImageDataError, match="ram://nothing"):
-        place.run(images="ram://nothing")

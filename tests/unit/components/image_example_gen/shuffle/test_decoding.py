@@ -92,7 +92,6 @@ def test_a_file_that_vanished_after_the_listing_is_rejected(tmp_path):
     reason = "cannot be read (No such file or directory)"
     partial = tmp_path / "partial"
     assert decode_one(tmp_path, "x.png", partial) == [("x.png", reason)]
-    assert decode_one("ram://vanished", "x.png", partial) == [("x.png", reason)]
 
 
 def test_what_a_killed_run_decoded_is_taken_over_without_its_images(images, killed, tmp_path):

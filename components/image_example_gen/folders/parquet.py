@@ -8,22 +8,23 @@ read in batches, and of each column only what is needed.
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any, BinaryIO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 from pyarrow import types
 
-from components.image_example_gen.archives.entry import (
+from components.image_example_gen.errors import RejectedImage
+from components.image_example_gen.files import (
     DAMAGED,
     MAX_LABEL,
     ROWS,
-    TOO_LARGE,
-    Entry,
+    ImageFile,
+    entry_of,
     to_label,
 )
-from components.image_example_gen.errors import RejectedImage
-from components.image_example_gen.storage.remote import MAX_IMAGE_BYTES
+from components.image_example_gen.folders.storage import MAX_IMAGE_BYTES, TOO_LARGE
 
 IMAGE, CONTENT, LABEL = "image", "image.bytes", "label"
 NOT_PARQUET = "not a Parquet file, or damaged"
@@ -34,7 +35,7 @@ DAMAGED_GROUP = "row group is damaged"
 NO_IMAGE = "no image in this row"
 # Read at once: in bytes of a column as it is stored, and of images.
 BUFFER_BYTES, BATCH_BYTES, BATCH_ROWS = 1 << 20, 8 << 20, 64
-LABEL_ROWS = 1 << 16
+LABEL_ROWS = 1 << 12
 LEAST_ROWS = 8  # that threads may be apart
 # A column without any value has the type null.
 KINDS_OF_LABELS = (
@@ -43,19 +44,19 @@ KINDS_OF_LABELS = (
 _DAMAGE = (pa.ArrowException, OSError, UnicodeDecodeError)
 
 
-def list_parquet(stream: BinaryIO, size: int) -> Iterator[Entry]:
-    """Yields an entry for each row, named by its number; reads the labels and no image.
+def list_parquet(stream: BinaryIO, archive: ImageFile) -> Iterator[ImageFile]:
+    """Yields an image for each row, named by its number; reads the labels and no image.
 
     Args:
         stream: the file, seekable.
-        size: of the file, in bytes.
+        archive: its path, size and time.
 
     Yields:
-        One entry without a name if the file is damaged or has no column of images.
+        Only the archive itself if it is damaged or has no column of images.
 
     Raises:
         OSError: the file cannot be read.
-        StorageError: as above, remotely.
+        StorageError: as above, in a bucket.
     """
     try:
         file = _open(stream)
@@ -63,30 +64,27 @@ def list_parquet(stream: BinaryIO, size: int) -> Iterator[Entry]:
     except _DAMAGE as error:
         _raise_unless_damage(error)
         problem = NOT_PARQUET
-    if not problem and file.metadata.num_rows > size:
+    if not problem and file.metadata.num_rows > archive.size:
         problem = WRONG_ROWS
     if problem:
-        yield Entry("", problem=problem)
+        yield replace(archive, problem=problem)
         return
+    labeled, row = LABEL in file.schema_arrow.names, 0
     try:
-        yield from _rows(file, names)
+        for group in range(file.num_row_groups):
+            rows = file.metadata.row_group(group).num_rows
+            problem = TOO_LARGE if _mean_bytes(file, group) > MAX_IMAGE_BYTES else ""
+            labels = _labels(file, group, names) if labeled else iter([None] * rows)
+            for index in range(rows):
+                label = next(labels, DAMAGED_GROUP)
+                if label is DAMAGED_GROUP:
+                    label, problem = None, DAMAGED_GROUP
+                offset = group * ROWS + index
+                yield entry_of(archive, f"{row:07}", 0, offset, label, problem)
+                row += 1
     except _DAMAGE as error:
         _raise_unless_damage(error)
-        yield Entry("", problem=DAMAGED)
-
-
-def _rows(file: pq.ParquetFile, names: list[str]) -> Iterator[Entry]:
-    labeled, row = LABEL in file.schema_arrow.names, 0
-    for group in range(file.num_row_groups):
-        rows = file.metadata.row_group(group).num_rows
-        problem = TOO_LARGE if _mean_bytes(file, group) > MAX_IMAGE_BYTES else ""
-        labels = _labels(file, group, names) if labeled else iter([None] * rows)
-        for index in range(rows):
-            label = None if problem else next(labels, DAMAGED_GROUP)
-            if label is DAMAGED_GROUP:
-                label, problem = None, DAMAGED_GROUP
-            yield Entry(f"{row:07}", 0, group * ROWS + index, label, problem)
-            row += 1
+        yield replace(archive, problem=DAMAGED)
 
 
 class ParquetContent:
@@ -99,7 +97,6 @@ class ParquetContent:
             OSError, StorageError: as there.
             RejectedImage: it is damaged by now.
         """
-        self.close = stream.close
         try:
             self._file = _open(stream)
         except _DAMAGE as error:
@@ -116,23 +113,21 @@ class ParquetContent:
         Raises:
             OSError: the file cannot be read.
             RejectedImage: the row has no image, or one that is too large, or is damaged.
-            StorageError: as `OSError`, remotely.
+            StorageError: as `OSError`, in a bucket.
         """
         group, row = divmod(offset, ROWS)
         if group != self._group or row < self._first:
-            mean, most = _mean_bytes(self._file, group), _most_bytes(self._file, group)
-            # Writers give most columns a dictionary page but rarely use it for images; it alone
-            # must not shrink batches to single rows.
-            rows = max(LEAST_ROWS, BATCH_BYTES // max(1, most))
-            rows = max(1, min(BATCH_ROWS, rows, BATCH_BYTES // max(1, mean)))
-            self._batches = self._file.iter_batches(rows, row_groups=[group], columns=[CONTENT])
+            rows = min(BATCH_ROWS, BATCH_BYTES // _mean_bytes(self._file, group))
+            self._batches = self._file.iter_batches(
+                max(1, rows), row_groups=[group], columns=[CONTENT]
+            )
             self._group, self._first, self._rows = group, 0, []
         while row >= self._first + len(self._rows):
             self._advance()
         content = self._rows[row - self._first]
         if not content.is_valid:
             raise RejectedImage(NO_IMAGE)
-        if _size(content) > MAX_IMAGE_BYTES:
+        if content.as_buffer().size > MAX_IMAGE_BYTES:
             raise RejectedImage(TOO_LARGE)
         return content.as_py()
 
@@ -146,9 +141,7 @@ class ParquetContent:
         if batch is None:
             raise RejectedImage(DAMAGED_GROUP)
         (content,) = batch.column(0).flatten()  # null where the struct is
-        kept = self._rows[-BATCH_ROWS:]
-        while len(kept) > LEAST_ROWS and sum(map(_size, kept)) > BATCH_BYTES:
-            del kept[0]
+        kept = self._rows[-max(LEAST_ROWS, len(content)) :]
         self._first += len(self._rows) - len(kept)
         self._rows = [*kept, *content]
 
@@ -163,29 +156,14 @@ def _raise_unless_damage(error: Exception) -> None:
         raise error
 
 
-def _size(content: pa.BinaryScalar) -> int:
-    return content.as_buffer().size if content.is_valid else 0
-
-
-def _mean_bytes(file: pq.ParquetFile, group: int, path: str = CONTENT) -> int:
-    """Bytes of the images of a row group, or of another column, uncompressed, per row."""
-    rows, columns = file.metadata.row_group(group).num_rows, _columns(file, group, path)
-    return sum(column.total_uncompressed_size for column in columns) // max(1, rows)
-
-
-def _most_bytes(file: pq.ParquetFile, group: int, path: str = CONTENT) -> int:
-    """What a row may have; with a dictionary, each row may be the same large image."""
-    for column in _columns(file, group, path):
-        if column.has_dictionary_page:
-            return column.total_uncompressed_size
-    return _mean_bytes(file, group, path)
-
-
-def _columns(file: pq.ParquetFile, group: int, path: str) -> list[pq.ColumnChunkMetaData]:
-    """A column in a row group; none in a damaged file."""
+def _mean_bytes(file: pq.ParquetFile, group: int) -> int:
+    """Bytes of an image of a row group, uncompressed; at least 1."""
     found = file.metadata.row_group(group)
     columns = map(found.column, range(found.num_columns))
-    return [column for column in columns if column.path_in_schema == path]
+    size = sum(
+        column.total_uncompressed_size for column in columns if column.path_in_schema == CONTENT
+    )
+    return max(1, size // max(1, found.num_rows))
 
 
 def _check(schema: pa.Schema) -> str:
@@ -222,9 +200,7 @@ def _class_names(schema: pa.Schema) -> list[str]:
 def _labels(file: pq.ParquetFile, group: int, names: list[str]) -> Iterator[str | None]:
     """Yields the labels of a row group; fewer if it is damaged."""
     try:
-        most = _most_bytes(file, group, LABEL)  # else a megabyte of one label is one for each row
-        rows = max(1, min(LABEL_ROWS, BATCH_BYTES // max(1, most)))
-        for batch in file.iter_batches(rows, row_groups=[group], columns=[LABEL]):
+        for batch in file.iter_batches(LABEL_ROWS, row_groups=[group], columns=[LABEL]):
             for label in batch.column(0).to_pylist():
                 if label is None or label == -1:  # of a test split without labels
                     yield ""

@@ -1,6 +1,6 @@
 import pytest
 
-from components.image_example_gen.storage.remote import relate
+from components.image_example_gen.folders.storage import relate
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import stat
 from collections.abc import Callable, Iterator
 
 from components.image_example_gen.errors import ImageDataError, not_listed
-from components.image_example_gen.storage.base import Stat
+from components.image_example_gen.folders.storage import Stat
 
 # Folders of previews, and of what was deleted or found again, by network drives, Windows, macOS and
 # Linux; small letters.

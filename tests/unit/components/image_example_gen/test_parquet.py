@@ -8,8 +8,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from components.image_example_gen.archives import parquet
-from components.image_example_gen.archives.parquet import (
+from components.image_example_gen.errors import RejectedImage
+from components.image_example_gen.files import ImageFile
+from components.image_example_gen.folders import parquet
+from components.image_example_gen.folders.listing import list_folder
+from components.image_example_gen.folders.parquet import (
     DAMAGED_GROUP,
     NO_IMAGE,
     NO_IMAGES,
@@ -18,9 +21,7 @@ from components.image_example_gen.archives.parquet import (
     ParquetContent,
     list_parquet,
 )
-from components.image_example_gen.errors import RejectedImage
-from components.image_example_gen.files import list_images
-from components.image_example_gen.reading import ImageReader
+from components.image_example_gen.folders.reading import ImageReader
 
 IMAGE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
 
@@ -42,7 +43,7 @@ def make_parquet(contents, labels=None, names=None, kind=IMAGE, rows=4, **column
 
 
 def listed(content):
-    return list(list_parquet(io.BytesIO(content), len(content)))
+    return list(list_parquet(io.BytesIO(content), ImageFile("x.parquet", len(content))))
 
 
 def numbered(count):
@@ -53,7 +54,7 @@ def test_rows_are_listed_by_number_and_read_in_any_order(tmp_path):
     contents = numbered(1000)
     (tmp_path / "cats").mkdir()
     (tmp_path / "cats" / "x.parquet").write_bytes(make_parquet(contents, rows=300))
-    files = list_images(str(tmp_path))
+    files = list_folder(str(tmp_path)).images
     assert [file.path for file in files[::999]] == [
         "cats/x.parquet/0000000",
         "cats/x.parquet/0000999",
@@ -74,17 +75,6 @@ def test_images_are_read_in_batches_that_do_not_grow_with_the_row_group(monkeypa
     for row in range(200):
         assert reader.read(row, 0) == bytes([row]) * 100
         assert len(reader._rows) <= 20
-
-
-def test_one_image_in_many_rows_is_not_held_once_for_each_of_a_batch(monkeypatch):
-    image = bytes(100_000)
-    content = make_parquet([image] * 500, rows=500)
-    assert len(content) < 10_000  # a dictionary of one image, which is stored once
-    monkeypatch.setattr(parquet, "BATCH_BYTES", 2 * len(image))
-    reader = ParquetContent(io.BytesIO(content))
-    for row in range(500):
-        assert reader.read(row, 0) == image
-        assert len(reader._rows) <= 2 * parquet.LEAST_ROWS
 
 
 @pytest.mark.parametrize(
@@ -116,28 +106,12 @@ def test_labels_of_other_types_that_name_classes_are_read(column, expected):
     assert [(entry.label, entry.problem) for entry in entries] == [(each, "") for each in expected]
 
 
-def test_one_long_label_in_many_rows_is_not_held_once_for_each(monkeypatch):
-    sizes = []
-    read = pq.ParquetFile.iter_batches
-
-    def iter_batches(self, batch_size, **options):
-        for batch in read(self, batch_size, **options):
-            sizes.append(batch.num_rows)
-            yield batch
-
-    monkeypatch.setattr(pq.ParquetFile, "iter_batches", iter_batches)
-    labels = pa.array(["x" * 1_000_000] * 200).dictionary_encode()
-    content = make_parquet([b"x"] * 200, rows=200, label=labels)
-    assert {entry.label for entry in listed(content)} == {"x" * parquet.MAX_LABEL}
-    assert max(sizes) <= parquet.BATCH_BYTES // 1_000_000
-
-
 def test_rows_whose_label_is_none_are_in_no_class_of_the_folder(tmp_path):
     (tmp_path / "data").mkdir()
     labels = {"train": ([0, 1], ["cat", "dog"]), "test": ([-1, None], ["cat", "dog"]), "x": ()}
     for name, given in labels.items():
         (tmp_path / "data" / f"{name}.parquet").write_bytes(make_parquet(numbered(2), *given))
-    classes = [file.class_label for file in list_images(str(tmp_path))]
+    classes = [file.class_label for file in list_folder(str(tmp_path)).images]
     assert classes == ["", "", "cat", "dog", "data", "data"]
 
 
@@ -163,14 +137,16 @@ def test_metadata_that_is_no_json_gives_numbers_as_labels():
 def test_a_column_that_is_missing_or_of_another_type_is_one_rejected_file(columns, problem):
     stream = io.BytesIO()
     pq.write_table(pa.table(columns), stream)
-    assert [entry[::4] for entry in listed(stream.getvalue())] == [("", problem)]
+    assert [(file.path, file.problem) for file in listed(stream.getvalue())] == [
+        ("x.parquet", problem)
+    ]
 
 
 @pytest.mark.parametrize("content", [b"", b"text", b"PAR1" + bytes(100) + b"PAR1"])
 def test_what_is_not_parquet_is_one_rejected_file(tmp_path, content):
     (tmp_path / "x.parquet").write_bytes(content)
     (tmp_path / "y.png").write_bytes(b"x")
-    problems = {file.path: file.problem for file in list_images(str(tmp_path))}
+    problems = {file.path: file.problem for file in list_folder(str(tmp_path)).images}
     assert problems == {"x.parquet": NOT_PARQUET, "y.png": ""}
     cut = make_parquet(numbered(9))[:-20]
     assert [entry.problem for entry in listed(cut)] == [NOT_PARQUET]
@@ -241,4 +217,4 @@ def test_an_error_of_the_storage_is_not_taken_for_damage():
     with pytest.raises(PermissionError):
         reader.read(0, 0)
     with pytest.raises(PermissionError):
-        list(list_parquet(stream, 10**6))
+        list(list_parquet(stream, ImageFile("x.parquet", 10**6)))

@@ -1,1 +1,0 @@
-"""Archives of images beside single files: tars, as WebDataset writes them, and Parquet files."""

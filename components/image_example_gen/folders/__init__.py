@@ -1,0 +1,1 @@
+"""What is in folders, buckets and archives: listed, and opened to be read."""
