@@ -93,7 +93,7 @@ def quick_evaluation(evaluation):
         yield
 
 
-def _judge(evaluation, make_pipeline, real, candidate, baseline, earlier, options, output, **_):
+def _judge(evaluation, real, candidate, baseline, earlier, options, output, **_):
     content = json.loads((evaluation / "metrics.json").read_text())
     kid = content["metrics"]["kid"]["candidate"]
     limit = options.judged["kid"].maximum
