@@ -6,10 +6,12 @@ It is in metrics.json as `checks`. A metric has a check by each limit that appli
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
+from components.sample_evaluator.measure.results import MEMORIZED_SHARE
+
 KEPT, MISSED, LEFT_OUT = "kept", "missed", "left out"  # outcomes
 
 # What is checked beside metrics.
-IMAGES, COPIES, KINDS, BASELINE = "images", "memorized_share", "kinds", "baseline"
+IMAGES, COPIES, KINDS, BASELINE = "images", MEMORIZED_SHARE, "kinds", "baseline"
 DISTINCT, FLAT = "repeated_samples", "flat_samples"
 CANDIDATE = "candidate"  # whether it can be sampled
 LIMITS = "limits"  # whether any of them could be applied
@@ -17,7 +19,6 @@ LIMITS = "limits"  # whether any of them could be applied
 # What metrics are checked by, beside the fields of a Threshold: there is a value at all; the place
 # of the best earlier model.
 VALUE, BEST = "value", "best"
-
 
 Numbers = tuple[float | None, float | None, float | None]  # value, error and limit
 

@@ -82,7 +82,7 @@ def _not_computed(name: str, found: MetricResult) -> Check:
 def _metric(name: str, limit: Threshold, results: Results, best: float | None) -> Iterator[Check]:
     """The checks of a metric with a value; the first that is missed is the reason."""
     found, lost = results[sources.CANDIDATE][name], {}
-    yield from _bounds(name, found.value, limit)
+    yield from bound_checks(name, found.value, limit)
     if limit.max_place is not None:
         if found.proven_place is None:
             lost["max_place"] = found.proven_place_unavailable or NOT_FINITE
@@ -103,7 +103,8 @@ def _metric(name: str, limit: Threshold, results: Results, best: float | None) -
         yield from (Check(name, field, LEFT_OUT, sentence) for field in lost)
 
 
-def _bounds(name: str, value: float, limit: Threshold) -> Iterator[Check]:
+def bound_checks(name: str, value: float, limit: Threshold) -> Iterator[Check]:
+    """Compares a value with the minimum and the maximum, if there are any."""
     for field, bound, is_beyond, missed, kept in (
         ("minimum", limit.minimum, operator.lt, "is below", "is at least"),
         ("maximum", limit.maximum, operator.gt, "exceeds", "is at most"),

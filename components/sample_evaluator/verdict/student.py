@@ -4,8 +4,8 @@ from components.metrics import get_metric
 from components.sample_evaluator import sources
 from components.sample_evaluator.measure.results import Results
 from components.sample_evaluator.options import EvaluateOptions, Threshold
-from components.sample_evaluator.verdict.checks import LEFT_OUT, Check
-from components.sample_evaluator.verdict.limits import left_out
+from components.sample_evaluator.verdict.checks import LEFT_OUT, MISSED, Check
+from components.sample_evaluator.verdict.limits import bound_checks, left_out
 
 
 def limits_of_student(
@@ -46,13 +46,10 @@ def _missed_by_teacher(name: str, results: Results, limit: Threshold) -> dict[st
     value, floor, noise = (
         results[source][name].value for source in (sources.BASELINE, sources.TRAIN, sources.NOISE)
     )
-    missed = {}
     if value is None:
-        return missed
-    if limit.minimum is not None and value < limit.minimum:
-        missed["minimum"] = value
-    if limit.maximum is not None and value > limit.maximum:
-        missed["maximum"] = value
+        return {}
+    bounds = bound_checks(name, value, limit)
+    missed = {check.by: value for check in bounds if check.outcome == MISSED}
     if None not in (limit.max_place, error, floor, noise) and noise != floor:
         place = (value - floor) / get_metric(name).widen(noise - floor)
         if place - error > limit.max_place:
