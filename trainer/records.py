@@ -2,11 +2,12 @@
 
 import contextlib
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import tensorflow as tf
 import tensorflow_transform as tft
 
+from trainer import examples
 from trainer.common import exit_codes
 
 Preprocess = Callable[[tf.Tensor], dict[str, tf.Tensor]]
@@ -26,6 +27,16 @@ def read_records(files: Sequence[str]) -> tf.data.Dataset:
 def count_records(files: Sequence[str]) -> int:
     """Counts the examples in the files by reading them."""
     return int(read_records(files).reduce(tf.constant(0, tf.int64), lambda n, _: n + 1).numpy())
+
+
+def key_of(feature: Mapping[str, tf.train.Feature]) -> bytes:
+    """The key of a parsed example: SHA-256 of its pixels, and its path, since pixels repeat."""
+    return b" ".join(feature[name].bytes_list.value[0] for name in (examples.SHA256, examples.PATH))
+
+
+def scatter(key: bytes) -> bytes:
+    """Makes of a key one that does not sort examples with equal pixels together."""
+    return hashlib.sha256(key).hexdigest().encode()
 
 
 @contextlib.contextmanager

@@ -1,6 +1,5 @@
 """DriftGate: the node that compares new images with earlier ones, and what it compares with."""
 
-import hashlib
 import heapq
 import json
 from collections.abc import Iterator, Sequence
@@ -185,9 +184,7 @@ def _new_records(files: Sequence[str], after: int) -> Iterator[tuple[bytes, byte
     for record in records.read_records(files).as_numpy_iterator():
         feature = _parse(record)
         if all(span > after for span in feature[stored.SPAN].int64_list.value):
-            # Pixels repeat, paths do not.
-            parts = (feature[name].bytes_list.value[0] for name in (stored.SHA256, stored.PATH))
-            yield hashlib.sha256(b" ".join(parts)).hexdigest().encode(), record
+            yield records.scatter(records.key_of(feature)), record
 
 
 def _parse(record: bytes) -> Any:

@@ -3,9 +3,10 @@
 from collections.abc import Callable, Iterable, Iterator
 
 import apache_beam as beam
+import numpy as np
 import tensorflow as tf
 
-from components.images.image_set import Images
+from components.images.image_set import Images, row_blocks
 from components.images.records import example_key
 from components.sharing import shared
 from trainer import examples, preprocessing
@@ -30,18 +31,15 @@ class DecodeRecords(beam.DoFn):
         yield decode_images(records, self._decode)
 
 
-def decode_images(
-    records: list[bytes], decode: Decoder, key: Callable[[bytes], bytes] = example_key
-) -> Images:
-    """Decodes serialized examples, in their order.
-
-    Args:
-        records: at least one.
-        decode: from `load_decoder`.
-        key: returns the key of a serialized example.
-    """
-    keys = [key(record) for record in records]
+def decode_images(records: list[bytes], decode: Decoder) -> Images:
+    """Decodes serialized examples, at least one, in their order; `decode` as of `load_decoder`."""
+    keys = [example_key(record) for record in records]
     return Images(keys, labels_of(records), decode(records).numpy())
+
+
+def decode_in_blocks(records: list[bytes], decode: Decoder, size: int) -> np.ndarray:
+    """Decodes serialized examples, at least one, so many at a time, to uint8 [N, H, W, C]."""
+    return np.concatenate([decode(part).numpy() for _, part in row_blocks(records, size)])
 
 
 def labels_of(records: Iterable[bytes]) -> list[str]:

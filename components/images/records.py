@@ -1,7 +1,6 @@
 """Stored examples as serialized tf.Examples, and their keys."""
 
 import glob
-import hashlib
 import itertools
 from collections.abc import Collection, Iterable, Iterator, Sequence
 
@@ -9,7 +8,7 @@ import apache_beam as beam
 import tensorflow as tf
 from apache_beam.io.filesystems import FileSystems
 
-from trainer import examples
+from trainer.records import key_of, scatter
 
 BUFFER_BYTES = 2**20  # of a file, read at a time
 BATCH = 64  # records of a file in memory at a time
@@ -17,8 +16,7 @@ BATCH = 64  # records of a file in memory at a time
 
 def example_key(record: bytes) -> bytes:
     """The key of a serialized example: SHA-256 of its pixels, and its path, since pixels repeat."""
-    feature = tf.train.Example.FromString(record).features.feature
-    return b" ".join(feature[name].bytes_list.value[0] for name in (examples.SHA256, examples.PATH))
+    return key_of(tf.train.Example.FromString(record).features.feature)
 
 
 def scattered_key(record: bytes) -> bytes:
@@ -26,7 +24,7 @@ def scattered_key(record: bytes) -> bytes:
 
     The first ones by this key are a fair choice also of images that repeat.
     """
-    return hashlib.sha256(example_key(record)).hexdigest().encode()
+    return scatter(example_key(record))
 
 
 class ReadExamples(beam.PTransform):

@@ -4,11 +4,14 @@ import heapq
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from components.features import Extractor
 from components.features.options import SEARCH_SPACE
-from components.images.batches import labels_of, load_decoder, load_source_decoder
+from components.images.batches import (
+    decode_in_blocks,
+    labels_of,
+    load_decoder,
+    load_source_decoder,
+)
 from components.images.described import read_blocks, read_image_set, shared_extractor
 from components.images.image_set import Images, ImageSet, describe, join, row_blocks
 from components.images.records import read_examples, scattered_key
@@ -170,9 +173,9 @@ def _read_stored(folder: str, transform_graph: str, options: EvaluateOptions) ->
     decode = load_decoder(transform_graph)
     records = heapq.nsmallest(options.samples, read_examples([folder]), key=scattered_key)
     expect(FEATURES, len(records))
-    parts = [decode(part).numpy() for _, part in row_blocks(records, options.batch_size)]
     keys = [scattered_key(record) for record in records]
-    return Images(keys, labels_of(records), np.concatenate(parts))
+    pixels = decode_in_blocks(records, decode, options.batch_size)
+    return Images(keys, labels_of(records), pixels)
 
 
 def _describe(images: Images, size: int, *extractors: Extractor) -> ImageSet:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from components.images.batches import Decoder
+from components.images.batches import Decoder, decode_in_blocks
 from components.images.image_set import Images, ImageSet, row_blocks
 from components.images.records import example_key, find_examples, read_examples
 from components.metrics.pair_scores import PairScores
@@ -69,10 +69,12 @@ def read_sources(
     """
     if decode_source is None:
         records = heapq.nsmallest(len(held_out), read_examples(folders), key=example_key)
-        return Sources(held_out.labels[: len(records)], _decode(records, decode, size), None)
+        return Sources(
+            held_out.labels[: len(records)], decode_in_blocks(records, decode, size), None
+        )
     found = find_examples(folders, held_out.keys)
     records = [found[key] for key in held_out.keys]
-    images, pixels = (_decode(records, each, size) for each in (decode, decode_source))
+    images, pixels = (decode_in_blocks(records, each, size) for each in (decode, decode_source))
     return Sources(held_out.labels, pixels, images)
 
 
@@ -139,10 +141,6 @@ def nb_answered(shape: tuple[int, int, int]) -> int:
     height, width, channels = shape
     affordable = ANSWER_BYTES // (ANSWERS * height * width * channels)
     return min(ANSWERED, max(affordable, MIN_ANSWERED))
-
-
-def _decode(records: list[bytes], decode: Decoder, size: int) -> np.ndarray:
-    return np.concatenate([decode(part).numpy() for _, part in row_blocks(records, size)])
 
 
 def _draw(sampler: LoadedSampler, given: Sources, seed: int) -> np.ndarray:
