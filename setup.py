@@ -45,7 +45,6 @@ setup(
         "pipeline.monitoring.dashboard": ["templates/*"],
         "pipeline.serve.playground": ["*.css", "*.html", "*.js"],
         "components.atomic_pusher": ["card.md.j2"],
-        "components.image_example_gen.near_duplicates": ["near_duplicates.html.j2"],
         "components.sample_evaluator.report": ["report.html.j2", "report.css.j2"],
     },
     install_requires=[

@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from components.image_example_gen.errors import RejectedImage
-from components.image_example_gen.example import split_group, split_of
+from components.image_example_gen.example import captured_group, split_of
 from components.image_example_gen.folders.reading import ImageReader
 from components.image_example_gen.image_decode import decode
 from components.image_example_gen.options import ImageOptions
@@ -127,7 +127,7 @@ def split_by_group(folder: Path, side: int) -> tuple[np.ndarray, np.ndarray]:
     options = _emoji_options(side)
     splits: dict[str, list[np.ndarray]] = defaultdict(list)
     for path in sorted(folder.glob("*.webp")):
-        group = split_group(path.name, "", options)
+        group = captured_group(path.name, options) or ""
         with path.open("rb") as stream:
             image = decode(stream, options).pixels
         splits[split_of(group, options.eval_percent)].append(image)
@@ -152,7 +152,7 @@ def split_pairs(folder: Path, sources: Path, side: int) -> tuple[Pairs, Pairs]:
                 image = decode(stream, options)
             with contextlib.suppress(RejectedImage):
                 source = decode_source(file.source, source_reader, image, options)
-                group = split_group(file.path, "", options)
+                group = captured_group(file.path, options) or ""
                 pair = source.pixels, image.pixels
                 splits[split_of(group, options.eval_percent)].append(pair)
     train, held_out = (

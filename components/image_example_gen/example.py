@@ -3,8 +3,6 @@
 import hashlib
 import io
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass
 
 import numpy as np
 import tensorflow as tf
@@ -13,37 +11,21 @@ from PIL import Image
 from components.image_example_gen.files import ImageFile
 from components.image_example_gen.image_decode import DecodedImage
 from components.image_example_gen.options import ImageOptions
-from components.image_example_gen.report import IN_HOLDOUT
-from components.image_example_gen.spans import ImageSource
 from trainer import examples
 
 
-@dataclass(frozen=True)
-class Row:
-    """A serialized example with the hash of its pixels, in hexadecimal, and its split.
+def to_example(
+    file: ImageFile, image: DecodedImage, sha256: str, group: str, before: DecodedImage | None
+) -> bytes:
+    """Serializes the example of an image; equal arguments give equal bytes.
 
-    The split of an image that is in none is IN_HOLDOUT, as `choose_split` gives it.
+    Args:
+        file: that it was decoded from.
+        image: decoded.
+        sha256: the `pixel_hash` of its pixels.
+        group: the split key.
+        before: what a model is to translate to the image, if there is that.
     """
-
-    sha256: str
-    split: str
-    example: bytes
-
-
-def to_row(
-    file: ImageFile,
-    image: DecodedImage,
-    source: ImageSource,
-    options: ImageOptions,
-    split_salt: str = "",
-    before: DecodedImage | None = None,
-) -> Row:
-    """Builds the row of one image; equal files, images and options give equal bytes.
-
-    `before` is what a model is to translate to the image, if there is that.
-    """
-    sha256 = pixel_hash(image.pixels)
-    group = split_group(file.path_in_span, sha256, options)
     example = image_example(
         image.pixels,
         sha256,
@@ -58,11 +40,7 @@ def to_row(
         feature[examples.SOURCE].CopyFrom(_bytes(_to_png(before.pixels)))
         feature[examples.SOURCE_MEAN].CopyFrom(_float(before.pixels.mean()))
         feature[examples.SOURCE_STDDEV].CopyFrom(_float(before.pixels.std()))
-    return Row(
-        sha256,
-        choose_split(group, source, options, split_salt),
-        example.SerializeToString(deterministic=True),
-    )
+    return example.SerializeToString(deterministic=True)
 
 
 def pixel_hash(pixels: np.ndarray) -> str:
@@ -108,14 +86,20 @@ def image_example(
     return tf.train.Example(features=tf.train.Features(feature=features))
 
 
-def split_group(path: str, sha256: str, options: ImageOptions) -> str:
-    """Returns the split key: the capture of group_pattern, or else the hash of the pixels."""
-    return _captured(path, options) or sha256
+def captured_group(path: str, options: ImageOptions) -> str | None:
+    """Returns the split key that group_pattern captures from a path; None where it has none."""
+    match = re.search(options.group_pattern, path) if options.group_pattern else None
+    return (match and match.group(1)) or None
 
 
-def matches_group(path: str, options: ImageOptions) -> bool:
-    """Whether group_pattern captures the split key from a path."""
-    return bool(_captured(path, options))
+def path_of(example: bytes) -> str:
+    """Returns where the image of a serialized example is from."""
+    return (
+        tf.train.Example.FromString(example)
+        .features.feature[examples.PATH]
+        .bytes_list.value[0]
+        .decode()
+    )
 
 
 def with_group(example: bytes, group: str) -> bytes:
@@ -130,27 +114,9 @@ def split_of(group: str, eval_percent: int, salt: str = "") -> str:
 
     Splits with different salts are independent.
     """
-    bucket = int(hashlib.sha256((salt + group).encode()).hexdigest(), 16) % 100
+    digest = hashlib.sha256((salt + group).encode()).digest()
+    bucket = int.from_bytes(digest) % 100
     return examples.EVAL if bucket < eval_percent else examples.TRAIN
-
-
-def choose_split(group: str, source: ImageSource, options: ImageOptions, salt: str = "") -> str:
-    """Returns the split of an image, by its group; IN_HOLDOUT if others of its group are there."""
-    if source.split is not None:
-        return source.split
-    split = split_of(group, options.eval_percent, salt)
-    return IN_HOLDOUT if split == examples.TRAIN and group in source.held_out else split
-
-
-def captured_groups(files: Iterable[ImageFile], options: ImageOptions) -> frozenset[str]:
-    """The split keys that group_pattern captures from the paths of files."""
-    found = (_captured(file.path_in_span, options) for file in files)
-    return frozenset(group for group in found if group)
-
-
-def _captured(path: str, options: ImageOptions) -> str | None:
-    match = re.search(options.group_pattern, path) if options.group_pattern else None
-    return match and match.group(1)
 
 
 def _to_png(pixels: np.ndarray) -> bytes:

@@ -1,19 +1,20 @@
-"""Executor of ImageExampleGen, on Beam: files -> pixels -> tf.Examples -> shards of the splits.
+"""Executor of ImageExampleGen: files -> decoded parts -> one table -> shards of the splits.
 
-Beam shuffles where an example is, not the example (shuffle/parts.py).
+Beam decodes the parts (table/parts.py); the table and the shards are made in this process.
 The same files and options give the same bytes with any runner and any number of workers: hashes
 determine the shard of an image, its position in the shard and its split.
 """
 
-import functools
 import json
 import os
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import apache_beam as beam
+import pyarrow as pa
+import pyarrow.compute as pc
 from absl import logging
 from tfx import types
 from tfx.dsl.io import fileio
@@ -23,24 +24,24 @@ from tfx.types import artifact_utils
 from components.beam_executor import BeamExecutor
 from components.image_example_gen import names
 from components.image_example_gen import report as reports
-from components.image_example_gen.copies import count_copies
 from components.image_example_gen.errors import find_storage_error
-from components.image_example_gen.example import split_of
-from components.image_example_gen.near_duplicates.decided import (
-    EARLIER,
-    read_earlier,
-    write_decided,
-)
-from components.image_example_gen.near_duplicates.stage import FindNearDuplicates
+from components.image_example_gen.example import path_of
 from components.image_example_gen.options import ImageOptions
 from components.image_example_gen.reasons import SAME_PIXELS
-from components.image_example_gen.shuffle.convert import convert
-from components.image_example_gen.shuffle.decoding import NOTES, REASONS, DecodeParts
-from components.image_example_gen.shuffle.files import INDEX, PARTIAL, complete_file
-from components.image_example_gen.shuffle.plan import make_plan
-from components.image_example_gen.shuffle.shards import USES, WriteShards
 from components.image_example_gen.source_decode import of_any_size
 from components.image_example_gen.spans import ImageSource, holdout_source, unpaired_sources
+from components.image_example_gen.table.files import (
+    INDEX,
+    PARTIAL,
+    UNUSED,
+    complete_file,
+    read_rows,
+)
+from components.image_example_gen.table.images import Images
+from components.image_example_gen.table.known import count_copies, read_groups
+from components.image_example_gen.table.parts import DecodeParts
+from components.image_example_gen.table.plan import Plan, make_plan
+from components.image_example_gen.table.shards import ExampleReader, ShardWriter
 from components.image_example_gen.windows import parse_window
 from trainer import examples
 from trainer.common.signals import raise_stop
@@ -169,40 +170,46 @@ def write_examples(
         ImageDataError: no images, too many rejected files, or an empty split.
         StorageError: the storage of the images does not answer, or refuses the credentials.
     """
-    for folder in (*split_folders.values(), os.path.join(output, INDEX)):
-        # After a database was restored, those of an execution that it has forgotten are there.
+    # After a database was restored, files of an execution that it has forgotten are there.
+    if fileio.exists(index := os.path.join(output, INDEX)):
+        fileio.remove(index)
+    for folder in (
+        *split_folders.values(),
+        *(os.path.join(output, name) for name in (UNUSED, PARTIAL)),
+    ):
         if fileio.exists(folder):
             fileio.rmtree(folder)
         fileio.makedirs(folder)
-    report_path = os.path.join(output, names.REJECTED_JSON)
     sources = [source, *([holdout] if holdout else [])]
-    uses = [*split_folders, reports.IN_HOLDOUT, names.REJECTED]
     with _partial_folder(output) as partial:
-        plan = make_plan(sources, options, split_salt, uses, code, partial, earlier, fingerprint)
-        decode = DecodeParts(plan.sources, options, split_salt, uses, partial)
-        split = functools.partial(split_of, eval_percent=options.eval_percent, salt=split_salt)
-        write = WriteShards(output, split_folders, uses, partial, plan.taken, plan.shards, split)
-        find = None
-        if options.near_duplicates != "off" and source.split is None:
-            write_decided(os.path.join(partial, EARLIER), partial, read_earlier(earlier))
-            find = FindNearDuplicates(
-                output, options, split_salt, uses, partial, plan.taken, EARLIER
-            )
-        with pipeline:
-            rejected, counts = convert(
-                pipeline, plan, decode, find, write, group=options.near_duplicates == "group"
-            )
-            _ = rejected | "WriteReport" >> beam.Map(
-                write_report,
-                beam.pvalue.AsDict(counts),
-                plan.skipped,
-                list(split_folders),
-                report_path,
-                partial,
-            )
+        plan = make_plan(sources, options, code, earlier, fingerprint, partial)
+        if plan.parts:
+            with pipeline:
+                _ = (
+                    pipeline
+                    | "Parts" >> beam.Create(plan.parts)
+                    # Otherwise one worker would decode all files.
+                    | "SpreadParts" >> beam.Reshuffle()
+                    | "Decode" >> beam.ParDo(DecodeParts(plan.sources, options, partial))
+                )
+        rows = read_rows(partial, plan.keys)
+        accepted = len(rows) - rows["sha256"].null_count
+        rejected = rows.slice(accepted)
+        images = Images(
+            rows.slice(0, accepted),
+            plan.sources,
+            plan.ends,
+            options,
+            split_salt,
+            read_groups(earlier),
+        )
+        report = _make_report(images, rejected, plan, list(split_folders))
+        writer = ShardWriter(images, plan.shards, split_folders, output, partial)
+        writer.write(rejected)
+        path = os.path.join(output, names.REJECTED_JSON)
+        with complete_file(path, partial) as unfinished, fileio.open(unfinished, "w") as file:
+            json.dump(report, file, indent=1)  # ASCII, which escapes control characters in names
 
-    with fileio.open(report_path) as file:
-        report = json.load(file)
     for path, reason in report["rejected_files"]:
         # JSON, because a file name may contain line breaks. TFX deletes the report of a failed run.
         logging.info("Rejected: %s", json.dumps([path, reason]))
@@ -215,9 +222,8 @@ def write_examples(
 
 @contextmanager
 def _partial_folder(output: str) -> Iterator[str]:
-    """Yields the new folder for what is unfinished, which is removed unless the run is stopped."""
+    """Yields the folder for what is unfinished, which is removed unless the run is stopped."""
     partial = os.path.join(output, PARTIAL)
-    fileio.makedirs(partial)
     try:
         yield partial
     except Exception as error:
@@ -246,31 +252,37 @@ def _earlier_artifacts(uri: str) -> list[str]:
     ]
 
 
-def write_report(
-    rejected_files: list[tuple[str, str]],
-    counts: Mapping[tuple[str, str], int],
-    skipped: Mapping[str, int],
-    splits: Sequence[str],
-    path: str,
-    partial: str,
-) -> None:
-    """Writes the report as JSON, atomically."""
-    by_kind: dict[str, dict[str, int]] = defaultdict(dict)
-    for (kind, name), count in counts.items():
-        by_kind[kind][name] = count
+def _make_report(images: Images, rejected: pa.Table, plan: Plan, splits: Sequence[str]) -> dict:
+    """Counts what was accepted and rejected."""
     by_span: dict[int, dict[str, int]] = defaultdict(lambda: {names.ACCEPTED: 0, names.REJECTED: 0})
-    for kind in (names.ACCEPTED, names.REJECTED):
-        for span, count in by_kind[kind].items():
-            by_span[int(span)][kind] = count
-    report = reports.make_report(
-        by_kind[USES],
-        splits,
-        by_kind[REASONS],
-        by_span,
-        rejected_files,
-        by_kind[NOTES],
-        skipped,
-        by_kind.get(reports.NEAR_DUPLICATES),
+    for name, table in ((names.ACCEPTED, images.rows), (names.REJECTED, rejected)):
+        spans = table["span"].filter(pc.less(table["place"], plan.ends[0]))
+        for span, count in _count(spans).items():
+            by_span[span][name] = count
+    notes: Counter[str] = Counter()
+    for lines, count in _count(images.rows["notes"].drop_null()).items():
+        notes.update(dict.fromkeys(lines.splitlines(), count))
+    first = rejected.select(["path", "reason"]).sort_by(
+        [("path", "ascending"), ("reason", "ascending")]
     )
-    with complete_file(path, partial) as unfinished, fileio.open(unfinished, "w") as file:
-        json.dump(report, file, indent=1)  # ASCII, which escapes control characters in names
+    first = first.slice(0, reports.MAX_REJECTED_FILES).to_pydict()
+    reader = ExampleReader()
+    largest = [
+        [path_of(example) for example in reader.read(images.rows.take(pa.array(places)))]
+        for places in images.largest
+    ]
+    return reports.make_report(
+        images.counts(),
+        splits,
+        _count(rejected["reason"]),
+        by_span,
+        [*zip(first["path"], first["reason"], strict=True)],
+        notes,
+        plan.skipped,
+        images.near_duplicates and {**images.near_duplicates, reports.LARGEST: largest},
+    )
+
+
+def _count(column: pa.ChunkedArray) -> dict[Any, int]:
+    """How often a column has each of its values."""
+    return {each["values"]: each["counts"] for each in pc.value_counts(column).to_pylist()}

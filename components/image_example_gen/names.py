@@ -4,8 +4,6 @@ NODE = "ImageExampleGen"
 EXAMPLES = "examples"  # output
 REJECTED_JSON = "rejected.json"  # in its root: the report on the files (report.py)
 
-NEAR_DUPLICATES_HTML = "near_duplicates.html"  # in its root: pictures of near-duplicates
-
 # Execution properties.
 INPUT_BASE = "input_base"  # the data folder
 REQUESTED_SPAN = "requested_span"  # the number of a span, or LATEST

@@ -127,11 +127,11 @@ class ImageOptions(Options):
         "with the same group are in the same split. Without a match, images with equal pixels are "
         "in the same split",
     )
-    near_duplicates: Literal["group", "warn", "off"] = Field(
+    near_duplicates: Literal["group", "off"] = Field(
         "group",
         description="images that look nearly alike, such as shots of a burst; group: keep them in "
-        "the same split; warn: report how many are in different splits; off: do not search them. "
-        "Files that group_pattern matches, and images below 16 pixels, are not compared",
+        "the same split; off: do not search them. Files that group_pattern matches, and images "
+        "below 16 pixels, are not compared",
     )
     eval_percent: int = Field(
         20, ge=1, le=50, description="percentage of the images held out for evaluation"

@@ -4,7 +4,7 @@ import os
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from components.image_example_gen import names, reasons
 from components.image_example_gen.errors import ImageDataError, NotHeldError, StorageError
@@ -16,7 +16,8 @@ from trainer.common.text import LINE, quantity, shorten
 LEFT_OUT = "left_out"
 IN_HOLDOUT = "in_holdout"
 NEAR_DUPLICATES = "near_duplicates"  # their counts are:
-IMAGES, GROUPS, SEPARATED = "images", "groups", "separated"
+IMAGES, GROUPS = "images", "groups"
+LARGEST = "largest"  # beside them: paths of some images of each of the largest groups
 MANY = 0.25  # of the images, from which duplicates, or groups of near-duplicates, are remarked on
 MAX_REJECTED_FILES = 10_000  # listed in the report; all are counted
 IN_CONFIGURATION = "in data.source"  # where the folder of sources is named
@@ -32,7 +33,7 @@ def make_report(
     rejected_files: Sequence[tuple[str, str]],
     notes: Mapping[str, int],
     skipped: Mapping[str, int],
-    near_duplicates: Mapping[str, int] | None = None,
+    near_duplicates: Mapping[str, Any] | None = None,
 ) -> dict:
     """Builds the report from the counts.
 
@@ -44,8 +45,8 @@ def make_report(
         rejected_files: (path, reason), sorted; at most MAX_REJECTED_FILES.
         notes: accepted images by what is unusual about them.
         skipped: files that are not images by their endings, as `files.count_other_files` returns.
-        near_duplicates: number of these `images` and of their `groups`, and where they are only
-            counted, of those `separated` from their group; None where they were not searched.
+        near_duplicates: number of these `images` and of their `groups`, and paths in the `largest`
+            ones; None where they were not searched.
 
     Returns:
         The report. Accepted images are counted in `splits`; as `left_out` of train, because an
@@ -76,8 +77,8 @@ def make_report(
 def remarks(report: dict, folder: str = "") -> list[str]:
     """Returns lines about unusual images and skipped files, the most important first.
 
-    With the folder of the artifact, they name the page of near-duplicates in it, which a training
-    should know of.
+    With the folder of the artifact, they name the report in it, which lists near-duplicates that a
+    training should know of.
     """
     skipped, accepted = report["skipped"], report[names.ACCEPTED]
     lines = describe_unread(skipped)
@@ -234,11 +235,12 @@ def _empty_split(split: str, report: dict, options: ImageOptions) -> str:
 
 
 def _describe_near_duplicates(counts: Mapping[str, int], accepted: int, folder: str) -> list[str]:
-    found = f"{counts[IMAGES]:,} near-duplicates in {quantity(counts[GROUPS], 'group')}"
-    if separated := counts.get(SEPARATED):
-        found += f", {separated:,} of them in another split (data.near_duplicates is warn)"
-    lines = [f"{found}: {os.path.join(folder, names.NEAR_DUPLICATES_HTML)}"]
-    if SEPARATED not in counts and counts[IMAGES] > MANY * accepted:
+    report = os.path.join(folder, names.REJECTED_JSON)
+    lines = [
+        f"{counts[IMAGES]:,} near-duplicates in {quantity(counts[GROUPS], 'group')}, of which "
+        f"{report} lists some"
+    ]
+    if counts[IMAGES] > MANY * accepted:
         lines.append(
             "with so many near-duplicates in groups, other kinds of images are held out than are "
             "trained on; if they are no copies of each other, set data.near_duplicates=off"

@@ -11,13 +11,13 @@ import apache_beam as beam
 
 from components.image_example_gen import names as example_names
 from components.image_example_gen import report as image_reports
-from components.image_example_gen.copies import count_copies
 from components.image_example_gen.errors import ImageDataError
 from components.image_example_gen.executor import write_examples
 from components.image_example_gen.options import ImageOptions
 from components.image_example_gen.reasons import SAME_PIXELS
 from components.image_example_gen.source_decode import of_any_size
 from components.image_example_gen.spans import ImageSource
+from components.image_example_gen.table.known import count_copies
 from components.progress import DECODED
 from components.sample_evaluator import sources
 from components.sample_evaluator.options import EvaluateOptions

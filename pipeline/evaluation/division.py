@@ -51,8 +51,6 @@ def divide(data: DataConfig, models: Mapping[Path, Mapping[str, Any]]) -> Divisi
     found = {folder: _recorded(metadata) for folder, metadata in models.items()}
     recorded = [split for split in found.values() if split]
     is_set = {key: getattr(data, key) for key in KEYS if key in data.model_fields_set}
-    if is_set.get(NEAR_DUPLICATES) == "warn":  # which holds out the same images
-        is_set[NEAR_DUPLICATES] = "off"
     missing = [printable(str(folder)) for folder, split in found.items() if not split]
     if not recorded and EVAL_PERCENT not in is_set:
         line = (

@@ -188,7 +188,7 @@ def forty_in_s3(forty, server, faulty):
 def contents(artifact):
     """The files of an artifact but its index, which depends on the times of the images."""
     root = Path(artifact.uri)
-    files = [path for path in root.rglob("*.*") if path.is_file() and path.parent.name != ".index"]
+    files = [path for path in root.rglob("*.*") if path.is_file() and path.name != ".index.parquet"]
     return {str(path.relative_to(root)): path.read_bytes() for path in files}
 
 

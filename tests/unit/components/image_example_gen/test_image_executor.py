@@ -17,8 +17,8 @@ from components.image_example_gen.image_decode import decode
 from components.image_example_gen.options import ImageOptions
 from components.image_example_gen.reasons import NEARLY_BLACK, NOT_NOW, PROFILE_IGNORED
 from components.image_example_gen.report import check_report
-from components.image_example_gen.shuffle import decoding
-from components.image_example_gen.shuffle.shards import WriteShards
+from components.image_example_gen.table import parts
+from components.image_example_gen.table.shards import ShardWriter
 from components.progress import DECODED
 from trainer import examples
 from trainer.common.progress import listening
@@ -82,7 +82,7 @@ def test_runs_on_one_worker_and_on_two_write_the_same_bytes(image_folder, run_ex
     two = ("--direct_running_mode=multi_threading", "--direct_num_workers=2")
     assert contents(run_executor(image_folder, *two, resolution=8)) == first
     assert set(first) == {
-        ".index/00000-of-00001.rows",
+        ".index.parquet",
         "rejected.json",
         "Split-train/data_tfrecord-00000-of-00001.gz",
         "Split-eval/data_tfrecord-00000-of-00001.gz",
@@ -221,7 +221,7 @@ def test_files_that_cannot_be_read_now_say_nothing_of_the_images(
     def fail(stream, options):
         raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
 
-    monkeypatch.setattr("components.image_example_gen.shuffle.decoding.decode", fail)
+    monkeypatch.setattr("components.image_example_gen.table.parts.decode", fail)
     message = rf"40 files {NOT_NOW}, such as 'cats/.*; try again when"
     with pytest.raises(StorageError, match=message):
         run_executor(image_folder)
@@ -231,7 +231,7 @@ def test_files_that_nobody_may_read_are_rejected(image_folder, run_executor, mon
     def fail(stream, options):
         raise OSError(errno.EACCES, os.strerror(errno.EACCES))
 
-    monkeypatch.setattr("components.image_example_gen.shuffle.decoding.decode", fail)
+    monkeypatch.setattr("components.image_example_gen.table.parts.decode", fail)
     with pytest.raises(ImageDataError, match=r"40 cannot be read \(Permission denied\)"):
         run_executor(image_folder)
 
@@ -266,7 +266,7 @@ def test_what_is_wrong_with_older_spans_says_nothing_about_the_newest(
             raise OSError(errno.EIO, os.strerror(errno.EIO))
         return decode(stream, options, partner)
 
-    monkeypatch.setattr("components.image_example_gen.shuffle.decoding.decode", fail)
+    monkeypatch.setattr("components.image_example_gen.table.parts.decode", fail)
     message = r"3 of 3 files of span 2, .*: 3 not an image; files: 'span-2/a.png', 'span-2/b.png'"
     with pytest.raises(ImageDataError, match=message) as error:
         run_executor(tmp_path, spans=[1, 2], max_rejected=0.2)
@@ -500,7 +500,7 @@ def test_the_run_after_an_interrupted_one_decodes_nothing_again(
     expected = contents(run_executor(image_folder, holdout=holdout))
     assert not left_behind(tmp_path_factory)
 
-    def interrupt(self, group, parts, decided):
+    def interrupt(self, rejected):
         try:
             signal.raise_signal(signal.SIGINT)
         except KeyboardInterrupt:
@@ -512,13 +512,13 @@ def test_the_run_after_an_interrupted_one_decodes_nothing_again(
         raise AssertionError("decoded again")
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt), stop_on_signals():
-        patch.setattr(WriteShards, "process", interrupt)
+        patch.setattr(ShardWriter, "write", interrupt)
         run_executor(image_folder, holdout=holdout)
     (folder,) = left_behind(tmp_path_factory)
     half = folder / "0123456789abcdef"
     half.write_bytes(b"half a par")
     with monkeypatch.context() as patch:
-        patch.setattr(decoding, "decode", refuse)
+        patch.setattr(parts, "decode", refuse)
         assert contents(run_executor(image_folder, holdout=holdout)) == expected
     remove_left_behind(tmp_path_factory)
 
@@ -526,11 +526,11 @@ def test_the_run_after_an_interrupted_one_decodes_nothing_again(
 def test_a_failed_run_leaves_nothing_behind(
     image_folder, run_executor, monkeypatch, tmp_path_factory
 ):
-    def fail(self, group, parts, decided):
+    def fail(self, rejected):
         raise ValueError("no good")
 
     with monkeypatch.context() as patch, pytest.raises(ValueError, match="no good"):
-        patch.setattr(WriteShards, "process", fail)
+        patch.setattr(ShardWriter, "write", fail)
         run_executor(image_folder)
     with pytest.raises(ImageDataError):
         run_executor(image_folder / "missing")
@@ -558,18 +558,3 @@ def test_the_folder_is_listed_once(image_folder, run_executor, monkeypatch):
     assert [path for path in listed if path.startswith(f"{image_folder}/cats")] == [
         f"{image_folder}/cats"
     ]
-
-
-def test_beam_gets_the_names_of_parts_only(image_folder, run_executor, monkeypatch):
-    shuffled = []
-    process = WriteShards.process
-
-    def recorded(self, group, parts, decided):
-        shuffled.append((group, parts))
-        return process(self, group, parts, decided)
-
-    monkeypatch.setattr(WriteShards, "process", recorded)
-    run_executor(image_folder)
-    ((group, (part,)),) = shuffled
-    assert group == (0, 1)
-    assert part.endswith(".part")

@@ -11,7 +11,7 @@ from tfx.types import artifact_utils
 
 from components.image_example_gen import names
 from components.image_example_gen.errors import ImageDataError
-from components.image_example_gen.shuffle import decoding
+from components.image_example_gen.table import parts
 from trainer import examples
 
 SPLITS = (examples.TRAIN, examples.EVAL, examples.SOURCE_TRAIN, examples.SOURCE_EVAL)
@@ -86,8 +86,8 @@ def test_a_later_run_decodes_new_sources_alone(
         decoded.append(stream.name)
         return original(stream, options)
 
-    original = decoding.decode
-    monkeypatch.setattr(decoding, "decode", decode)
+    original = parts.decode
+    monkeypatch.setattr(parts, "decode", decode)
     second = run_executor(image_folder, unpaired_source=str(sources), resolution=12, uri=paths[1])
     assert decoded == [str(sources / "red.png")]
     for split in SPLITS[:2]:

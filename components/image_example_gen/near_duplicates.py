@@ -1,17 +1,32 @@
-"""Finds the most similar looks among many, without comparing each with each.
+"""Finds images that look nearly alike, so that train and eval do not share them.
+
+How an image looks is its perceptual hash, ImageHash's `phash`: which of the lowest 12 x 12
+frequencies of the gray image are above their median. So colors count little, and brightness and
+contrast do not.
 
 Looks are compared if they agree in any one of BANDS choices of BAND_BITS bits (locality-sensitive
 hashing by bit sampling, Indyk and Motwani 1998). Of looks that differ in MAX_DISTANCE of 144 bits,
 98% are found in this way, and more of those that differ less.
+
+The first image of a group is its leader, and all others look like it. Unlike a chain, in which each
+image looks like the next one, such a group cannot grow until it contains everything. An image that
+the run before has seen keeps its group, so that new images follow old ones. Those of older spans
+come before newer ones, and images of a span are in the order of their hashes. So the result depends
+neither on names nor on who decodes what.
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
+import imagehash
 import numpy as np
+from PIL import Image
 
-from components.image_example_gen.near_duplicates.look import BITS
-from components.image_example_gen.shuffle.rows import LOOK_BYTES
-
+FREQUENCIES = 12  # a side
+BITS = FREQUENCIES**2
+LOOK_BYTES = BITS // 8
+MIN_SIDE = 16  # pixels; smaller images have too few frequencies to tell them apart
+MIN_STDDEV = 2  # of 255 levels; flatter images differ by nothing but noise
 MAX_DISTANCE = 18  # bits in which near-duplicates differ at most; unrelated images differ in 72
 BANDS, BAND_BITS = 24, 14
 # Candidates with equal bits in a band that are compared: the first ones. It bounds the time where
@@ -19,11 +34,29 @@ BANDS, BAND_BITS = 24, 14
 MAX_IN_BUCKET = 256
 _WORDS = -(-LOOK_BYTES // 8)
 _NUMBER_BITS = 32
+_NOT_NEAR = (MAX_DISTANCE + 1) << _NUMBER_BITS
 _BLOCK = 8192  # looks that are prepared at a time
 _PAIRS = 2**16  # that are compared at a time
+_ONE_BY_ONE = 512  # new images that are compared with each of them
 
 
-class Search:
+def look_of(pixels: np.ndarray) -> bytes | None:
+    """Returns the perceptual hash of an image.
+
+    Args:
+        pixels: uint8 [height, width, 1 or 3].
+
+    Returns:
+        LOOK_BYTES bytes; None of an image that is too small or too flat to be compared.
+    """
+    channels = pixels.shape[2]
+    gray = Image.fromarray(pixels.squeeze(axis=2) if channels == 1 else pixels).convert("L")
+    if min(gray.size) < MIN_SIDE or np.std(gray) < MIN_STDDEV:
+        return None
+    return np.packbits(imagehash.phash(gray, FREQUENCIES).hash).tobytes()
+
+
+class _Search:
     """Looks, and the most similar candidate for each of them so far.
 
     It takes 80 bytes per look.
@@ -91,7 +124,78 @@ class Search:
         self._best[images] = np.minimum(self._best[images], found)
 
 
-_NOT_NEAR = (MAX_DISTANCE + 1) << _NUMBER_BITS
+@dataclass(frozen=True)
+class Looks:
+    """Images to compare.
+
+    Attributes:
+        sha256: uint8 [n, 32], the hashes of their pixels.
+        looks: uint8 [n, LOOK_BYTES].
+        spans: integers [n].
+    """
+
+    sha256: np.ndarray
+    looks: np.ndarray
+    spans: np.ndarray
+
+
+def group(images: Looks, seen: np.ndarray, before: np.ndarray) -> np.ndarray:
+    """Returns the group of each image: the hash of the leader, uint8 [n, 32].
+
+    Args:
+        images: with different hashes.
+        seen: bool [n], those that the run before has grouped.
+        before: uint8 [n, 32], their groups, which they keep.
+    """
+    begins = first_bytes(images.sha256)
+    # Leaders of the run before, their followers, and new images.
+    stages = np.where(seen, (before != images.sha256).any(axis=1), 2)
+    order = np.lexsort((begins, images.spans, stages))
+    ends = np.searchsorted(stages[order], [0, 1], "right")
+    follows = order[ends[0] : ends[1]]
+    # The first follower of a leader that is gone leads.
+    names, first = np.unique(first_bytes(before[follows]), return_index=True)
+    gone = ~np.isin(names, begins[order[: ends[0]]])
+    old = np.concatenate([np.arange(ends[0]), ends[0] + np.sort(first[gone])])
+    new = np.arange(ends[1], len(order))
+
+    search = _Search(images.looks[order])
+    search.compare(new, old)
+    leaders = np.zeros(len(order), bool)
+    _choose_leaders(search, leaders, ends[1], len(order))
+    near, nearest = search.nearest()
+    joins = new[near[new]]
+    groups = images.sha256.copy()
+    groups[follows] = before[follows]
+    groups[order[joins]] = groups[order[nearest[joins]]]
+    return groups
+
+
+def near_any(images: Looks, others: Looks) -> np.ndarray:
+    """Returns which images look like one of the others, bool [n]."""
+    search = _Search(np.concatenate([others.looks, images.looks]))
+    candidates = np.arange(len(others.looks))
+    search.compare(len(candidates) + np.arange(len(images.looks)), candidates)
+    return search.nearest()[0][len(candidates) :]
+
+
+def first_bytes(sha256: np.ndarray) -> np.ndarray:
+    """The first 8 bytes of hashes, uint8 [n, 32], as numbers in the same order, uint64 [n]."""
+    return np.ascontiguousarray(sha256[:, :8]).view(">u8").ravel().astype(np.uint64)
+
+
+def _choose_leaders(search: _Search, leaders: np.ndarray, begin: int, end: int) -> None:
+    """Marks those new images as leaders that look like no leader before them."""
+    if end - begin <= _ONE_BY_ONE:
+        for image in range(begin, end):
+            if not search.has_near(image):
+                leaders[image] = True
+                search.compare_one(image, slice(image + 1, end))
+        return
+    middle = (begin + end) // 2
+    _choose_leaders(search, leaders, begin, middle)
+    search.compare(np.arange(middle, end), begin + np.flatnonzero(leaders[begin:middle]))
+    _choose_leaders(search, leaders, middle, end)
 
 
 def _packed(differ: np.ndarray, numbers: np.ndarray) -> np.ndarray:

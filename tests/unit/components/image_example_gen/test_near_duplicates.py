@@ -10,8 +10,7 @@ import tensorflow as tf
 from PIL import Image
 
 from components.image_example_gen.errors import ImageDataError
-from components.image_example_gen.near_duplicates import decided
-from components.image_example_gen.near_duplicates.decided import DECIDED
+from components.image_example_gen.table import known
 
 SCENES, SHOTS = 40, 3
 OPTIONS = {"resolution": 32, "eval_percent": 40}
@@ -96,9 +95,12 @@ def test_the_shots_of_a_burst_are_in_one_split_and_group(grouped):
     assert len(found) == SCENES * SHOTS
     assert scenes_in_two_splits(found) == 0
     assert len({group for _, group in found.values()}) == SCENES
-    assert report_of(artifact)["near_duplicates"] == {"groups": SCENES, "images": SCENES * SHOTS}
+    counts = report_of(artifact)["near_duplicates"]
+    assert (counts["groups"], counts["images"]) == (SCENES, SCENES * SHOTS)
+    assert len(counts["largest"]) == 10
+    assert all(len({Path(path).name[:7] for path in group}) == 1 for group in counts["largest"])
     remark, advice = json.loads(artifact.get_string_custom_property("remarks"))
-    assert remark == f"120 near-duplicates in 40 groups: {artifact.uri}/near_duplicates.html"
+    assert remark.endswith(f"in 40 groups, of which {artifact.uri}/rejected.json lists some")
     assert advice.endswith("if they are no copies of each other, set data.near_duplicates=off")
 
 
@@ -106,20 +108,6 @@ def test_off_leaves_no_trace_and_the_split_to_the_hash_of_each_image(off):
     assert scenes_in_two_splits(read(off)) > 10
     assert "near_duplicates" not in report_of(off)
     assert not list(Path(off.uri).rglob("*near*"))
-
-
-def test_warn_counts_and_shows_but_changes_no_example(shots, off, ingest):
-    warn = ingest(1, shots, near_duplicates="warn")
-    examples = [
-        {name: data for name, data in contents(each).items() if name.startswith("Split-")}
-        for each in (off, warn)
-    ]
-    assert examples[0] == examples[1]
-    counts = report_of(warn)["near_duplicates"]
-    assert counts["images"] == SCENES * SHOTS
-    assert counts["separated"] > 10
-    assert (Path(warn.uri) / "near_duplicates.html").exists()
-    assert "in another split" in warn.get_string_custom_property("remarks")
 
 
 def test_the_same_bytes_come_from_several_workers_and_other_names(
@@ -167,44 +155,27 @@ def test_images_stay_where_they_are_when_the_first_of_their_group_leaves_the_win
     assert scenes_in_two_splits(later) == 0
 
 
-def test_images_that_return_keep_their_split_although_the_run_that_saw_them_is_removed(
-    tmp_path, photograph, ingest
-):
-    folder = tmp_path / "days"
-    for span in (1, 2, 3, 4):
-        write_shots(folder / f"span-{span}", photograph, 1, first=span)
-    first = ingest(1, folder, spans=[1, 2])
-    before = read(first)
-    ingest(2, folder, spans=[3])
-    shutil.rmtree(first.uri)
-    shutil.rmtree(folder / "span-1")
-    write_shots(folder / "span-4", photograph, 1, first=2)  # those of span 2 again
-    again = {Path(path).name: split for path, split in read(ingest(3, folder, spans=[4])).items()}
-    returned = {Path(path).name: split for path, split in before.items() if "span-2" in path}
-    assert returned and {name: again[name] for name in returned} == returned
-
-
 def test_of_the_records_of_earlier_groups_only_the_newest_is_read(shots, ingest, monkeypatch):
     for number in (9, 10, 11):
         ingest(number, shots)
     read = []
-    read_decided = decided.read_decided
+    read_table = known.read_table
 
-    def recorded(path):
-        found = read_decided(path)
+    def recorded(path, *columns):
+        found = read_table(path, *columns)
         read.append(path)
         return found
 
-    monkeypatch.setattr(decided, "read_decided", recorded)
+    monkeypatch.setattr(known, "read_table", recorded)
     ingest(12, shots)
-    assert [Path(path).parents[1].name for path in read] == ["11"]
+    assert {Path(path).parent.name for path in read} == {"11"}
 
 
 def test_a_damaged_record_of_earlier_groups_is_ignored(shots, grouped, ingest, tmp_path):
     first = shutil.copytree(grouped.uri, tmp_path / "examples" / "1")
-    record = first / ".index" / DECIDED
+    record = first / ".index.parquet"
     whole = record.read_bytes()
-    for number, content in enumerate((b"", b"PK", whole[: len(whole) // 2], b"\x80\x04."), 2):
+    for number, content in enumerate((b"", b"PAR1", whole[: len(whole) // 2], b"\x80\x04."), 2):
         record.write_bytes(content)
         assert read(ingest(number, shots)) == read(grouped)
 
@@ -221,17 +192,7 @@ def test_images_like_held_out_ones_are_not_trained_on(tmp_path, photograph, shot
 def test_a_group_pattern_wins(shots, ingest):
     artifact = ingest(1, shots, group_pattern=r"-(\d)\.png")
     assert {group for _, group in read(artifact).values()} == set("012")
-    assert report_of(artifact)["near_duplicates"] == {"groups": 0, "images": 0}
-
-
-def test_a_file_name_is_no_markup_in_the_page(tmp_path, photograph, ingest):
-    folder = tmp_path / "images"
-    write_shots(folder, photograph, 2)
-    (folder / "scene00-0.png").rename(folder / "<img src=x onerror=alert(1)>.png")
-    page = (Path(ingest(1, folder).uri) / "near_duplicates.html").read_text()
-    assert "<img src=x" not in page
-    assert "&lt;img src=x onerror=alert(1)&gt;.png" in page
-    assert page.count("data:image/png;base64,") == 2 * SCENES
+    assert report_of(artifact)["near_duplicates"] == {"groups": 0, "images": 0, "largest": []}
 
 
 def test_flat_images_do_not_become_one_group(tmp_path, run_executor):

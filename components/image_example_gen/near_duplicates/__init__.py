@@ -1,1 +1,0 @@
-"""Finds images that look nearly alike, so that train and eval do not share them."""

@@ -1,1 +1,0 @@
-"""Brings the examples of all images into the order of their hashes, by way of files."""

@@ -1,0 +1,159 @@
+"""Finds what earlier runs have decoded: in finished artifacts, and in what killed runs have left.
+
+An example is used again if its key is the same: a hash of the file (path, size, modification
+time, and its place in an archive), the options and the code. What is damaged, or has vanished, is
+decoded again.
+"""
+
+import contextlib
+import gzip
+import hashlib
+import json
+import os
+import zlib
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+
+import PIL
+import pyarrow as pa
+import pyarrow.compute as pc
+import tensorflow as tf
+from tfx.dsl.io import filesystem
+
+from components.image_example_gen.files import ImageFile
+from components.image_example_gen.options import ImageOptions
+from components.image_example_gen.reasons import UNREADABLE
+from components.image_example_gen.table.files import (
+    INDEX,
+    PARTIAL,
+    SCHEMA,
+    open_to_read,
+    read_parts,
+    read_table,
+)
+
+THREADS = 4  # that read shards
+# These decide which examples are used, not what is in them.
+_SELECTING = {"max_rejected", "eval_percent"}
+# Missing or damaged. A storage that fails ends the run: groups of near-duplicates would be lost.
+_UNUSABLE = (
+    FileNotFoundError,
+    NotADirectoryError,
+    filesystem.NotFoundError,  # of a folder
+    tf.errors.NotFoundError,
+    tf.errors.FailedPreconditionError,  # a part of its path is no folder
+    ValueError,
+)
+_DAMAGED = (OSError, tf.errors.OpError, EOFError, zlib.error)
+
+
+def file_keys(
+    files: Iterable[ImageFile], folders: tuple[str, str], options: ImageOptions, code: str
+) -> pa.Array:
+    """Returns the keys of files: of all that determines their examples.
+
+    Args:
+        files: of one source.
+        folders: of the images, and of their sources.
+        options: how each image is converted.
+        code: hash of the code.
+    """
+    common = [code, PIL.__version__, *folders, options.model_dump(exclude=_SELECTING)]
+    begin = hashlib.blake2b(json.dumps(common).encode(), digest_size=16)
+    keys = bytearray()
+    for file in files:
+        digest = begin.copy()
+        about = f"{file.problem}\0{file.span}\0{file.span_folder}\0{file.state}"
+        digest.update(about.encode())
+        keys += digest.digest()
+    return pa.Array.from_buffers(pa.binary(16), len(keys) // 16, [None, pa.py_buffer(keys)])
+
+
+def find_known(keys: pa.Array, artifacts: Iterable[str]) -> pa.Table:
+    """Finds the rows of files that earlier runs know, whose examples can be read.
+
+    The newest finished artifact that knows any of them is the last one that is read: it has what
+    was taken over from those before it.
+
+    Args:
+        keys: of all files.
+        artifacts: folders, the newest first.
+
+    Returns:
+        SCHEMA, each key at most once.
+    """
+    known = [SCHEMA.empty_table()]
+    for artifact in artifacts:
+        table, is_finished = _read_artifact(artifact)
+        known.append(table.filter(_is_usable(table, keys)))
+        keys = keys.filter(pc.invert(pc.is_in(keys, value_set=known[-1]["key"])))
+        if not len(keys) or (is_finished and len(known[-1])):
+            break
+    return pa.concat_tables(known).unify_dictionaries()
+
+
+def read_groups(artifacts: Iterable[str]) -> pa.Table:
+    """Reads in which groups of near-duplicates the newest finished artifact has put images.
+
+    Returns:
+        `sha256` of all images that it has compared, and `leader`.
+    """
+    columns = ["sha256", "look", "leader"]
+    found = SCHEMA.empty_table().select(columns)
+    for artifact in artifacts:
+        with contextlib.suppress(*_UNUSABLE):
+            found = read_table(os.path.join(artifact, INDEX), columns)
+            break
+    return found.filter(found["look"].is_valid()).drop("look")
+
+
+def count_copies(images: str, sources: str) -> int:
+    """Returns the number of sources whose pixels an image has.
+
+    Args:
+        images: folder to which `write_examples` has written the report on images.
+        sources: the same for sources.
+    """
+    ours, theirs = (
+        read_table(os.path.join(folder, INDEX), ["sha256"])["sha256"].drop_null()
+        for folder in (images, sources)
+    )
+    return pc.sum(pc.is_in(theirs, value_set=ours)).as_py() or 0
+
+
+def _read_artifact(artifact: str) -> tuple[pa.Table, bool]:
+    """Reads what an artifact knows, and whether its run has finished.
+
+    Where it was killed, these are the parts that it has left.
+    """
+    with contextlib.suppress(*_UNUSABLE):
+        return read_table(os.path.join(artifact, INDEX)), True
+    with contextlib.suppress(*_UNUSABLE):
+        return read_parts(os.path.join(artifact, PARTIAL)), False
+    return SCHEMA.empty_table(), False
+
+
+def _is_usable(table: pa.Table, keys: pa.Array) -> pa.ChunkedArray:
+    """Which rows have one of the keys, and an example that can be read."""
+    is_needed = pc.is_in(table["key"], value_set=keys, skip_nulls=True)
+    lost = _damaged(table["file"].filter(is_needed))
+    is_lost = pc.is_in(table["file"].cast(pa.string()), value_set=lost)
+    # What could not be read is tried again.
+    is_unread = pc.match_substring(table["reason"], UNREADABLE).fill_null(False)
+    return pc.and_not(is_needed, pc.or_(is_lost, is_unread))
+
+
+def _damaged(files: pa.ChunkedArray) -> pa.Array:
+    """The files with examples that cannot be read, each of which is read once."""
+    paths = files.unique().drop_null().to_pylist()
+    with ThreadPoolExecutor(THREADS) as threads:
+        whole = threads.map(_is_whole, paths)
+    bad = [path for path, is_whole in zip(paths, whole, strict=True) if not is_whole]
+    return pa.array(bad, pa.string())
+
+
+def _is_whole(path: str) -> bool:
+    """Whether a file with examples is there and, by the checksum of a shard, not damaged."""
+    with contextlib.suppress(*_DAMAGED), open_to_read(path) as file:
+        return not path.endswith(".gz") or bool(gzip.decompress(file.read()))
+    return False
