@@ -4,9 +4,11 @@ import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from components.metrics import AT_HOLDOUT, METRICS, get_metric
+from components.features.options import SEARCH_SPACE
+from components.metrics import AT_HOLDOUT, get_metric
 from components.sample_evaluator import sources
-from components.sample_evaluator.report.texts import limits_of, number, percent, sharpness
+from components.sample_evaluator.report.spectrum import sharpness
+from components.sample_evaluator.report.texts import percent, phrases_of
 from components.sample_evaluator.verdict.checks import (
     COPIES,
     KEPT,
@@ -19,16 +21,11 @@ from components.sample_evaluator.verdict.checks import (
 LOWEST, HIGHEST = -0.01, 1.0  # places at the ends of a bar; beyond, a mark stands at the end
 TICKS = {"0": 0.0, "1%": 0.01, "5%": 0.05, "25%": 0.25, "100%": 1.0}
 SPECTRUM = "spectrum_distance"
-
-
-class Bar(NamedTuple):
-    """Where the marks of a bar are, in percent of its width; None if there is no such mark."""
-
-    place: float
-    low: float | None = None
-    high: float | None = None
-    limit: float | None = None
-    best: float | None = None
+_COPIES = (
+    "Copies of training images",
+    "The share of the samples that are nearer to a training image than nearly all held-out images "
+    f"are, as they are, mirrored or slightly shifted, in the feature space {SEARCH_SPACE.name}.",
+)
 
 
 class Judged(NamedTuple):
@@ -36,11 +33,12 @@ class Judged(NamedTuple):
 
     Attributes:
         name: of the metric.
-        title: a few words; empty if the name says it all.
-        measures: a sentence; empty if it is not known.
+        title: a few words.
+        measures: a sentence.
         outcome: KEPT, MISSED or LEFT_OUT.
-        bar: None if the metric has no place between training images and noise.
-        values: what the bar shows, in words.
+        marks: where those of the bar are, in percent of its width: place, limit, best, low and
+            high, as far as there are any; empty without a place between floor and noise.
+        values: what was measured, and the limits, in words.
         sentences: on the outcome.
     """
 
@@ -48,7 +46,7 @@ class Judged(NamedTuple):
     title: str
     measures: str
     outcome: str
-    bar: Bar | None
+    marks: Mapping[str, float]
     values: str
     sentences: list[str]
 
@@ -75,62 +73,46 @@ def judged_metrics(summary: Mapping[str, Any]) -> list[Judged]:
         if outcome is None:
             continue
         said = [each.sentence for each in checks if each.name == name and each.outcome != KEPT]
+        if name == SPECTRUM and sources.CANDIDATE in (summary["spectrum"] or {}):
+            said.insert(0, sharpness(summary["spectrum"]))
         if name == COPIES:
-            title, measures, bar, values = _copies(summary["memorization"])
+            texts, (marks, values) = _COPIES, _copies(summary["memorization"] or {})
         else:
-            title, measures = _explain(name)
-            bar, values = _place(name, summary["metrics"][name])
-        if name == SPECTRUM and (found := sharpness(summary.get("spectrum"))):
-            said.insert(0, found)
+            metric = get_metric(name)
+            beside = ", beside data.holdout" if name.endswith(AT_HOLDOUT) else ""
+            texts = (metric.title + beside, metric.measures)
+            marks = _marks(name, summary["metrics"][name])
+            values = phrases_of(summary["metrics"][name])
+        places = {mark: scale(place) for mark, place in marks.items() if place is not None}
         sentences = list(dict.fromkeys(said))
-        shown.append(Judged(name, title, measures, outcome, bar, values, sentences))
+        shown.append(Judged(name, *texts, outcome, places, "; ".join(values), sentences))
     return sorted(shown, key=lambda one: (MISSED, KEPT, LEFT_OUT).index(one.outcome))
 
 
-def _explain(name: str) -> tuple[str, str]:
-    metric = METRICS.get(name.removesuffix(AT_HOLDOUT))
-    if metric is None:
-        return "", ""
-    beside = ", beside data.holdout" if name.endswith(AT_HOLDOUT) else ""
-    return metric.title + beside, metric.measures
-
-
-def _place(name: str, metric: Mapping[str, Any]) -> tuple[Bar | None, str]:
-    """The bar of a metric, and what it shows; its value and limits if it has no place."""
-    place, error, best = (metric[key] for key in ("place", "place_margin", "best_place"))
+def _marks(name: str, metric: Mapping[str, Any]) -> dict[str, float | None]:
+    """The places that a bar marks; the limit is the strictest one, also of the value."""
+    place, error, floor = (metric[key] for key in ("place", "place_margin", sources.TRAIN))
     if place is None:
-        return None, "; ".join([f"value {number(metric[sources.CANDIDATE])}", *limits_of(metric)])
-    limit = _limit(name, metric)
-    marks = (place, *((None, None) if error is None else (place - error, place + error)))
-    bar = Bar(*(one if one is None else scale(one) for one in (*marks, limit, best)))
-    words = {"limit": limit, "best earlier model": best}
-    beside = [f"{word} {percent(one)}" for word, one in words.items() if one is not None]
-    found = f"{percent(place)} of the way to noise"
-    return bar, "; ".join([found if error is None else f"{found} ± {percent(error)}", *beside])
+        return {}
+    span = get_metric(name).widen(metric[sources.NOISE] - floor)
+    bounds = [metric[bound] for bound in ("minimum", "maximum")]
+    limits = [metric["max_place"], *(b if b is None else (b - floor) / span for b in bounds)]
+    limit = min((one for one in limits if one is not None), default=None)
+    marks = {"place": place, "low": place - error, "high": place + error}
+    return {**marks, "limit": limit, "best": metric["best_place"]}
 
 
-def _limit(name: str, metric: Mapping[str, Any]) -> float | None:
-    """The lowest limit of the place; limits of the value are converted."""
-    found = [metric["max_place"]]
-    floor, noise = metric[sources.TRAIN], metric[sources.NOISE]
-    if None not in (floor, noise) and floor != noise:
-        span = get_metric(name).widen(noise - floor)
-        values = (metric["minimum"], metric["maximum"])
-        found += [(value - floor) / span for value in values if value is not None]
-    return min((one for one in found if one is not None), default=None)
-
-
-def _copies(memorization: Mapping[str, Any] | None) -> tuple[str, str, Bar | None, str]:
-    title, measures = (
-        "Copies of training images",
-        "The share of the samples that are nearer to a training image than nearly all held-out "
-        "images are, as they are, mirrored or slightly shifted.",
-    )
-    found = (memorization or {}).get(sources.CANDIDATE)
+def _copies(memorization: Mapping[str, Any]) -> tuple[dict[str, float], list[str]]:
+    """The bar of the copies, and what was found of them."""
+    found = memorization.get(sources.CANDIDATE)
     if not found:
-        return title, measures, None, ""
-    share, mirrored, limit = found["share"], found["mirrored_share"], memorization["maximum"]
-    values = f"{percent(share)} of the samples; limit {percent(limit)}"
-    if share and mirrored is not None:
-        values += f"; {percent(mirrored)} of the copies are mirrored"
-    return title, measures, Bar(scale(share), limit=scale(limit)), values
+        return {}, []
+    share, limit = found["share"], memorization["maximum"]
+    values = [f"{percent(share)} of the samples", f"at most {percent(limit)}"]
+    if share:
+        values.append(f"{percent(found['mirrored_share'])} of the copies are mirrored")
+    if baseline := memorization.get(sources.BASELINE):
+        values.append(f"baseline {percent(baseline['share'])}")
+    nearness = percent(found["distance_ratio"])
+    values.append(f"nearest training images at {nearness} of the distance of held-out images")
+    return {"place": share, "limit": limit}, values

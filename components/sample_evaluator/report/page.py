@@ -1,21 +1,18 @@
 """report.html: the report of an evaluation."""
 
+import base64
 import pathlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import jinja2
 from markupsafe import Markup
 
-from components.features.options import SEARCH_SPACE
+from components.metrics import PAIR_METRICS
 from components.sample_evaluator import sources
-from components.sample_evaluator.report import charts, judged
-from components.sample_evaluator.report.figures import arrange, has_pairs
-from components.sample_evaluator.report.texts import limits_of, number, numbers, percent, whole
-from components.sample_evaluator.verdict.checks import outcome_of, read_checks
+from components.sample_evaluator.report import judged, spectrum
+from components.sample_evaluator.report.texts import number, percent
 from trainer.common.text import printable
-
-REASONS = 4  # shown; further ones are collapsed, so that a phone shows pictures soon
 
 # The columns of the table of a model that translates: what its results stand beside.
 _BESIDE = {
@@ -26,6 +23,7 @@ _BESIDE = {
     sources.ANSWER: "one answer each",
     sources.MEAN_ANSWER: "mean answers",
 }
+_COLUMNS = (sources.CANDIDATE, sources.BASELINE, sources.TRAIN, sources.NOISE)
 
 
 def render(summary: Mapping[str, Any], pictures: Mapping[str, bytes]) -> str:
@@ -33,66 +31,66 @@ def render(summary: Mapping[str, Any], pictures: Mapping[str, bytes]) -> str:
 
     Args:
         summary: from `summary.summarize`; parts that are None or empty are omitted.
-        pictures: PNG files by name, as `figures.arrange` takes them.
+        pictures: PNG files by name: those in `names.PICTURES`, and real.
     """
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(pathlib.Path(__file__).parent),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
-        finalize=_visible,
+        finalize=_shown,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"number": number, "numbers": numbers, "whole": whole}
-    environment.filters |= {"percent": percent, "limits": limits_of}
-    metrics, checks = summary["metrics"], read_checks(summary)
+    environment.filters["percent"] = percent
+    metrics, curve = summary["metrics"], summary["spectrum"]
     translated = {
         name: each for name, each in metrics.items() if each.get(sources.SOURCE) is not None
     }
+    beside = {
+        source: text
+        for source, text in _BESIDE.items()
+        if any(each.get(source) is not None for each in translated.values())
+    }
+    classes = summary["classes"] or {}
+    by_class = [*next(iter(classes.values()), {"metrics": ()})["metrics"]]
     history = [entry for entry in summary["history"] if entry["metrics"]]  # others have places only
+    told = [name for name in metrics if any(name in entry["metrics"] for entry in history)]
     return environment.get_template("report.html.j2").render(
         summary,
-        search_space=SEARCH_SPACE.name,
-        verdict=_verdict(summary),
         setting=[" · ".join(_judged(summary)), " · ".join(_conditions(summary))],
-        nb_reason=REASONS,
-        figures=arrange(pictures, summary),
+        pictures={name: base64.b64encode(png).decode() for name, png in pictures.items()},
         judged=judged.judged_metrics(summary),
-        outcomes={name: outcome_of(checks, name) for name in metrics},
         ticks={text: judged.scale(place) for text, place in judged.TICKS.items()},
-        has_pairs=has_pairs(summary),
-        translated=translated,
-        beside={
-            source: text
-            for source, text in _BESIDE.items()
-            if any(each.get(source) is not None for each in translated.values())
-        },
-        history=history,
-        now={name: each[sources.CANDIDATE] for name, each in metrics.items()},
-        sparklines=_sparklines(metrics, history),
-        spectrum_rows=list(_spectrum_rows(summary["spectrum"])),
+        chart=spectrum.chart(curve) if sources.CANDIDATE in (curve or {}) else None,
+        sharpness=spectrum.sharpness(curve) if sources.CANDIDATE in (curve or {}) else None,
+        has_pairs=not PAIR_METRICS.keys().isdisjoint(metrics),
+        beside=[*beside.values()],
+        translated=[[_named(name, each), *_of(each, beside)] for name, each in translated.items()],
+        numbers=[[_named(name, each), *_numbers(each)] for name, each in metrics.items()],
+        kind_rows=[*_kinds(summary["kinds"] or {"kinds": ()})],
+        by_class=by_class,
+        class_rows=[
+            [label or "(no label)", found["images"], *_of(found["metrics"], by_class)]
+            for label, found in classes.items()
+        ],
+        told=told,
+        earlier=[
+            *([e["evaluated"], *_of(e["metrics"], told), e["model"]] for e in history),
+            ["now", *(metrics[name][sources.CANDIDATE] for name in told), summary["model"]["uri"]],
+        ],
     )
 
 
-def _visible(value: Any) -> Any:
-    """Escapes control characters, bidirectional ones too; keeps line breaks."""
+def _shown(value: Any) -> Any:
+    """Numbers with four digits, and text with control characters, bidirectional ones too, escaped.
+
+    Line breaks are kept.
+    """
+    if value is None or isinstance(value, float):
+        return number(value)
     if not isinstance(value, str) or isinstance(value, Markup):
         return value
     return "\n".join(map(printable, value.split("\n")))
-
-
-def _verdict(summary: Mapping[str, Any]) -> str:
-    """What the verdict means, as one sentence."""
-    blessed, overruled = summary["blessed"], summary["mode"] != "auto"
-    if summary["nb_step"] is None and summary["images"].get(sources.CANDIDATE):  # a folder
-        if overruled:
-            return f"The images {'pass' if blessed else 'do not pass'} whatever the limits say."
-        return "The images keep the limits." if blessed else "The images miss limits:"
-    if overruled:
-        return f"The model is {'pushed' if blessed else 'not pushed'} whatever the limits say."
-    if blessed:
-        return "The model keeps its limits and may be pushed."
-    return "The model may not be pushed:"
 
 
 def _judged(summary: Mapping[str, Any]) -> Iterator[str]:
@@ -124,18 +122,24 @@ def _conditions(summary: Mapping[str, Any]) -> Iterator[str]:
             yield f"{name}: {folder}"
 
 
-def _sparklines(metrics: Mapping[str, Any], history: list[Any]) -> dict[str, charts.Line]:
-    """The course of each metric that earlier models have."""
-    found = {}
-    for name, metric in metrics.items():
-        earlier = [entry["metrics"].get(name) for entry in history]
-        if any(value is not None for value in earlier):
-            found[name] = charts.sparkline([*earlier, metric[sources.CANDIDATE]])
-    return found
+def _kinds(kinds: Mapping[str, Any]) -> Iterator[list[str | float | None]]:
+    """The images of each kind, those that are missing first."""
+    for kind in sorted(kinds["kinds"], key=lambda each: not each["missing"]):
+        name = ("✗ " if kind["missing"] else "") + (kind["name"] or "(no label)")
+        yield [name, kind["held_out"], kind["expected"], kind["estimated"]]
 
 
-def _spectrum_rows(spectrum: Mapping[str, Any] | None) -> Iterator[list[str]]:
-    """The power of each source at each frequency."""
-    shown = (sources.CANDIDATE, sources.BASELINE, sources.TRAIN, sources.NOISE)
-    for i in range(len(spectrum["frequencies"]) if spectrum else 0):
-        yield [number(spectrum[source][i] if spectrum.get(source) else None) for source in shown]
+def _named(name: str, metric: Mapping[str, Any]) -> str:
+    return f"{name} {'↑' if metric['larger_is_better'] else '↓'}"
+
+
+def _of(values: Mapping[str, float | None], names: Iterable[str]) -> list[float | None]:
+    return [values.get(name) for name in names]
+
+
+def _numbers(metric: Mapping[str, Any]) -> list[float | str | None]:
+    """The value of each source, that of the candidate with its deviation."""
+    value, *others = _of(metric, _COLUMNS)
+    if metric["stddev"] is not None:
+        value = f"{number(value)} ± {number(metric['stddev'])}"
+    return [value, *others]

@@ -1,11 +1,10 @@
-"""Numbers as words of the report."""
+"""Numbers and limits as words of the report."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from components.sample_evaluator import sources
 
-DETAIL_CHANGE = 0.1  # of the power at the finest scales: less is neither blur nor grain
 _LIMITS = {
     "minimum": "at least {}",
     "maximum": "at most {}",
@@ -18,16 +17,6 @@ def number(value: float | None) -> str:
     return "–" if value is None else f"{value:.4g}".replace("-", "−")
 
 
-def numbers(values: Mapping[str, float | None], names: Iterable[str]) -> list[str]:
-    """The values of some names."""
-    return [number(values.get(name)) for name in names]
-
-
-def whole(value: float | None) -> str:
-    """A number without decimals."""
-    return number(None) if value is None else f"{value:,.0f}"
-
-
 def percent(share: float | None) -> str:
     """A share as a percentage with two significant digits, or all those before the point."""
     if share is None:
@@ -36,35 +25,21 @@ def percent(share: float | None) -> str:
     return (f"{value:.0f}%" if abs(value) >= 10 else f"{value:.2g}%").replace("-", "−")
 
 
-def limits_of(metric: Mapping[str, Any]) -> list[str]:
-    """The limits of a metric in words."""
-    found = [
+def phrases_of(metric: Mapping[str, Any]) -> list[str]:
+    """The place of a metric, or its value if it has none, its limits, and the best earlier place.
+
+    Args:
+        metric: one of `metrics` in metrics.json.
+    """
+    place, error, best = (metric[key] for key in ("place", "place_margin", "best_place"))
+    found = [f"value {number(metric[sources.CANDIDATE])}"]
+    if place is not None:
+        found = [f"{percent(place)} ± {percent(error)} of the way to noise"]
+    if metric["max_place"] is not None:
+        found.append(f"at most {percent(metric['max_place'])} of the way")
+    found += [
         phrase.format(number(metric[field]))
         for field, phrase in _LIMITS.items()
         if metric[field] is not None
     ]
-    if metric["max_place"] is not None:
-        found.append(f"at most {percent(metric['max_place'])} of the way to noise")
-    return found
-
-
-def sharpness(spectrum: Mapping[str, Any] | None) -> str | None:
-    """What the spectrum says about the candidate, as one sentence.
-
-    The finest scales are the upper half of the frequencies. The power there is a mean of ratios,
-    in which a single frequency counts little.
-    """
-    if not spectrum or not spectrum.get(sources.CANDIDATE):
-        return None
-    limit = spectrum["frequencies"][-1] / 2
-    pairs = zip(spectrum["frequencies"], spectrum[sources.CANDIDATE], strict=True)
-    finest = [power for frequency, power in pairs if frequency >= limit and power is not None]
-    if not finest:
-        return None
-    power = sum(finest) / len(finest)
-    stated = f"{percent(power)} of its detail (power) at the finest scales"
-    if power < 1 - DETAIL_CHANGE:
-        return f"Blurrier than the data: {stated}."
-    if power > 1 + DETAIL_CHANGE:
-        return f"More grain or sharper edges than the data: {stated}."
-    return f"As sharp as the data: {stated}."
+    return found + ([f"best earlier model {percent(best)}"] if best is not None else [])

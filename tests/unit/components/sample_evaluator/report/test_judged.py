@@ -10,8 +10,18 @@ from components.sample_evaluator.report.judged import (
     judged_metrics,
     scale,
 )
-from components.sample_evaluator.report.texts import percent, sharpness
+from components.sample_evaluator.report.spectrum import (
+    BOTTOM,
+    LEFT,
+    RIGHT,
+    TOP,
+    chart,
+    sharpness,
+)
+from components.sample_evaluator.report.texts import percent
 from components.sample_evaluator.verdict.checks import KEPT, LEFT_OUT, MISSED
+
+PLACED = {"train": 0.0, "noise": 2.0, "place": 0.04, "place_margin": 0.01}
 
 
 def judge(name="kid", **metric):
@@ -31,36 +41,27 @@ def test_the_scale_rises_within_the_bar_and_ends_where_places_are_beyond():
 
 
 def test_a_bar_marks_the_place_its_error_the_limit_and_the_best_model():
-    marks = {"place": 0.04, "place_margin": 0.01, "max_place": 0.09, "best_place": 0.02}
-    bar = judge(candidate=0.1, **marks).bar
-    assert bar == tuple(map(scale, (0.04, 0.03, 0.05, 0.09, 0.02)))
-    bar = judge(candidate=0.1, place=0.04).bar
-    assert bar == (scale(0.04), None, None, None, None)
+    found = judge(candidate=0.1, **PLACED, max_place=0.09, best_place=0.02)
+    places = {"place": 0.04, "low": 0.03, "high": 0.05, "limit": 0.09, "best": 0.02}
+    assert found.marks == {mark: scale(place) for mark, place in places.items()}
+    said = "4% ± 1% of the way to noise; at most 9% of the way; best earlier model 2%"
+    assert found.values == said
+    assert judge(candidate=0.1, **PLACED).marks.keys() == {"place", "low", "high"}
 
 
 def test_without_a_place_there_are_words_and_no_bar():
-    found = judge(candidate=0.1, train=0.0, noise=2.0, maximum=0.2)
-    assert found.bar is None
-    assert found.values == "value 0.1; at most 0.2"
+    found = judge(candidate=0.1, train=0.0, noise=2.0, maximum=0.2, max_worsening=0.0)
+    assert not found.marks
+    assert found.values == "value 0.1; at most 0.2; at most 0 worse than the baseline"
 
 
 @pytest.mark.parametrize(
     ("limits", "place"),
-    [
-        ({"maximum": 0.5}, 0.25),
-        ({"maximum": 0.5, "max_place": 0.1}, 0.1),
-        ({"maximum": 0.5, "max_place": 0.3}, 0.25),
-        ({"max_worsening": 0.5}, None),
-    ],
+    [({"maximum": 0.5}, 0.25), ({"maximum": 0.7}, 0.3), ({"minimum": 0.4}, 0.2)],
 )
 def test_the_limit_is_the_strictest_one_and_limits_of_the_value_are_places_too(limits, place):
-    found = judge(candidate=0.1, train=0.0, noise=2.0, place=0.05, **limits)
-    assert found.bar.limit == (None if place is None else scale(place))
-
-
-def test_a_minimum_is_a_limit_of_a_metric_that_falls_towards_noise():
-    found = judge(candidate=0.8, train=0.9, noise=0.1, place=0.125, minimum=0.5)
-    assert found.bar.limit == scale(0.5)
+    found = judge(candidate=0.1, **PLACED, max_place=0.3, **limits)
+    assert found.marks["limit"] == scale(place)
 
 
 def test_failures_come_first_and_what_was_left_out_last():
@@ -70,8 +71,11 @@ def test_failures_come_first_and_what_was_left_out_last():
 
 def test_copies_are_judged_by_their_share():
     found = {one.name: one for one in judged_metrics(make_summary())}["memorized_share"]
-    assert found.bar.place == scale(0.025)
-    assert found.values == "2.5% of the samples; limit 5%; 75% of the copies are mirrored"
+    assert found.marks == {"place": scale(0.025), "limit": scale(0.05)}
+    assert found.values == (
+        "2.5% of the samples; at most 5%; 75% of the copies are mirrored; baseline 1.2%; nearest "
+        "training images at 94% of the distance of held-out images"
+    )
 
 
 def test_a_metric_is_explained_also_beside_other_images():
@@ -87,13 +91,11 @@ def test_a_metric_is_explained_also_beside_other_images():
         ([1.0, 0.9, 0.3, 0.5], "Blurrier than the data: 40% of its detail"),
         ([1.0, 0.9, 1.0, 0.95], "As sharp as the data: 98% of its detail"),
         ([1.0, 0.9, 1.5, 2.5], "More grain or sharper edges than the data: 200% of its detail"),
-        ([1.0, 0.9, None, 0.5], "Blurrier than the data: 50% of its detail"),
     ],
 )
 def test_the_finest_scales_tell_blur_from_grain(powers, words):
     spectrum = {"frequencies": [1, 2, 5, 8], "candidate": powers}
     assert sharpness(spectrum).startswith(words)
-    assert sharpness({**spectrum, "candidate": [1.0, 1.0, None, None]}) is None
 
 
 @pytest.mark.parametrize(
@@ -102,3 +104,14 @@ def test_the_finest_scales_tell_blur_from_grain(powers, words):
 )
 def test_percentages_are_short(share, text):
     assert percent(share) == text
+
+
+def test_the_chart_places_powers_over_frequencies_and_leaves_noise_out():
+    found = chart(make_summary()["spectrum"] | {"candidate": [1, 2, 3, 1.5, 0]})
+    assert found.x_ticks == {"0": LEFT, "8": (LEFT + RIGHT) / 2, "16": RIGHT}
+    assert found.y_ticks == {"0": BOTTOM, "1.5": (TOP + BOTTOM) / 2, "3": TOP}
+    assert [*found.lines] == ["candidate", "baseline", "training"]
+    points = found.lines["candidate"].split()
+    assert points[2] == f"{LEFT + (RIGHT - LEFT) / 4},{float(TOP)}"
+    assert points[4] == f"{float(RIGHT)},{float(BOTTOM)}"
+    assert float(points[0].split(",")[1]) == found.level
