@@ -127,16 +127,14 @@ class LatestVerdictOnEarlierDataStrategy(resolver.ResolverStrategy):
             if verdict.get_int_custom_property(names.EXAMPLES) != examples.id
             and (not now or _newest_span(verdict) < now)
         ]
-        # After spans begin or end, those with and without cannot be compared.
-        alike = [each for each in earlier if bool(_newest_span(each)) == bool(now)]
-        earlier = alike or earlier
+        best = sorted(earlier, key=lambda each: self._preference(each, now))[-1:]
+        return {names.VERDICT: best, "examples": input_dict["examples"]}
+
+    def _preference(self, verdict: types.Artifact, now: int) -> tuple[bool, bool, int, int]:
+        """Sorts verdicts: those with spans and those without cannot be compared."""
+        span, space = _newest_span(verdict), verdict.get_string_custom_property(names.SPACE)
         # Without images yet, there is no space.
-        spaces = ("", self._space)
-        comparable = [
-            each for each in earlier if each.get_string_custom_property(names.SPACE) in spaces
-        ]
-        earlier = sorted(comparable or earlier, key=lambda each: (_newest_span(each), each.id))
-        return {names.VERDICT: earlier[-1:], "examples": input_dict["examples"]}
+        return bool(span) == bool(now), space in ("", self._space), span, verdict.id
 
 
 def _newest_span(artifact: types.Artifact) -> int:
