@@ -1,7 +1,6 @@
 """Names of TFX's own nodes in the pipeline; each component's names are in its own names.py."""
 
 STATISTICS_GEN = "StatisticsGen"
-EXAMPLE_VALIDATOR = "ExampleValidator"
 TRANSFORM = "Transform"
 
 # Keys of their outputs.

@@ -14,7 +14,6 @@ from tfx.dsl.components.common.resolver import Resolver
 from tfx.dsl.experimental.conditionals.conditional import Cond
 from tfx.orchestration.data_types import RuntimeParameter
 from tfx.orchestration.pipeline import Pipeline
-from tfx.proto import pusher_pb2
 from tfx.types import standard_artifacts
 from tfx.types.channel import BaseChannel, Channel
 
@@ -288,10 +287,8 @@ def _judging_nodes(
         model_blessing=evaluator.outputs[evaluator_names.BLESSING],
         evaluation=evaluator.outputs[evaluator_names.EVALUATION],
         examples=data.examples,
-        push_destination=pusher_pb2.PushDestination(
-            filesystem=pusher_pb2.PushDestination.Filesystem(base_directory=locations.serving)
-        ),
-        custom_config={"push": locations.push},
+        serving=locations.serving,
+        push=locations.push,
     ).with_id(pusher_names.NODE)
     nodes = [real_features, evaluator, pusher, baseline]
     if config.distill.enabled:

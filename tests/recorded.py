@@ -24,7 +24,7 @@ OUTPUTS = {  # of each node, by key: the type of the artifact
     "SchemaImporter": {"schema": "Schema"},
     tfx_names.STATISTICS_GEN: {tfx_names.STATISTICS: "ExampleStatistics"},
     tfx_names.TRANSFORM: {tfx_names.TRANSFORM_GRAPH: "TransformGraph"},
-    tfx_names.EXAMPLE_VALIDATOR: {tfx_names.ANOMALIES: "ExampleAnomalies"},
+    "ExampleValidator": {tfx_names.ANOMALIES: "ExampleAnomalies"},
     "DataGate": {"verdict": "components.DataVerdict"},
     drift_names.REFERENCE_NODE: {},
     drift_names.NODE: {drift_names.VERDICT: "components.DriftVerdict"},
@@ -148,7 +148,7 @@ class Recorded:
         if blessed is not None and pushed:
             inputs = {
                 trainer_names.MODEL: model,
-                pusher_names.MODEL_BLESSING: made[evaluator_names.BLESSING],
+                "model_blessing": made[evaluator_names.BLESSING],
             }
             about = {pusher_names.PUSHED: int(blessed)}
             if blessed:

@@ -2,7 +2,6 @@
 
 NODE = "Pusher"
 STUDENT_NODE = "StudentPusher"
-MODEL_BLESSING = "model_blessing"  # input
 TEACHER = "teacher"  # input, of a student's pusher: the Model that it was distilled from
 PUSHED_MODEL = "pushed_model"  # output
 VERSION_FILE = "version.txt"  # in its root: where the version lies
@@ -10,3 +9,4 @@ VERSION_FILE = "version.txt"  # in its root: where the version lies
 # Its custom properties.
 PUSHED = "pushed"  # 1 or 0
 DESTINATION = "pushed_destination"
+VERSION = "pushed_version"

@@ -5,7 +5,6 @@ from typing import Any
 
 from tfx.dsl.components.base.base_node import BaseNode
 from tfx.orchestration.data_types import RuntimeParameter
-from tfx.proto import pusher_pb2
 from tfx.types.channel import BaseChannel
 
 from components.atomic_pusher import names as pusher_names
@@ -88,10 +87,8 @@ def student_nodes(
         model_blessing=evaluator.outputs[evaluator_names.BLESSING],
         evaluation=evaluator.outputs[evaluator_names.EVALUATION],
         examples=teacher.examples,
-        push_destination=pusher_pb2.PushDestination(
-            filesystem=pusher_pb2.PushDestination.Filesystem(base_directory=locations.serving)
-        ),
-        custom_config={"push": locations.push},
+        serving=locations.serving,
+        push=locations.push,
         teacher=teacher.model,
     ).with_id(pusher_names.STUDENT_NODE)
     return [trainer, evaluator, pusher]

@@ -81,7 +81,6 @@ def test_records_have_the_names_that_tfx_gives_them():
     assert evaluator_names.NOT_BLESSED_FILE == constants.NOT_BLESSED_FILE_NAME
     assert path_utils.serving_model_dir("model") == f"model/{trainer_names.SERVING}"
     assert trainer_names.BASE_MODEL == standard_component_specs.BASE_MODEL_KEY
-    assert pusher_names.MODEL_BLESSING == standard_component_specs.MODEL_BLESSING_KEY
     assert example_names.INPUT_BASE == standard_component_specs.INPUT_BASE_KEY
     assert example_names.SPAN == utils.SPAN_PROPERTY_NAME
 

@@ -2,7 +2,6 @@ import json
 
 import numpy as np
 import pytest
-from tfx.proto import pusher_pb2
 from tfx.types.standard_artifacts import (
     Examples,
     Model,
@@ -10,9 +9,8 @@ from tfx.types.standard_artifacts import (
     ModelEvaluation,
     PushedModel,
 )
-from tfx.utils import proto_utils
 
-from components.atomic_pusher import executor, names
+from components.atomic_pusher.component import AtomicPusher
 from components.image_trainer.names import STARTED_FROM, TEACHER
 from components.resolvers.withdrawal import WITHDRAWN_PROPERTY
 from tests.recorded import write_model
@@ -43,7 +41,7 @@ REPORT = {
 
 @pytest.fixture
 def push(tmp_path):
-    """Runs the executor on a model with the id 7.
+    """Runs the component on a model with the id 7.
 
     The files of its inputs are in `model`, `evaluation` and `examples` in the temporary folder,
     where a test may change them before it pushes.
@@ -76,30 +74,26 @@ def push(tmp_path):
         model.mlmd_artifact.create_time_since_epoch = 1_800_000_000_000
         if withdrawn:
             model.set_string_custom_property(WITHDRAWN_PROPERTY, "draws only noise")
-        inputs = {}
+        made_of = Model() if teacher else None
         if teacher:
             model.set_int_custom_property(TEACHER, teacher)
-            inputs[names.TEACHER] = [Model()]
             if teacher_withdrawn:
-                inputs[names.TEACHER][0].set_string_custom_property(WITHDRAWN_PROPERTY, "noise")
+                made_of.set_string_custom_property(WITHDRAWN_PROPERTY, "noise")
         if started_from:
             model.set_int_custom_property(STARTED_FROM, started_from)
         blessing.set_int_custom_property("blessed", int(blessed))
         evaluation.set_int_custom_property("current_model_id", 7)
         evaluation.set_float_custom_property("kid", 0.0125)
         examples.set_string_custom_property("input_base", "/home/me/digits")
-        destination = pusher_pb2.PushDestination()
-        destination.filesystem.base_directory = str(serving)
-        executor.Executor().Do(
-            {
-                "model": [model],
-                "model_blessing": [blessing],
-                "evaluation": [evaluation],
-                "examples": [examples],
-                **inputs,
-            },
-            {names.PUSHED_MODEL: [pushed]},
-            {"push_destination": proto_utils.proto_to_json(destination)},
+        AtomicPusher.test_call(
+            model=model,
+            model_blessing=blessing,
+            evaluation=evaluation,
+            examples=examples,
+            pushed_model=pushed,
+            serving=str(serving),
+            push="",
+            teacher=made_of,
         )
         return pushed
 
