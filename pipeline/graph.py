@@ -38,9 +38,11 @@ from components.image_trainer.component import ImageTrainer
 from components.real_features import names as feature_names
 from components.real_features.component import RealFeatures
 from components.real_features.options import RealFeaturesOptions
-from components.resolvers import names as resolver_names
-from components.resolvers.base_model import LatestBlessedOnOtherExamplesStrategy
-from components.resolvers.baseline import LatestBlessedOtherStrategy
+from components.resolvers import strategies as resolvers
+from components.resolvers.strategies import (
+    LatestBlessedOnOtherExamplesStrategy,
+    LatestBlessedOtherStrategy,
+)
 from components.sample_evaluator import names as evaluator_names
 from components.sample_evaluator.component import SampleEvaluator
 from components.schema_importer import SchemaImporter
@@ -208,7 +210,7 @@ def _training_nodes(config: PipelineConfig, locations: Locations, data: _Data) -
             model=Channel(type=standard_artifacts.Model),
             blessing=Channel(type=standard_artifacts.ModelBlessing),
             examples=data.examples,
-        ).with_id(resolver_names.BASE_MODEL)
+        ).with_id(resolvers.BASE_MODEL)
     trainer = ImageTrainer(
         examples=data.examples,
         transform_graph=data.transform_graph,
@@ -270,7 +272,7 @@ def _judging_nodes(
         blessing=Channel(type=standard_artifacts.ModelBlessing),
         evaluation=Channel(type=standard_artifacts.ModelEvaluation),
         candidate=model,
-    ).with_id(resolver_names.BASELINE)
+    ).with_id(resolvers.BASELINE)
     evaluator = SampleEvaluator(
         examples=data.examples,
         features=real_features.outputs[feature_names.FEATURES],

@@ -125,7 +125,7 @@ def _pipeline(
     from tfx.types.channel import Channel
 
     from components.real_features.artifact import ImageFeatures
-    from components.resolvers.by_id import ByIdStrategy
+    from components.resolvers.strategies import ByIdStrategy
     from components.source_hash import source_hash
     from pipeline.distillation.nodes import TRAINING, Teacher, student_nodes
 

@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from components.drift_gate import names as drift_names
-from components.resolvers import names as resolver_names
+from components.resolvers import strategies as resolvers
 from pipeline.config.pipeline_config import load
 from pipeline.registry import lineage
 from pipeline.run import run_pipeline
@@ -38,9 +38,9 @@ TINY = (
     "evaluate.thresholds.coverage={max_worsening: 1.0}",
 )
 
-NODES = [node for node in OUTPUTS if node != resolver_names.BASE_MODEL]
+NODES = [node for node in OUTPUTS if node != resolvers.BASE_MODEL]
 # They never come from the cache.
-RESOLVERS = {drift_names.REFERENCE_NODE, resolver_names.BASELINE}
+RESOLVERS = {drift_names.REFERENCE_NODE, resolvers.BASELINE}
 
 
 class Runs:

@@ -4,7 +4,7 @@ from ml_metadata.proto import metadata_store_pb2 as mlmd
 from tfx.types.artifact_utils import deserialize_artifact
 from tfx.types.standard_artifacts import Examples, Model, ModelBlessing
 
-from components.resolvers.base_model import LatestBlessedOnOtherExamplesStrategy
+from components.resolvers.strategies import LatestBlessedOnOtherExamplesStrategy
 
 
 class Lineage:

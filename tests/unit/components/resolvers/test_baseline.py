@@ -1,6 +1,6 @@
 from tfx.types.standard_artifacts import Model, ModelBlessing, ModelEvaluation
 
-from components.resolvers.baseline import LatestBlessedOtherStrategy
+from components.resolvers.strategies import LatestBlessedOtherStrategy
 
 
 def model(number):

@@ -1,6 +1,6 @@
 from tfx.types.standard_artifacts import Model, ModelBlessing
 
-from components.resolvers.blessings import blessed_models
+from components.resolvers.strategies import blessed_models
 from components.resolvers.withdrawal import WITHDRAWN_PROPERTY
 
 
