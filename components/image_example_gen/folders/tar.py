@@ -118,7 +118,8 @@ def _to_file(info: tarfile.TarInfo, archive: ImageFile) -> ImageFile | None:
     if info.isdir() and ".." not in names:
         return None
     if info.name.startswith("/") or ".." in names or not names:
-        return entry_of(archive, info.name or "/", problem="name leads out of the archive")
+        problem = "name leads out of the archive"
+        return entry_of(archive, info.name or "/", offset=info.offset, problem=problem)
     if any(map(is_hidden, names)):
         return None
     name, label = "/".join(names), to_label(names[0]) if names[1:] else None

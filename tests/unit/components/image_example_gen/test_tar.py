@@ -184,6 +184,12 @@ def test_names_that_lead_out_links_devices_and_sparse_files_are_rejected():
     )
 
 
+def test_files_of_one_name_differ():
+    names = ["a.png", "a.png", "../x.png", "../x.png"]
+    files = files_of(make_tar(*[(name, b"x") for name in names]))
+    assert len({file.state for file in files}) == 4
+
+
 def test_a_tar_that_is_cut_off_keeps_what_is_whole():
     content = make_tar(("a.png", b"x" * BLOCK), ("b.png", b"y" * BLOCK), ("c.png", b"z" * BLOCK))
     whole = {"a.png": "", "b.png": ""}
