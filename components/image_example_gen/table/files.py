@@ -22,7 +22,8 @@ from trainer.common.files import sync
 PARTIAL = ".partial"  # folder while a run works: parts, and what is being written
 INDEX = ".index.parquet"  # the table of all its images, for later runs
 UNUSED = ".unused"  # folder of shards of images that are in no split
-TABLE = ".parquet"  # ending of the table of a part
+# Endings of the files of a part: its table, and its examples, after their checksum.
+TABLE, EXAMPLES = ".parquet", ".examples"
 
 # A row of a table; null is where there is none.
 SCHEMA = pa.schema(
@@ -38,7 +39,7 @@ SCHEMA = pa.schema(
         "notes": pa.string(),  # what is unusual about the image, a line each
         # The bytes of the example in a file, decompressed, beside that of the table.
         "file": pa.dictionary(pa.int32(), pa.string()),
-        "offset": pa.int32(),
+        "offset": pa.int64(),
         "size": pa.int32(),
     }
 )
@@ -90,7 +91,7 @@ def read_table(path: str, columns: Sequence[str] = SCHEMA.names) -> pa.Table:
         content = pa.BufferReader(file.read())
     try:
         table = pq.read_table(content, columns=[*columns], page_checksum_verification=True)
-    except OSError as error:  # so pyarrow calls damage, too
+    except (OSError, NotImplementedError) as error:  # so pyarrow calls damage, too
         raise ValueError(f"{path}: {error}") from None
     if table.schema != pa.schema([SCHEMA.field(name) for name in columns]):
         raise ValueError(f"{path}: unexpected columns")

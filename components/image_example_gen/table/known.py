@@ -24,6 +24,7 @@ from components.image_example_gen.files import ImageFile
 from components.image_example_gen.options import ImageOptions
 from components.image_example_gen.reasons import UNREADABLE
 from components.image_example_gen.table.files import (
+    EXAMPLES,
     INDEX,
     PARTIAL,
     SCHEMA,
@@ -153,7 +154,10 @@ def _damaged(files: pa.ChunkedArray) -> pa.Array:
 
 
 def _is_whole(path: str) -> bool:
-    """Whether a file with examples is there and, by the checksum of a shard, not damaged."""
+    """Whether a file with examples is there and, by its checksum, not damaged."""
     with contextlib.suppress(*_DAMAGED), open_to_read(path) as file:
-        return not path.endswith(".gz") or bool(gzip.decompress(file.read()))
+        content = file.read()
+        if path.endswith(".gz"):
+            return bool(gzip.decompress(content))
+        return path.endswith(f"-{zlib.crc32(content):08x}{EXAMPLES}")
     return False

@@ -7,6 +7,7 @@ below the artifact, where all workers reach them. A part is complete once its ta
 import functools
 import json
 import os
+import zlib
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields, replace
@@ -28,6 +29,7 @@ from components.image_example_gen.options import ImageOptions
 from components.image_example_gen.source_decode import decode_source, notes_on
 from components.image_example_gen.spans import ImageSource
 from components.image_example_gen.table.files import (
+    EXAMPLES,
     SCHEMA,
     TABLE,
     complete_file,
@@ -38,7 +40,7 @@ from components.progress import DECODED, counted
 from trainer import examples
 
 FILES_PER_BATCH = 64
-LIST, EXAMPLES = ".json", ".examples"  # endings of files of a part, beside that of its table
+LIST = ".json"  # ending of the list of the files of a part
 _VALUES = attrgetter(*(field.name for field in fields(ImageFile)))
 Readers = tuple[ImageReader, ImageReader]  # of images, and of their sources
 
@@ -118,9 +120,10 @@ class DecodeParts(beam.DoFn):
                     rows += self._threads.map(decode_file, batch)
         # A shard reads what is together in it.
         rows.sort(key=lambda row: row[0].get("sha256", b""))
-        name = os.path.basename(part.place) + EXAMPLES
+        checksum = functools.reduce(lambda checksum, row: zlib.crc32(row[1], checksum), rows, 0)
+        path = f"{part.place}-{checksum:08x}{EXAMPLES}"
+        name = os.path.basename(path)
         offset = 0
-        path = part.place + EXAMPLES
         with (
             complete_file(path, self._partial) as unfinished,
             fileio.open(unfinished, "wb") as file,

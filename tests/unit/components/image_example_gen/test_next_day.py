@@ -251,6 +251,27 @@ def test_a_damaged_artifact_is_decoded_again(first, ingest, decoded, tmp_path, f
     assert len(decoded) > 20
 
 
+@pytest.mark.parametrize("damage", ["half", "bit"])
+def test_what_a_killed_run_has_left_damaged_is_decoded_again(
+    ingest, decoded, monkeypatch, tmp_path, damage
+):
+    def kill(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(shards.ShardWriter, "write", kill)
+        ingest(1)
+    (path,) = (tmp_path / "examples/1/.partial").glob("*.examples")
+    content = path.read_bytes()
+    half = len(content) // 2
+    changed = content[:half] + bytes([content[half] ^ 1]) + content[half + 1 :]
+    path.write_bytes({"half": content[:half], "bit": changed}[damage])
+    decoded.clear()
+    again = ingest(2)
+    assert decoded
+    assert again == ingest(1, alone=True)
+
+
 def test_archives_of_the_next_span_are_decoded_and_those_of_earlier_ones_are_not(
     archives, ingest, decoded
 ):
