@@ -105,7 +105,7 @@ class ShardWriter:
         leaders = self._leaders(places)
         before = rows["leader"].is_valid().to_pylist()
         files = [None] * len(rows)
-        offsets, sizes = np.zeros((2, len(rows)), np.int32)
+        offsets, sizes = np.zeros((2, len(rows)), np.int64)
         for of_folder, folder in self._folders:
             chosen = np.flatnonzero(
                 np.isin(uses, [self._images.splits.index(each) for each in of_folder])
@@ -116,8 +116,9 @@ class ShardWriter:
             for number, place in enumerate(chosen.tolist()):
                 # An example from an earlier run may name another leader.
                 if leaders[place] or before[place]:
-                    group = leaders[place] or rows["sha256"][place].as_py()
-                    records[number] = with_group(records[number], group.hex())
+                    own = rows["group"][place].as_py() or rows["sha256"][place].as_py().hex()
+                    group = leaders[place].hex() if leaders[place] else own
+                    records[number] = with_group(records[number], group)
             path = os.path.join(folder, f"data_tfrecord-{shard:05}-of-{len(self._shards):05}.gz")
             write_records(path, records, self._partial)
             for place in chosen:

@@ -73,6 +73,10 @@ def read(artifact):
     return found
 
 
+def read_held_out(artifact):
+    return [group for split, group in read(artifact).values() if split == "holdout"]
+
+
 def report_of(artifact):
     return json.loads((Path(artifact.uri) / "rejected.json").read_text())
 
@@ -187,6 +191,18 @@ def test_images_like_held_out_ones_are_not_trained_on(tmp_path, photograph, shot
     train = {Path(path).name[:7] for path, (split, _) in read(artifact).items() if split == "train"}
     assert train.isdisjoint(f"scene{scene:02}" for scene in range(10))
     assert report_of(artifact)["in_holdout"] > 5
+
+
+def test_a_held_out_image_has_its_group_again_without_the_one_that_led_it(
+    tmp_path, photograph, ingest
+):
+    folder, holdout = tmp_path / "images", tmp_path / "holdout"
+    write_shots(folder / "span-1", photograph, 1)
+    write_shots(folder / "span-2", photograph, SHOTS, scenes=[SCENES])
+    shutil.copytree(folder / "span-2", holdout / "cats")
+    options = {"holdout": str(holdout), "group_pattern": "(cats)"}
+    assert len(set(read_held_out(ingest(1, folder, spans=[1, 2], **options)))) == 2
+    assert read_held_out(ingest(2, folder, spans=[1], **options)) == ["cats"] * SHOTS
 
 
 def test_a_group_pattern_wins(shots, ingest):
