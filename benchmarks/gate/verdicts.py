@@ -17,12 +17,12 @@ from components.images.image_set import Images, ImageSet, describe, join, row_bl
 from components.metrics.kinds import MAX_TRAINING, Kinds
 from components.sample_evaluator import sources
 from components.sample_evaluator.measure.kinds import find_kinds
-from components.sample_evaluator.measure.metrics import Compared, kid_stddev, measure, plan
+from components.sample_evaluator.measure.metrics import kid_stddev, measure, plan
 from components.sample_evaluator.measure.nearest import find_nearest
 from components.sample_evaluator.measure.results import Results, SourceResult
 from components.sample_evaluator.options import EvaluateOptions
 from components.sample_evaluator.samples.draw import draw_noise
-from components.sample_evaluator.verdict import gate, history
+from components.sample_evaluator.verdict import gate
 
 BATCH = 256  # images that are described at a time
 _SEARCHED = (sources.REAL, sources.CANDIDATE, sources.BASELINE)
@@ -88,17 +88,16 @@ def judge(
     in_search_space = dataclasses.replace(training, vectors=training.views[:, 0])
     sets |= find_nearest(searched, [in_search_space])
     sets[sources.TRAIN] = training.take(slice(len(sets[sources.REAL])))
-    compared = Compared(baseline=sources.BASELINE in sets)
     measurements = [
         each
-        for each in plan(options, compared)
+        for each in plan(options, sets)
         if each.function is not kid_stddev and each.source != sources.NOISE  # which are only shown
     ]
-    results = measure(sets, measurements, compared.sources)
+    results = measure(sets, measurements)
     known = training.take(slice(MAX_TRAINING))
     kinds = find_kinds(known, sets[sources.REAL], sets[sources.CANDIDATE]).kinds
-    best = history.best_places([{"places": places} for places in earlier])
-    return Judged(gate.judge(results, options, kinds=kinds, best=best), results, kinds)
+    before = [{"places": places} for places in earlier]
+    return Judged(gate.judge(gate.Measured(results, options, kinds, before)), results, kinds)
 
 
 def places(found: SourceResult) -> dict[str, float]:

@@ -1,6 +1,7 @@
 """Everything in an evaluation that needs models and images: what to compare, and pictures."""
 
 import heapq
+import itertools
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -17,14 +18,14 @@ from components.images.image_set import Images, ImageSet, describe, join, row_bl
 from components.images.records import read_examples, scattered_key
 from components.progress import FEATURES, SAMPLED, expect
 from components.real_features.artifact import SEARCH, file_pattern
-from components.sample_evaluator import names, pictures, sources
-from components.sample_evaluator.describe_pairs import Translations, describe_pairs
+from components.sample_evaluator import pictures, sources
+from components.sample_evaluator.describe_pairs import draw_at_holdout, draw_beside
+from components.sample_evaluator.evaluation import Evaluation, RealImages, StoredImages
 from components.sample_evaluator.measure.nearest import find_nearest
 from components.sample_evaluator.measure.pairs import seed_distances
-from components.sample_evaluator.options import EvaluateOptions
 from components.sample_evaluator.samples.draw import draw_images, draw_noise
 from components.sample_evaluator.samples.sampler import LoadedSampler
-from components.sample_evaluator.samples.translations import Sources, read_sources
+from components.sample_evaluator.samples.translations import Sources, read_sources, translate
 from trainer import examples
 
 COMPARED_ROWS = 1024  # training images that are in memory in the search for the nearest ones
@@ -34,21 +35,6 @@ _SPLITS = {
     sources.REAL: examples.EVAL,
     sources.HOLDOUT: examples.HOLDOUT,
 }
-
-
-class RealImages(NamedTuple):
-    """The real images.
-
-    Attributes:
-        examples: folders of their examples by split: train, eval, and holdout if there is one;
-            source_eval if a model translates sources that are not paired with images.
-        features: folder that `real_features.executor.write_features` wrote.
-        transform_graph: URI of the TransformGraph artifact.
-    """
-
-    examples: Mapping[str, list[str]]
-    features: str
-    transform_graph: str
 
 
 class Described(NamedTuple):
@@ -67,14 +53,7 @@ class Described(NamedTuple):
     seed_distance: dict[str, Any] | None
 
 
-def describe_images(
-    real: RealImages,
-    samplers: Mapping[str, LoadedSampler],
-    stored: Mapping[str, str],
-    options: EvaluateOptions,
-    shape: tuple[int, int, int],
-    output: str,
-) -> Described:
+def describe_images(evaluation: Evaluation, samplers: Mapping[str, LoadedSampler]) -> Described:
     """Draws the samples; describes all images to be compared, and writes the pictures.
 
     As many samples are drawn as there are held-out images. A conditional model draws each sample
@@ -84,15 +63,12 @@ def describe_images(
     data.holdout to be compared.
 
     Args:
-        real: the real images.
-        samplers: models by source (candidate, baseline).
-        stored: folders of examples by source, in place of the samples of a model.
-        options: samples, features, seed.
-        shape: H, W, C of the images.
-        output: folder for the pictures.
+        evaluation: what is evaluated.
+        samplers: of those models that can be sampled, by source (candidate, baseline).
     """
+    real, options = evaluation.real, evaluation.options
+    seed, size = options.seed, options.batch_size
     extract, extract_views = shared_extractor(options.features), shared_extractor(SEARCH_SPACE)
-    size = options.batch_size
     sets = _read_real(real)
     training = sets.pop(sources.TRAIN, None)
     labels = sets[sources.REAL].labels if sources.REAL in sets else []
@@ -100,21 +76,18 @@ def describe_images(
     expect(SAMPLED, len(samplers) * count)
     expect(FEATURES, (len(samplers) + 1) * count)
     translating = {name: each for name, each in samplers.items() if each.source and count}
-    translated = Translations({}, iter(()))
-    if translating:
-        given = _read_sources(real, sets, size)
-        translated = describe_pairs(translating, *given, options, extract, output)
+    given, holdout = _read_sources(real, sets, size) if translating else (None, None)
 
     def draw(name: str) -> Images | None:
-        if name in translated.results:
-            return translated.results.pop(name)
-        if name in stored:
-            return _read_stored(stored[name], real.transform_graph, options)
+        if isinstance(model := evaluation.compared.get(name), StoredImages):
+            return _read_stored(model.examples, evaluation)
+        if name in translating:
+            return translate(translating[name], given, seed, size)
         if name in samplers and count:
-            return draw_images(samplers[name], labels, options.seed, size, shape)
+            return draw_images(samplers[name], labels, seed, size, evaluation.shape)
         return None
 
-    seed_distance = None
+    seed_distance, answers, beside = None, None, {}
     if candidate := draw(sources.CANDIDATE):
         sets[sources.CANDIDATE] = _describe(candidate, size, extract, extract_views)
     if baseline := draw(sources.BASELINE):
@@ -123,9 +96,15 @@ def describe_images(
             seed_distance = seed_distances(candidate.pixels, baseline.pixels, size)
     del baseline  # as large as the candidate, whose pixels alone are shown
     if count:
-        noise = draw_noise(labels, options.seed, size, shape)
+        noise = draw_noise(labels, seed, size, evaluation.shape)
         sets[sources.NOISE] = join(describe(part, extract) for part in noise)
-    for name, images in translated.beside:
+    if sources.CANDIDATE in translating:
+        beside, answers = draw_beside(
+            evaluation, translating[sources.CANDIDATE], given, candidate, extract
+        )
+    at_holdout = draw_at_holdout(translating, holdout, seed, size) if holdout else ()
+    for name, images in itertools.chain(beside.items(), at_holdout):
+        expect(FEATURES, len(images))
         sets[name] = _describe(images, size, extract)
     queries = {name: sets[name] for name in _SEARCHED if name in sets}
     blocks = read_blocks(file_pattern(real.features, SEARCH), COMPARED_ROWS)
@@ -134,11 +113,10 @@ def describe_images(
         sets[sources.TRAIN] = training.take(slice(min(options.samples, count)))
     if candidate:
         sampler = samplers.get(sources.CANDIDATE)
-        _write_pictures(candidate, sets[sources.CANDIDATE], real, sampler, output)
+        _write_pictures(evaluation, candidate, sets[sources.CANDIDATE], sampler)
         if sampler:
-            path = f"{output}/{names.TRAJECTORIES_PNG}"
-            pictures.write_trajectories(sampler, options.seed, labels, path)
-    return Described(sets, training, translated.answers, seed_distance)
+            pictures.write_trajectories(sampler, seed, labels, evaluation.output)
+    return Described(sets, training, answers, seed_distance)
 
 
 def _read_real(real: RealImages) -> dict[str, ImageSet]:
@@ -168,9 +146,9 @@ def _read_sources(
     return found[0], found[1]
 
 
-def _read_stored(folder: str, transform_graph: str, options: EvaluateOptions) -> Images:
+def _read_stored(folder: str, evaluation: Evaluation) -> Images:
     """Stored images, as many as samples are requested."""
-    decode = load_decoder(transform_graph)
+    options, decode = evaluation.options, load_decoder(evaluation.real.transform_graph)
     records = heapq.nsmallest(options.samples, read_examples([folder]), key=scattered_key)
     expect(FEATURES, len(records))
     keys = [scattered_key(record) for record in records]
@@ -192,13 +170,13 @@ def _is_beside_teacher(samplers: Mapping[str, LoadedSampler]) -> bool:
 
 
 def _write_pictures(
-    candidate: Images, found: ImageSet, real: RealImages, sampler: LoadedSampler | None, output: str
+    evaluation: Evaluation, candidate: Images, found: ImageSet, sampler: LoadedSampler | None
 ) -> None:
     """Writes the pictures of the images that are judged."""
+    output, real = evaluation.output, evaluation.real
     mark = sampler.mark if sampler else ""  # who made the images of a folder is not known
     decode = load_decoder(real.transform_graph)
     training = real.examples[examples.TRAIN]
-    pictures.write_samples(candidate, f"{output}/{names.SAMPLES_PNG}", mark)
-    path = f"{output}/{names.NEAREST_PAIRS_PNG}"
-    pictures.write_nearest_pairs(candidate, found, training, decode, path, mark)
-    pictures.write_worst_samples(candidate, found, f"{output}/{names.WORST_SAMPLES_PNG}", mark)
+    pictures.write_samples(candidate, output, mark)
+    pictures.write_nearest_pairs(candidate, found, training, decode, output, mark)
+    pictures.write_worst_samples(candidate, found, output, mark)

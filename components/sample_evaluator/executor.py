@@ -16,8 +16,8 @@ from components.image_trainer import names as trainer_names
 from components.parameters import complete
 from components.real_features.artifact import split_folders
 from components.sample_evaluator import names, sources
-from components.sample_evaluator.describe import RealImages
-from components.sample_evaluator.evaluation import EvaluatedModel, evaluate
+from components.sample_evaluator.evaluate import evaluate
+from components.sample_evaluator.evaluation import EvaluatedModel, Evaluation, RealImages
 from components.sample_evaluator.options import EvaluateOptions
 from components.sample_evaluator.verdict import gate
 from trainer.common.text import list_some
@@ -44,23 +44,25 @@ class Executor(base_executor.BaseExecutor):
         baseline = next(iter(input_dict.get("baseline") or []), None)
         # TFX publishes the folder after the executor has returned, when it is complete.
         verdict = evaluate(
-            RealImages(
-                split_folders(input_dict["examples"]),
-                artifact_utils.get_single_uri(input_dict["features"]),
-                artifact_utils.get_single_uri(input_dict["transform_graph"]),
-            ),
-            _model(model),
-            _model(baseline) if baseline else None,
-            input_dict.get("history") or [],
-            complete(
-                EvaluateOptions,
-                json.loads(exec_properties[names.OPTIONS]),
-                samples=exec_properties["samples"],
-            ),
-            evaluation.uri,
-            folders={"examples": input_dict["examples"][0].uri},
-            by_teacher=model.has_custom_property(trainer_names.TEACHER),
-            remarks=_other_split(_model(model), _model(baseline)) if baseline else (),
+            Evaluation(
+                real=RealImages(
+                    split_folders(input_dict["examples"]),
+                    artifact_utils.get_single_uri(input_dict["features"]),
+                    artifact_utils.get_single_uri(input_dict["transform_graph"]),
+                ),
+                candidate=_model(model),
+                baseline=_model(baseline) if baseline else None,
+                earlier=input_dict.get("history") or [],
+                options=complete(
+                    EvaluateOptions,
+                    json.loads(exec_properties[names.OPTIONS]),
+                    samples=exec_properties["samples"],
+                ),
+                output=evaluation.uri,
+                folders={"examples": input_dict["examples"][0].uri},
+                by_teacher=model.has_custom_property(trainer_names.TEACHER),
+                remarks=_other_split(_model(model), _model(baseline)) if baseline else (),
+            )
         )
         evaluation.set_int_custom_property(names.MODEL_ID, model.id)
         _record_metrics(evaluation)

@@ -18,21 +18,16 @@ EVALUATION_TYPE = "ModelEvaluation"
 METRICS_JSON = "metrics.json"
 REPORT_HTML = "report.html"
 SAMPLES_PNG = "samples.png"
-NEAREST_PAIRS_PNG = "nearest_pairs.png"
-TRAJECTORIES_PNG = "trajectories.png"
-WORST_SAMPLES_PNG = "worst_samples.png"
-MISSING_KINDS_PNG = "missing_kinds.png"
-PAIRS_PNG = "pairs.png"
-ANSWERS_PNG = "answers.png"
-PICTURES = {  # by their name in the report
-    "samples": SAMPLES_PNG,
-    "nearest_pairs": NEAREST_PAIRS_PNG,
-    "trajectories": TRAJECTORIES_PNG,
-    "worst_samples": WORST_SAMPLES_PNG,
-    "missing_kinds": MISSING_KINDS_PNG,
-    "pairs": PAIRS_PNG,
-    "answers": ANSWERS_PNG,
-}
+# Each is a PNG file; all but the samples are written only where there is something to show.
+PICTURES = (
+    "samples",
+    "nearest_pairs",
+    "trajectories",
+    "worst_samples",
+    "missing_kinds",
+    "pairs",
+    "answers",
+)
 
 BLESSING = "blessing"  # output
 BLESSING_TYPE = "ModelBlessing"

@@ -22,15 +22,15 @@ PAIRS = 3  # in each row: the best, those in the middle, the worst
 ANSWERED = 6  # sources
 
 
-def write_samples(samples: Images, path: str, mark: str = "") -> None:
+def write_samples(samples: Images, folder: str, mark: str = "") -> None:
     """Writes the first samples.
 
     Args:
         samples: of the candidate.
-        path: of the PNG file.
+        folder: of the PNG file.
         mark: as of `grid_png`, for samples that a model drew.
     """
-    _write(samples.pixels[: GRID_SIDE**2], path, mark=mark)
+    _write(folder, "samples", samples.pixels[: GRID_SIDE**2], mark=mark)
 
 
 def write_nearest_pairs(
@@ -38,7 +38,7 @@ def write_nearest_pairs(
     found: ImageSet,
     training: Sequence[str],
     decode: Decoder,
-    path: str,
+    folder: str,
     mark: str = "",
 ) -> None:
     """Writes the samples nearest to training images and, below each, its nearest one.
@@ -51,7 +51,7 @@ def write_nearest_pairs(
         found: the same, with their nearest training images.
         training: folders of the examples of these.
         decode: from `load_decoder`.
-        path, mark: as of `write_samples`.
+        folder, mark: as of `write_samples`.
     """
     order = sorted(
         range(len(found.nearest)),
@@ -64,10 +64,10 @@ def write_nearest_pairs(
         image[:, ::-1] if found.mirrored[row] else image
         for row, image in zip(rows, beside, strict=True)
     ]
-    _write([*samples.pixels[rows], *shown], path, len(rows), mark)
+    _write(folder, "nearest_pairs", [*samples.pixels[rows], *shown], len(rows), mark)
 
 
-def write_worst_samples(samples: Images, found: ImageSet, path: str, mark: str = "") -> None:
+def write_worst_samples(samples: Images, found: ImageSet, folder: str, mark: str = "") -> None:
     """Writes the samples farthest from real images, the farthest first, each once.
 
     How far a sample is, is its distance to the nearest training image, which is known: there are
@@ -75,15 +75,18 @@ def write_worst_samples(samples: Images, found: ImageSet, path: str, mark: str =
     image. Nothing is written without training images.
 
     Args:
-        samples, found, path, mark: as of `write_nearest_pairs`.
+        samples, found, folder, mark: as of `write_nearest_pairs`.
     """
     order = sorted(
         range(len(found.nearest)), key=lambda row: (found.distances[row], row), reverse=True
     )
-    _write(samples.pixels[_distinct(order, found)[:WORST]], path, WORST_COLUMNS, mark)
+    worst = samples.pixels[_distinct(order, found)[:WORST]]
+    _write(folder, "worst_samples", worst, WORST_COLUMNS, mark)
 
 
-def write_trajectories(sampler: LoadedSampler, seed: int, labels: Sequence[str], path: str) -> None:
+def write_trajectories(
+    sampler: LoadedSampler, seed: int, labels: Sequence[str], folder: str
+) -> None:
     """Writes one row for each of the first seeds, from noise to image.
 
     A row shows at most STATES states, evenly spaced among the solver steps. Nothing is written for
@@ -93,7 +96,7 @@ def write_trajectories(sampler: LoadedSampler, seed: int, labels: Sequence[str],
         sampler: the candidate.
         seed: the first one.
         labels: of all samples, at least one.
-        path: of the PNG file.
+        folder: of the PNG file.
     """
     if not sampler.has_trajectory:
         return
@@ -101,11 +104,11 @@ def write_trajectories(sampler: LoadedSampler, seed: int, labels: Sequence[str],
     with phase("drawing trajectories"):
         states = sampler.trajectory(np.arange(seed, seed + len(drawn)), drawn)
     steps = np.unique(np.linspace(0, sampler.nb_step, STATES).round().astype(int))
-    _write(np.concatenate(states[:, steps]), path, len(steps), sampler.mark)
+    _write(folder, "trajectories", np.concatenate(states[:, steps]), len(steps), sampler.mark)
 
 
 def write_missing_kinds(
-    rows: Sequence[Sequence[bytes]], held_out: Sequence[str], decode: Decoder, path: str
+    rows: Sequence[Sequence[bytes]], held_out: Sequence[str], decode: Decoder, folder: str
 ) -> None:
     """Writes a row of held-out images for each missing kind, for KINDS at most.
 
@@ -113,7 +116,7 @@ def write_missing_kinds(
         rows: the keys of at most MAX_EXAMPLES images of each kind, one or more.
         held_out: folders of the examples of these.
         decode: from `load_decoder`.
-        path: of the PNG file.
+        folder: of the PNG file.
     """
     rows = rows[:KINDS]
     images = _find_images(held_out, [key for row in rows for key in row], decode)
@@ -121,10 +124,10 @@ def write_missing_kinds(
     for row in rows:
         cells += [images[key] for key in row]
         cells += [np.full_like(cells[0], GAP_GRAY)] * (MAX_EXAMPLES - len(row))
-    _write(cells, path, MAX_EXAMPLES)
+    _write(folder, "missing_kinds", cells, MAX_EXAMPLES)
 
 
-def write_pairs(results: Images, given: Sources, path: str, mark: str) -> None:
+def write_pairs(results: Images, given: Sources, folder: str, mark: str) -> None:
     """Writes results beside their sources: a row of the best ones, the median and the worst.
 
     Each row has up to PAIRS results with the source before and, of pairs, the image behind. They
@@ -133,7 +136,7 @@ def write_pairs(results: Images, given: Sources, path: str, mark: str) -> None:
     Args:
         results: of the candidate.
         given: what they are the results of.
-        path, mark: as of `write_samples`.
+        folder, mark: as of `write_samples`.
     """
     total = len(results.keys)
     rank = np.arange(total)
@@ -146,16 +149,16 @@ def write_pairs(results: Images, given: Sources, path: str, mark: str) -> None:
     if given.images is not None:
         beside.append(given.images)
     cells = np.stack([each[rows] for each in beside], axis=1)
-    _write(np.concatenate(cells), path, count * len(beside), mark)
+    _write(folder, "pairs", np.concatenate(cells), count * len(beside), mark)
 
 
-def write_answers(answers: np.ndarray, given: Sources, path: str, mark: str) -> None:
+def write_answers(answers: np.ndarray, given: Sources, folder: str, mark: str) -> None:
     """Writes rows of a source, the answers to it and any image; none for a single answer to each.
 
     Args:
         answers: uint8 [N, K, H, W, C].
         given: what they answer.
-        path, mark: as of `write_samples`.
+        folder, mark: as of `write_samples`.
     """
     if answers.shape[1] < 2:
         return
@@ -163,7 +166,7 @@ def write_answers(answers: np.ndarray, given: Sources, path: str, mark: str) -> 
     if given.images is not None:
         shown.append(given.images[:, None])
     cells = np.concatenate([each[:ANSWERED] for each in shown], axis=1)
-    _write(np.concatenate(cells), path, cells.shape[1], mark)
+    _write(folder, "answers", np.concatenate(cells), cells.shape[1], mark)
 
 
 def _distinct(rows: Sequence[int], found: ImageSet) -> list[int]:
@@ -185,10 +188,11 @@ def _find_images(
 
 
 def _write(
+    folder: str,
+    name: str,
     images: Sequence[np.ndarray] | np.ndarray,
-    path: str,
     columns: int | None = None,
     mark: str = "",
 ) -> None:
     if len(images):
-        io_utils.write_bytes_file(path, grid_png(np.stack(images), columns, mark))
+        io_utils.write_bytes_file(f"{folder}/{name}.png", grid_png(np.stack(images), columns, mark))

@@ -6,7 +6,7 @@ of a run on the same images.
 
 import json
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import apache_beam as beam
@@ -19,9 +19,13 @@ from components.progress import FEATURES
 from components.real_features import names as feature_names
 from components.real_features.executor import write_features
 from components.sample_evaluator import sources
-from components.sample_evaluator.describe import RealImages
-from components.sample_evaluator.evaluation import EvaluatedModel, StoredImages, evaluate
-from components.sample_evaluator.options import EvaluateOptions
+from components.sample_evaluator.evaluate import evaluate
+from components.sample_evaluator.evaluation import (
+    EvaluatedModel,
+    Evaluation,
+    RealImages,
+    StoredImages,
+)
 from components.sample_evaluator.samples.sampler import load_sampler
 from components.sample_evaluator.verdict.plan import announce
 from pipeline.config.pipeline_config import PipelineConfig
@@ -98,33 +102,21 @@ def run(
         _extractor = shared_extractor(features)  # also referenced to the end
         make_pipeline = _pipelines(config, feature_names.NODE)
         write_features(make_pipeline(), real.examples, evaluate_options, graph, real.features)
-    _judge(inputs, real, evaluate_options, output, compared.locations(), remarks)
-    shutil.rmtree(scratch)
-    return list(compared.describe(reports, evaluate_options))
-
-
-def _judge(
-    inputs: Inputs,
-    real: RealImages,
-    options: EvaluateOptions,
-    output: Path,
-    folders: Mapping[str, str],
-    remarks: Sequence[str],
-) -> None:
-    judged = {
-        name: _evaluated(name, each, output / "scratch") for name, each in inputs.judged().items()
-    }
+    judged = {name: _evaluated(name, each, scratch) for name, each in inputs.judged().items()}
     raise_lost_stop()
     evaluate(
-        real,
-        judged[sources.CANDIDATE],
-        judged.get(sources.BASELINE),
-        [],
-        options,
-        str(output),
-        folders=folders,
-        remarks=remarks,
+        Evaluation(
+            real=real,
+            candidate=judged[sources.CANDIDATE],
+            baseline=judged.get(sources.BASELINE),
+            options=evaluate_options,
+            output=str(output),
+            folders=compared.locations(),
+            remarks=remarks,
+        )
     )
+    shutil.rmtree(scratch)
+    return list(compared.describe(reports, evaluate_options))
 
 
 def _evaluated(name: str, judged: Judged, scratch: Path) -> EvaluatedModel | StoredImages:

@@ -93,18 +93,21 @@ def quick_evaluation(evaluation):
         yield
 
 
-def _judge(evaluation, real, candidate, baseline, earlier, options, output, **_):
-    content = json.loads((evaluation / "metrics.json").read_text())
+def _judge(finished, evaluation):
+    content = json.loads((finished / "metrics.json").read_text())
+    options, output = evaluation.options, Path(evaluation.output)
     kid = content["metrics"]["kid"]["candidate"]
     limit = options.judged["kid"].maximum
     blessed = limit is None or kid <= limit
     content |= {
         "blessed": blessed,
         "reasons": [f"kid {kid:.4g}, limit {limit}"],
-        "model": {"uri": candidate.uri},
-        "history": history.earlier_metrics(earlier, options.features, content["samples"]),
+        "model": {"uri": evaluation.candidate.uri},
+        "history": history.earlier_metrics(
+            evaluation.earlier, options.features, content["samples"]
+        ),
     }
-    (Path(output) / "metrics.json").write_text(json.dumps(content))
+    (output / "metrics.json").write_text(json.dumps(content))
     for name in ("report.html", "samples.png"):
-        shutil.copyfile(evaluation / name, Path(output) / name)
+        shutil.copyfile(finished / name, output / name)
     return ModelVerdict(blessed, tuple(content["reasons"]))

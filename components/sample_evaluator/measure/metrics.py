@@ -5,6 +5,7 @@ model that translates pairs, `holdout` is compared with the results for its own 
 `candidate@holdout`, for example.
 """
 
+import contextlib
 import dataclasses
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -23,6 +24,7 @@ from components.metrics import (
 )
 from components.metrics.arrays import MetricError
 from components.metrics.fidelity_and_diversity import FidelityAndDiversity, fidelity_and_diversity
+from components.metrics.image_statistics import spectrum_ratio
 from components.metrics.jackknife import change, leave_out, worsening
 from components.metrics.kid import kid_over_subsets
 from components.metrics.memorization import memorization_of, spread_of
@@ -42,42 +44,9 @@ from trainer.common.progress import Report, report
 
 METRICS = "metrics"  # the phase
 MAX_SUBSET = 1000  # images in a subset for the standard deviation of KID
+_WITH_SPECTRA = (sources.CANDIDATE, sources.BASELINE, sources.TRAIN, sources.NOISE)
 
 Sets = Mapping[str, ImageSet]  # by source
-
-
-@dataclasses.dataclass(frozen=True)
-class Compared:
-    """Which images there are to compare, beside the candidate's, the real ones and noise.
-
-    Attributes:
-        baseline: whether there are samples of a baseline.
-        holdout: whether there are images of data.holdout.
-        translates: whether samples are results for sources.
-        pairs: whether these are the sources of held-out images.
-    """
-
-    baseline: bool = False
-    holdout: bool = False
-    translates: bool = False
-    pairs: bool = False
-
-    @property
-    def judged(self) -> list[str]:
-        """The sources whose images are drawn by models, or stand in for them."""
-        return [sources.CANDIDATE, *([sources.BASELINE] if self.baseline else [])]
-
-    @property
-    def beside(self) -> list[str]:
-        """The sources of what stands beside the results of a candidate that translates."""
-        found = sources.BESIDE_RESULTS if self.translates else ()
-        return [name for name in found if self.pairs or name != sources.OTHER]
-
-    @property
-    def sources(self) -> list[str]:
-        """All of them."""
-        real = [sources.REAL, *([sources.HOLDOUT] if self.holdout else [])]
-        return [*self.judged, sources.TRAIN, sources.NOISE, *real, *self.beside]
 
 
 class Measurement(NamedTuple):
@@ -96,57 +65,73 @@ class Measurement(NamedTuple):
     of_whole: bool = False
 
 
-def plan(options: EvaluateOptions, compared: Compared) -> list[Measurement]:
+def has_pairs(sets: Sets) -> bool:
+    """Whether the samples are results for the sources of held-out images."""
+    return sources.SOURCE in sets and sets[sources.SOURCE].scores is not None
+
+
+def plan(options: EvaluateOptions, sets: Sets) -> list[Measurement]:
     """Lists what is measured of which source, by the limits that apply."""
-    found = list(_comparisons(compared))
+    judged = _judged(sets)
+    found = list(_comparisons(sets, judged))
     candidate = sources.CANDIDATE
     found.append(Measurement(candidate, kid_stddev, [("kid", "stddev")], of_whole=True))
     for name, limit in options.judged.items():
         if limit.max_place is not None:
             numbers = [(name, "proven_place"), (name, "place_margin")]
             found.append(Measurement(candidate, _place, numbers, of_whole=True))
-        if compared.baseline and limit.max_worsening is not None:
+        if sources.BASELINE in sets and limit.max_worsening is not None:
             numbers = [(name, "worsening"), (name, "margin")]
             found.append(Measurement(candidate, _worsening, numbers, of_whole=True))
     memorization = [(name, "value") for name in (MEMORIZED_SHARE, DISTANCE_RATIO, MIRRORED_SHARE)]
-    found += [Measurement(source, _memorization, memorization) for source in compared.judged]
+    found += [Measurement(source, _memorization, memorization) for source in judged]
     return found
 
 
-def _comparisons(compared: Compared) -> Iterator[Measurement]:
-    shown = [sources.SOURCE] if compared.translates else []
-    for source in (*compared.judged, sources.TRAIN, sources.NOISE, *shown):
-        for name in (*CATALOG, *(HOLDOUT_METRICS if compared.holdout else ())):
+def _comparisons(sets: Sets, judged: Sequence[str]) -> Iterator[Measurement]:
+    beside, holdout = _beside(sets), sources.HOLDOUT in sets
+    shown = beside[:1]  # the sources themselves
+    for source in (*judged, sources.TRAIN, sources.NOISE, *shown):
+        for name in (*CATALOG, *(HOLDOUT_METRICS if holdout else ())):
             if name not in FidelityAndDiversity._fields:
                 yield _value_of(source, name)
         numbers = [(name, "value") for name in FidelityAndDiversity._fields]
         yield Measurement(source, _fidelity_and_diversity, numbers)
-    if compared.pairs:
-        for source in (*compared.judged, *compared.beside):
+    if has_pairs(sets):
+        for source in (*judged, *beside):
             yield from (_value_of(source, name) for name in PAIR_METRICS)
-    if compared.pairs and compared.holdout:
-        for source in (*compared.judged, *shown):
+        for source in (*judged, *shown) if holdout else ():
             yield from (_value_of(source, name) for name in HOLDOUT_PAIR_METRICS)
-    if compared.translates:
+    if beside:
         # They are fewer than the results, on which the expected value of KID does not depend.
         yield from (_value_of(name, "kid") for name in (sources.ANSWER, sources.MEAN_ANSWER))
+
+
+def _judged(sets: Sets) -> list[str]:
+    """The sources whose images are drawn by models, or stand in for them."""
+    return [sources.CANDIDATE, *([sources.BASELINE] if sources.BASELINE in sets else [])]
+
+
+def _beside(sets: Sets) -> list[str]:
+    """The sources of what stands beside the results of a candidate that translates."""
+    found = sources.BESIDE_RESULTS if sources.SOURCE in sets else ()
+    return [name for name in found if has_pairs(sets) or name != sources.OTHER]
 
 
 def _value_of(source: str, metric: str) -> Measurement:
     return Measurement(source, _value, [(metric, "value")])
 
 
-def measure(
-    sets: Sets, measurements: Sequence[Measurement], names: Sequence[str], *, by_label: bool = False
-) -> Results:
+def measure(sets: Sets, measurements: Sequence[Measurement], *, by_label: bool = False) -> Results:
     """Computes the metrics.
 
     Args:
         sets: the images.
         measurements: what is measured.
-        names: the sources that there are results of, even without images.
         by_label: whether to measure the images of each label as well.
     """
+    real = [name for name in (sources.REAL, sources.HOLDOUT) if name in (sources.REAL, *sets)]
+    names = [*_judged(sets), sources.TRAIN, sources.NOISE, *real, *_beside(sets)]
     labels = sorted(
         {label for found in sets.values() for label in found.labels} if by_label else ()
     )
@@ -163,6 +148,24 @@ def measure(
         )
         for source, result in whole.items()
     }
+
+
+def compare_spectra(sets: Sets) -> dict[str, list[float]] | None:
+    """The power of images relative to that of held-out images, for metrics.json.
+
+    Returns:
+        The frequencies, in cycles per image, and a ratio for each of them by source, where there is
+        more than a single image; None without held-out images.
+    """
+    if sources.REAL not in sets:
+        return None
+    real = sets[sources.REAL].statistics.spectrum
+    found: dict[str, list[float]] = {"frequencies": list(range(1, real.shape[1] + 1))}
+    for source in _WITH_SPECTRA:
+        with contextlib.suppress(MetricError):  # a single image, or none
+            ratio = spectrum_ratio(real, _of(sets, source).statistics.spectrum)
+            found[source] = [float(f"{value:.6g}") for value in ratio]
+    return found
 
 
 def _labeled(sets: Sets, label: str) -> Sets:

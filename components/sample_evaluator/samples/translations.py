@@ -10,6 +10,7 @@ from components.images.batches import Decoder, decode_in_blocks
 from components.images.image_set import Images, ImageSet, row_blocks
 from components.images.records import example_key, find_examples, read_examples
 from components.metrics.pair_scores import PairScores
+from components.progress import SAMPLED, expect
 from components.sample_evaluator import sources
 from components.sample_evaluator.measure.pairs import score_pairs
 from components.sample_evaluator.samples.draw import draw_samples, seed_key
@@ -104,7 +105,8 @@ def answer_several(sampler: LoadedSampler, given: Sources, seed: int) -> np.ndar
     Returns:
         uint8 [N, K, H, W, C]; K is 1 for a model with one answer to each source.
     """
-    numbers = range(nb_answer(sampler.source.draws_noise))
+    numbers = range(ANSWERS if sampler.source.draws_noise else 1)
+    expect(SAMPLED, len(numbers) * len(given))
     answers = [_draw(sampler, given, seed + number * NEXT_ANSWER) for number in numbers]
     return np.stack(answers, axis=1)
 
@@ -129,11 +131,6 @@ def compare_answers(
     return {
         name: _scored(sampler, given, each, seed, len(given)) for name, each in compared.items()
     }
-
-
-def nb_answer(draws_noise: bool) -> int:
-    """How many answers a model gives to a source here."""
-    return ANSWERS if draws_noise else 1
 
 
 def nb_answered(shape: tuple[int, int, int]) -> int:

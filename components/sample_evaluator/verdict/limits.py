@@ -36,14 +36,14 @@ NOT_FINITE = "the value is not finite"
 
 
 def limit_checks(
-    results: Results, options: EvaluateOptions, kinds: Kinds | None, best: Mapping[str, float]
+    results: Results, options: EvaluateOptions, kinds: Kinds, best: Mapping[str, float]
 ) -> Iterator[Check]:
     """Compares a candidate with all limits, over all samples: those of a label may be too few.
 
     Args:
         results: of all sources.
         options: limits.
-        kinds: which kinds of images the candidate draws; None if that is not known.
+        kinds: which kinds of images the candidate draws.
         best: the best place of earlier blessed models by metric, with its error on top.
     """
     for name, limit in options.judged.items():
@@ -53,7 +53,7 @@ def limit_checks(
             yield from _metric(name, limit, results, best.get(name))
     yield _copies(results[sources.CANDIDATE], options.max_memorized)
     if options.limits != "none":
-        yield from _kinds(kinds or Kinds())
+        yield from _kinds(kinds)
         yield from _sources(results)
 
 

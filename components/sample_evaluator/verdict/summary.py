@@ -1,7 +1,6 @@
 """The content of metrics.json, the machine-readable result of an evaluation."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from components.metrics import (
     CATALOG,
@@ -12,6 +11,7 @@ from components.metrics import (
 )
 from components.metrics.kinds import Kinds
 from components.sample_evaluator import sources
+from components.sample_evaluator.evaluation import Evaluation
 from components.sample_evaluator.measure.results import (
     DISTANCE_RATIO,
     MEMORIZED_SHARE,
@@ -21,65 +21,15 @@ from components.sample_evaluator.measure.results import (
 )
 from components.sample_evaluator.options import EvaluateOptions, Threshold
 from components.sample_evaluator.sources import BESIDE_RESULTS
-from components.sample_evaluator.verdict.gate import ModelVerdict
+from components.sample_evaluator.verdict.gate import Measured, ModelVerdict
 
 _OF_A_KIND = ("name", "held_out", "expected", "estimated", "missing")
 _SOURCES = (sources.CANDIDATE, sources.BASELINE, sources.TRAIN, sources.NOISE)
 
 
-class Setting(NamedTuple):
-    """What was evaluated, and how.
-
-    Attributes:
-        options: of the evaluation.
-        nb_step: solver steps of the candidate; None if it cannot be sampled.
-        model: URI of the candidate.
-        baseline: URI of the baseline; None if there is none.
-        baseline_status: a phrase.
-        folders: where the images are, by what they are.
-        shape: H, W, C of the images.
-        task: from `history.task_of`.
-        evaluated: date and time in UTC (ISO 8601).
-    """
-
-    options: EvaluateOptions
-    nb_step: int | None
-    model: str
-    baseline: str | None
-    baseline_status: str
-    folders: Mapping[str, str]
-    shape: tuple[int, int, int]
-    task: Mapping[str, Any] | None
-    evaluated: str
-
-
-def summarize(
-    setting: Setting,
-    results: Results,
-    verdict: ModelVerdict,
-    kinds: Kinds | None,
-    spectrum: Mapping[str, Sequence[float]] | None,
-    history: Sequence[Mapping[str, Any]],
-    best: Mapping[str, float],
-    answers: Mapping[str, Any] | None = None,
-) -> dict[str, Any]:
-    """Returns the content of metrics.json.
-
-    Args:
-        setting: what was evaluated, and how.
-        results: of all sources.
-        verdict: of the gate.
-        kinds: of images; None if not measured.
-        spectrum: from `compare_spectra`; None if not measured.
-        history: from `history.earlier_metrics`.
-        best: places of the earlier models that the candidate is compared with, by metric.
-        answers: from `measure_answers`; None if not measured.
-
-    Returns:
-        A dictionary for JSON; missing numbers are None.
-    """
-    options = setting.options
-    translates = sources.SOURCE in results
+def summarize(evaluation: Evaluation, measured: Measured, verdict: ModelVerdict) -> dict[str, Any]:
+    """The verdict with its numbers, for metrics.json; missing numbers are None."""
+    options, results = measured.options, measured.results
     pairs, holdout = sources.OTHER in results, sources.HOLDOUT in results
     names = [
         *(PAIR_METRICS if pairs else ()),
@@ -94,23 +44,19 @@ def summarize(
         "warnings": list(verdict.warnings),
         "checks": [check._asdict() for check in verdict.checks],
         "limits": options.limits,
-        "evaluated": setting.evaluated,
-        "shape": list(setting.shape),
-        "task": setting.task,
+        "shape": list(evaluation.shape),
         "features": options.features.name,
         "feature_settings": options.features.settings,
-        "folders": dict(setting.folders),
-        "nb_step": setting.nb_step,
+        "folders": dict(evaluation.folders),
         "seed": options.seed,
         "samples": results[sources.REAL].images,
         "images": {name: found.images for name, found in results.items()},
         "equal_to_held_out": results[sources.CANDIDATE].equal_images,
-        "model": {"uri": setting.model},
-        "baseline": {"uri": setting.baseline, "status": setting.baseline_status},
-        "metrics": {name: _metric(name, results, options, best) for name in names},
+        "model": {"uri": evaluation.candidate.uri},
+        "baseline": _baseline(evaluation, measured),
+        "metrics": {name: _metric(name, measured, verdict) for name in names},
         "memorization": _memorization(results, options),
-        "kinds": kinds and _kinds(kinds),
-        "spectrum": spectrum,
+        "kinds": _kinds(measured.kinds),
         "classes": {
             label: {
                 "images": found.images,
@@ -118,9 +64,16 @@ def summarize(
             }
             for label, found in results[sources.CANDIDATE].classes.items()
         },
-        "history": list(history),
-        **({"answers": answers} if translates else {}),
+        "history": list(measured.earlier),
     }
+
+
+def _baseline(evaluation: Evaluation, measured: Measured) -> dict[str, str | None]:
+    if evaluation.baseline is None:
+        return {"uri": None, "status": "there is none yet"}
+    problem = measured.problems.get(sources.BASELINE)
+    status = f"not compared: {problem}" if problem else "compared"
+    return {"uri": evaluation.baseline.uri, "status": status}
 
 
 def _kinds(found: Kinds) -> dict[str, Any]:
@@ -141,11 +94,9 @@ def _memorization(results: Results, options: EvaluateOptions) -> dict[str, Any] 
     return {**found, "maximum": options.max_memorized} if found else None
 
 
-def _metric(
-    name: str, results: Results, options: EvaluateOptions, best: Mapping[str, float]
-) -> dict[str, Any]:
+def _metric(name: str, measured: Measured, verdict: ModelVerdict) -> dict[str, Any]:
+    results, limit = measured.results, verdict.limits.get(name)
     candidate = results[sources.CANDIDATE][name]
-    limit = options.judged.get(name)
     return {
         **{source: results.get(source, SourceResult())[name].value for source in _SOURCES},
         **{source: results[source][name].value for source in BESIDE_RESULTS if source in results},
@@ -154,7 +105,7 @@ def _metric(
         "margin": candidate.margin,
         "place": candidate.place,
         "place_margin": candidate.place_margin,
-        "best_place": best.get(name),
+        "best_place": measured.best.get(name),
         **{field: getattr(limit, field, None) for field in Threshold.model_fields},
         "larger_is_better": get_metric(name).larger_is_better,
         "unavailable": candidate.unavailable,

@@ -15,7 +15,7 @@ import trainer.serving.sampler
 from components.real_features.artifact import ImageFeatures
 from components.real_features.executor import Executor
 from components.real_features.options import RealFeaturesOptions
-from components.sample_evaluator.describe import RealImages
+from components.sample_evaluator.evaluation import RealImages
 from pipeline.config.sections import BeamConfig
 from pipeline.evaluation.transform_graph import write_transform_graph
 from tests.stock_sampler import StockSampler

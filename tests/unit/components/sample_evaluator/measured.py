@@ -3,6 +3,7 @@
 import dataclasses
 
 from components.sample_evaluator.measure.results import MetricResult, SourceResult
+from components.sample_evaluator.verdict import gate
 
 COUNTS = ("images", "flat_images", "distinct_images", "equal_images")
 FIELDS = [field.name for field in dataclasses.fields(MetricResult)[1:]]
@@ -31,3 +32,8 @@ def source(images=200, flat=0, distinct=None, equal=0, **metrics):
         "equal_images": equal,
     }
     return parse({**counts, "memorized_share": 0.0, **metrics})
+
+
+def judge(results, options, **found):
+    """The verdict on a candidate, by what was measured and found."""
+    return gate.judge(gate.Measured(results, options, **found))

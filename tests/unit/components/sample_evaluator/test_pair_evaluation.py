@@ -11,7 +11,8 @@ import pytest
 from evaluator_data import mark_of, open_png, real_images, write_model
 
 from components.features.options import FeatureOptions
-from components.sample_evaluator.evaluation import EvaluatedModel, StoredImages, evaluate
+from components.sample_evaluator.evaluate import evaluate
+from components.sample_evaluator.evaluation import EvaluatedModel, Evaluation, StoredImages
 from components.sample_evaluator.options import EvaluateOptions, Threshold
 from components.sample_evaluator.verdict.checks import KEPT, left_out, missed, outcome_of
 from components.sample_evaluator.verdict.gate import ModelVerdict
@@ -64,7 +65,7 @@ def run(real, tmp_path):
     def run(candidate, baseline=None, options=OPTIONS, real=real):
         output = tmp_path / "output"
         output.mkdir()
-        verdict = evaluate(real, candidate, baseline, [], options, str(output))
+        verdict = evaluate(Evaluation(real, candidate, options, str(output), baseline))
         text = (output / "metrics.json").read_text("utf-8")
         return Outcome(verdict, output, json.loads(text, parse_constant=pytest.fail))
 

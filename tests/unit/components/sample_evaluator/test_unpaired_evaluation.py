@@ -7,7 +7,8 @@ import pytest
 from evaluator_data import open_png, real_images, write_model
 
 from components.features.options import FeatureOptions
-from components.sample_evaluator.evaluation import EvaluatedModel, evaluate
+from components.sample_evaluator.evaluate import evaluate
+from components.sample_evaluator.evaluation import EvaluatedModel, Evaluation
 from components.sample_evaluator.options import EvaluateOptions, Threshold
 from trainer.ode.solvers import SOLVERS
 from trainer.serving.translator import Translator
@@ -51,7 +52,7 @@ def real(digits, tmp_path_factory):
 
 def run(real, candidate, baseline, output):
     output.mkdir()
-    verdict = evaluate(real, candidate, baseline, [], OPTIONS, str(output))
+    verdict = evaluate(Evaluation(real, candidate, OPTIONS, str(output), baseline))
     return verdict, json.loads((output / "metrics.json").read_text("utf-8"))
 
 

@@ -8,8 +8,8 @@ from evaluator_data import BEAM_ARGS, write_examples, write_model
 
 from components.real_features.executor import write_features
 from components.sample_evaluator import names, sources
-from components.sample_evaluator.describe import RealImages
-from components.sample_evaluator.evaluation import EvaluatedModel, evaluate
+from components.sample_evaluator.evaluate import evaluate
+from components.sample_evaluator.evaluation import EvaluatedModel, Evaluation, RealImages
 from pipeline.evaluation.transform_graph import write_transform_graph
 from trainer import examples
 
@@ -36,12 +36,13 @@ class Evaluator:
         output = self._output(name)
         output.mkdir()
         return evaluate(
-            self._real,
-            self._model(name, pixels),
-            self._baseline,
-            [],
-            self._options,
-            str(output),
+            Evaluation(
+                self._real,
+                self._model(name, pixels),
+                self._options,
+                str(output),
+                self._baseline,
+            )
         )
 
     def summary(self, name):

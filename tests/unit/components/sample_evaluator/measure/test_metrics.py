@@ -13,11 +13,11 @@ from components.metrics.image_statistics import ImageStatistics
 from components.metrics.jackknife import worsening
 from components.metrics.kid import kid_over_subsets
 from components.sample_evaluator import sources
-from components.sample_evaluator.measure.metrics import Compared, measure, plan
+from components.sample_evaluator.measure.metrics import measure, plan
 from components.sample_evaluator.measure.tfma_results import write_tfma_results
 from components.sample_evaluator.options import EvaluateOptions, Threshold
 from components.sample_evaluator.verdict.checks import missed
-from components.sample_evaluator.verdict.gate import judge
+from components.sample_evaluator.verdict.gate import Measured, judge
 
 ALL = (sources.REAL, sources.CANDIDATE, sources.BASELINE, sources.TRAIN, sources.NOISE)
 DIMENSION = 12
@@ -61,8 +61,7 @@ def compute(name, stock, *others):
 
 def analyze(stock, by_label=False, folder=None, **options):
     options = EvaluateOptions(**{"limits": "none", "thresholds": LIMITS, **options})
-    compared = Compared(baseline=sources.BASELINE in stock)
-    found = measure(stock, plan(options, compared), compared.sources, by_label=by_label)
+    found = measure(stock, plan(options, stock), by_label=by_label)
     if folder:
         write_tfma_results(found, options, str(folder))
     return found
@@ -220,7 +219,7 @@ def test_the_gate_and_tfma_judge_alike(tmp_path, limits, memorized, change, fail
     found = analyze(stock, folder=tmp_path, **options)
     found_by_tfma, passed = failures(tmp_path)
     assert found_by_tfma == {(name, sources.CANDIDATE) for name in failed}
-    verdict = judge(found, EvaluateOptions(**options))
+    verdict = judge(Measured(found, EvaluateOptions(**options)))
     assert verdict.blessed == passed
     assert len(missed(verdict.checks)) == len(failed)
 

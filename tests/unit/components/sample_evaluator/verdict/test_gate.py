@@ -1,12 +1,12 @@
 """The gate, by what was measured: whether a model is blessed, with which reasons."""
 
 import pytest
-from measured import parse, source
+from measured import judge, parse, source
 
 from components.metrics.kinds import Kinds
 from components.sample_evaluator.options import EvaluateOptions, Threshold
+from components.sample_evaluator.samples.sampler import SamplerError
 from components.sample_evaluator.verdict.checks import left_out, missed
-from components.sample_evaluator.verdict.gate import judge
 
 OPTIONS = EvaluateOptions(
     min_samples=100,
@@ -198,7 +198,7 @@ def test_the_limits_can_be_overruled_and_the_reasons_say_so(bless, good):
 def test_a_candidate_that_cannot_be_sampled_is_never_blessed(bless):
     options = OPTIONS.model_copy(update={"bless": bless})
     values = measured(candidate=source(images=0))
-    verdict = judge(values, options, candidate_problem="it is damaged")
+    verdict = judge(values, options, problems={"candidate": SamplerError("it is damaged")})
     assert not verdict.blessed
     assert verdict.reasons == ("the candidate cannot be sampled: it is damaged",)
 
@@ -303,9 +303,10 @@ def test_results_that_could_be_those_of_any_source_are_refused(psnr, other, limi
 
 
 def test_a_damaged_baseline_blocks_where_limits_compare():
-    verdict = judge(measured(), OPTIONS, baseline_problem="it has no files")
+    problems = {"baseline": SamplerError("it has no files")}
+    verdict = judge(measured(), OPTIONS, problems=problems)
     assert verdict.reasons == (
         "it cannot be compared with the baseline, which is damaged: it has no files; restore that "
         "model for later ones, or promote one in its place",
     )
-    assert judge(candidate(recall=0.7), RECALL, baseline_problem="it has no files").blessed
+    assert judge(candidate(recall=0.7), RECALL, problems=problems).blessed

@@ -3,13 +3,12 @@
 import dataclasses
 
 import pytest
-from measured import source
+from measured import judge, source
 
 from components.metrics.kinds import Kind, Kinds
 from components.sample_evaluator.measure.results import MetricResult
 from components.sample_evaluator.options import EvaluateOptions, Threshold
 from components.sample_evaluator.verdict.checks import left_out, missed
-from components.sample_evaluator.verdict.gate import judge
 from components.sample_evaluator.verdict.limits import BEST_SLACK
 
 KID = {"kid": Threshold(max_place=0.2)}
@@ -71,8 +70,8 @@ def test_a_model_is_compared_with_the_best_earlier_one_but_not_beyond_training_i
 ):
     assert allowed == max(best, 0) + BEST_SLACK * 0.2
     best = {"kid": best, "coverage": -1.0}
-    assert judge(placed(allowed + 0.019), OPTIONS, best=best).blessed
-    verdict = judge(placed(allowed + 0.021), OPTIONS, best=best)
+    assert judge(placed(allowed + 0.019), OPTIONS, earlier=[{"places": best}]).blessed
+    verdict = judge(placed(allowed + 0.021), OPTIONS, earlier=[{"places": best}])
     assert not verdict.blessed
     [reason] = verdict.reasons
     assert missed(verdict.checks) == {"kid": reason}
@@ -84,7 +83,7 @@ def test_a_model_is_compared_with_the_best_earlier_one_but_not_beyond_training_i
 
 def test_the_best_earlier_model_limits_no_metric_whose_place_has_no_limit():
     options = changing(kid=Threshold(maximum=1.0))
-    assert judge(placed(0.9), options, best={"kid": 0.0}).blessed
+    assert judge(placed(0.9), options, earlier=[{"places": {"kid": 0.0}}]).blessed
 
 
 @pytest.mark.parametrize(
@@ -99,7 +98,7 @@ def test_the_first_limit_that_is_missed_is_the_one_that_is_said(lost, part):
     limits = {"maximum": 0.02, "max_place": 0.2, "max_worsening": 0.0}
     kept = {name: limit for name, limit in limits.items() if name not in lost}
     values = placed(0.9, kid_worsening=0.01, kid_margin=0.001) | {"baseline": source(kid=0.01)}
-    verdict = judge(values, changing(kid=Threshold(**kept)), best={"kid": 0.0})
+    verdict = judge(values, changing(kid=Threshold(**kept)), earlier=[{"places": {"kid": 0.0}}])
     [reason] = verdict.reasons
     assert part in reason
     assert [check.by for check in verdict.checks if check.name == "kid"] == [*kept, "best"]
@@ -108,7 +107,7 @@ def test_the_first_limit_that_is_missed_is_the_one_that_is_said(lost, part):
 def test_a_change_is_said_before_the_best_earlier_model():
     values = placed(0.1, kid_worsening=0.01, kid_margin=0.001) | {"baseline": source(kid=0.01)}
     options = changing(kid=Threshold(max_place=0.2, max_worsening=0.0))
-    [reason] = judge(values, options, best={"kid": 0.0}).reasons
+    [reason] = judge(values, options, earlier=[{"places": {"kid": 0.0}}]).reasons
     assert "the baseline's" in reason
 
 
@@ -148,7 +147,7 @@ def test_a_place_that_cannot_be_told_leaves_the_other_limits():
     values = placed(0.1)
     why = "noise cannot be told from training images"
     values["candidate"] = source(kid=0.01, kid_proven_place_unavailable=why)
-    verdict = judge(values, options, best={"kid": 0.0})
+    verdict = judge(values, options, earlier=[{"places": {"kid": 0.0}}])
     assert verdict.blessed
     assert verdict.reasons == ("kid 0.01 is at most 0.02",)
     assert left_out(verdict.checks) == [f"kid is judged without max_place: {why}"]
@@ -186,7 +185,7 @@ def test_an_error_that_needs_more_images_than_the_value_is_left_out_and_refuses_
 
 def test_without_any_limit_that_applies_the_reason_says_so():
     options = EvaluateOptions(limits="none")
-    verdict = judge(placed(0.9), options, best={"kid": 0.0})
+    verdict = judge(placed(0.9), options, earlier=[{"places": {"kid": 0.0}}])
     assert verdict.blessed
     assert verdict.reasons == (
         "it does not copy more training images than is allowed, and no other limit applies",

@@ -1,12 +1,10 @@
 """The limits of a student whose teacher, the baseline, misses some of them."""
 
 import pytest
-from measured import source
+from measured import judge, source
 
 from components.sample_evaluator.options import EvaluateOptions, Threshold
 from components.sample_evaluator.verdict.checks import left_out
-from components.sample_evaluator.verdict.gate import judge
-from components.sample_evaluator.verdict.student import limits_of_student
 
 
 def limited(**thresholds):
@@ -26,8 +24,7 @@ def beside_teacher(teacher, place=0.5, **student):
 
 
 def judge_student(values, options):
-    options, dropped = limits_of_student(values, options)
-    return judge(values, options, dropped=dropped)
+    return judge(values, options, by_teacher=True)
 
 
 @pytest.mark.parametrize(
@@ -93,8 +90,8 @@ def test_limits_that_the_teacher_meets_within_its_error_stay(teacher):
     options = limited(kid=Threshold(maximum=0.34, max_place=0.3, max_worsening=0.0))
     measured = {} if teacher is None else {"kid": teacher}
     values = {**beside_teacher(0.0, place=0.33), "baseline": source(**measured)}
-    assert limits_of_student(values, options) == (options, [])
     verdict = judge_student(values, options)
+    assert verdict.limits == options.judged
     assert "at most 30% allowed" in verdict.reasons[0]
 
 
@@ -125,4 +122,4 @@ def test_the_place_of_a_teacher_is_measured_on_the_way_of_every_gate():
         "baseline": source(**{name: 2.5}),
     }
     options = limited(**{name: Threshold(max_place=0.025)})
-    assert limits_of_student(values, options) == (options, [])  # 1 of 60, and not of 20
+    assert judge_student(values, options).limits == options.judged  # 1 of 60, and not of 20

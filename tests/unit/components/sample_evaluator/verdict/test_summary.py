@@ -1,7 +1,7 @@
 """metrics.json contains every available number, and null for the others."""
 
 import dataclasses
-from types import MappingProxyType
+import types
 
 import pytest
 from measured import parse
@@ -9,11 +9,13 @@ from report_data import make_metric, make_summary
 
 from components.metrics import CATALOG
 from components.metrics.kinds import Kind, Kinds
+from components.sample_evaluator.evaluation import StoredImages
 from components.sample_evaluator.options import EvaluateOptions, Threshold
 from components.sample_evaluator.verdict.checks import MISSED, Check, read_checks
-from components.sample_evaluator.verdict.gate import ModelVerdict
-from components.sample_evaluator.verdict.summary import Setting, summarize
+from components.sample_evaluator.verdict.gate import Measured, ModelVerdict
+from components.sample_evaluator.verdict.summary import summarize
 
+UNKNOWN = Kinds(unavailable="there are no images of candidate")
 COUNTS = {"images": 120.0}
 CHECK = Check("kid", "maximum", MISSED, "kid 0.0312 exceeds 0.02", 0.0312, limit=0.02)
 
@@ -31,9 +33,8 @@ OPTIONS = EvaluateOptions(
 def summarize_values(
     candidate,
     baseline=None,
-    by_label=MappingProxyType({}),
-    kinds=None,
-    options=OPTIONS,
+    by_label=types.MappingProxyType({}),
+    kinds=UNKNOWN,
 ):
     values = {
         "real": COUNTS,
@@ -43,32 +44,19 @@ def summarize_values(
     }
     if baseline is not None:
         values["baseline"] = {**COUNTS, **baseline}
-    setting = Setting(
-        options,
-        32,
-        "models/1",
-        None,
-        "there is none yet",
-        {"training": "/srv/pictures"},
-        (8, 8, 1),
-        {"degrade": "gray", "paired": True},
-        "2026-11-26T15:00:00+00:00",
-    )
-    verdict = ModelVerdict(False, (CHECK.sentence,), (CHECK,), ("too good",))
+    verdict = ModelVerdict(False, (CHECK.sentence,), (CHECK,), ("too good",), OPTIONS.judged)
     results = {source: parse(found) for source, found in values.items()}
     results["candidate"] = dataclasses.replace(
         results["candidate"], classes={name: parse(found) for name, found in by_label.items()}
     )
-    history = [{"places": {"kid": 0.04}}, {"places": {"kid": 0.03, "coverage": 0.2}}]
-    return summarize(
-        setting,
-        results,
-        verdict,
-        kinds,
-        spectrum=None,
-        history=history,
-        best={"kid": 0.03, "coverage": 0.2},
+    evaluation = types.SimpleNamespace(
+        candidate=StoredImages("folder", "examples"),
+        baseline=None,
+        folders={"training": "/srv/pictures"},
+        shape=(8, 8, 1),
     )
+    history = [{"places": {"kid": 0.04}}, {"places": {"kid": 0.03, "coverage": 0.2}}]
+    return summarize(evaluation, Measured(results, OPTIONS, kinds, history), verdict)
 
 
 def test_has_null_where_there_is_no_number():
@@ -90,8 +78,6 @@ def test_has_null_where_there_is_no_number():
     assert distance["unavailable"] == "too few images"
     assert summary["metrics"]["recall"]["larger_is_better"]
     assert summary["memorization"] is None
-    assert summary["kinds"] is None
-    assert summary["spectrum"] is None
 
 
 def test_contains_the_verdict_and_its_checks():
@@ -101,7 +87,6 @@ def test_contains_the_verdict_and_its_checks():
     assert summary["warnings"] == ["too good"]
     assert summary["limits"] == "none"
     assert summary["shape"] == [8, 8, 1]
-    assert summary["evaluated"] == "2026-11-26T15:00:00+00:00"
 
 
 def test_contains_the_place_of_a_metric_its_limit_and_the_best_earlier_one():
