@@ -34,8 +34,10 @@ from components.image_example_gen.table.files import (
     INDEX,
     PARTIAL,
     UNUSED,
+    add_places,
     complete_file,
-    read_rows,
+    read_parts,
+    sort_rows,
 )
 from components.image_example_gen.table.images import Images
 from components.image_example_gen.table.known import count_copies, read_groups
@@ -182,7 +184,7 @@ def write_examples(
         fileio.makedirs(folder)
     sources = [source, *([holdout] if holdout else [])]
     with _partial_folder(output) as partial:
-        plan = make_plan(sources, options, code, earlier, fingerprint, partial)
+        plan, known = make_plan(sources, options, code, earlier, fingerprint, partial)
         if plan.parts:
             with pipeline:
                 _ = (
@@ -192,7 +194,9 @@ def write_examples(
                     | "SpreadParts" >> beam.Reshuffle()
                     | "Decode" >> beam.ParDo(DecodeParts(plan.sources, options, partial))
                 )
-        rows = read_rows(partial, plan.keys)
+        decoded = add_places(read_parts(partial), plan.keys)
+        rows = sort_rows(pa.concat_tables([known, decoded]).unify_dictionaries())
+        del known, decoded  # of a million images, 100 MB
         accepted = len(rows) - rows["sha256"].null_count
         rejected = rows.slice(accepted)
         images = Images(

@@ -16,7 +16,6 @@ neither on names nor on who decodes what.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import imagehash
 import numpy as np
@@ -124,64 +123,42 @@ class _Search:
         self._best[images] = np.minimum(self._best[images], found)
 
 
-@dataclass(frozen=True)
-class Looks:
-    """Images to compare.
-
-    Attributes:
-        sha256: uint8 [n, 32], the hashes of their pixels.
-        looks: uint8 [n, LOOK_BYTES].
-        spans: integers [n].
-    """
-
-    sha256: np.ndarray
-    looks: np.ndarray
-    spans: np.ndarray
-
-
-def group(images: Looks, seen: np.ndarray, before: np.ndarray) -> np.ndarray:
-    """Returns the group of each image: the hash of the leader, uint8 [n, 32].
+def group(looks: np.ndarray, spans: np.ndarray, before: np.ndarray) -> np.ndarray:
+    """Returns the group of each image: the number of its leader, or of one that is gone; int32 [n].
 
     Args:
-        images: with different hashes.
-        seen: bool [n], those that the run before has grouped.
-        before: uint8 [n, 32], their groups, which they keep.
+        looks: of different images, in the order of their hashes, uint8 [n, LOOK_BYTES].
+        spans: of these, integers [n].
+        before: their groups in the run before, which they keep, int32 [n]: its own number for a
+            leader, n or more where the leader is gone, and -1 for a new image.
     """
-    begins = first_bytes(images.sha256)
+    groups = np.arange(len(looks), dtype=np.int32)
     # Leaders of the run before, their followers, and new images.
-    stages = np.where(seen, (before != images.sha256).any(axis=1), 2)
-    order = np.lexsort((begins, images.spans, stages))
+    stages = np.where(before < 0, 2, before != groups).astype(np.int8)
+    order = np.lexsort((spans, stages))
     ends = np.searchsorted(stages[order], [0, 1], "right")
     follows = order[ends[0] : ends[1]]
     # The first follower of a leader that is gone leads.
-    names, first = np.unique(first_bytes(before[follows]), return_index=True)
-    gone = ~np.isin(names, begins[order[: ends[0]]])
+    leaders, first = np.unique(before[follows], return_index=True)
+    gone = ~np.isin(leaders, order[: ends[0]])
     old = np.concatenate([np.arange(ends[0]), ends[0] + np.sort(first[gone])])
     new = np.arange(ends[1], len(order))
 
-    search = _Search(images.looks[order])
+    search = _Search(looks[order])
     search.compare(new, old)
-    leaders = np.zeros(len(order), bool)
-    _choose_leaders(search, leaders, ends[1], len(order))
+    _choose_leaders(search, np.zeros(len(order), bool), ends[1], len(order))
     near, nearest = search.nearest()
     joins = new[near[new]]
-    groups = images.sha256.copy()
     groups[follows] = before[follows]
     groups[order[joins]] = groups[order[nearest[joins]]]
     return groups
 
 
-def near_any(images: Looks, others: Looks) -> np.ndarray:
-    """Returns which images look like one of the others, bool [n]."""
-    search = _Search(np.concatenate([others.looks, images.looks]))
-    candidates = np.arange(len(others.looks))
-    search.compare(len(candidates) + np.arange(len(images.looks)), candidates)
-    return search.nearest()[0][len(candidates) :]
-
-
-def first_bytes(sha256: np.ndarray) -> np.ndarray:
-    """The first 8 bytes of hashes, uint8 [n, 32], as numbers in the same order, uint64 [n]."""
-    return np.ascontiguousarray(sha256[:, :8]).view(">u8").ravel().astype(np.uint64)
+def near_any(looks: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Returns which looks are near one of the others, bool [n]; both uint8 [n, LOOK_BYTES]."""
+    search = _Search(np.concatenate([others, looks]))
+    search.compare(len(others) + np.arange(len(looks)), np.arange(len(others)))
+    return search.nearest()[0][len(others) :]
 
 
 def _choose_leaders(search: _Search, leaders: np.ndarray, begin: int, end: int) -> None:

@@ -11,8 +11,6 @@ from components.image_example_gen import names
 from components.image_example_gen.example import split_of
 from components.image_example_gen.near_duplicates import (
     LOOK_BYTES,
-    Looks,
-    first_bytes,
     group,
     near_any,
 )
@@ -34,7 +32,7 @@ class Images:
     """The accepted images of a run.
 
     Args:
-        rows: of these, as of `read_rows`.
+        rows: of these, as of `sort_rows`.
         sources: what they are of.
         ends: number of files of all sources up to each of them.
         options: how images are divided.
@@ -45,7 +43,7 @@ class Images:
         rows: as given.
         splits: names of all splits, and what keeps images out of them.
         uses: uint8 [n], places among these.
-        leaders: uint8 [m, 32], hashes that are groups of near-duplicates.
+        leaders: uint8 [m, 32], hashes of the leaders of near-duplicates.
         leader: int32 [n], place of the group among them; -1 of an image that follows no other.
         near_duplicates: the counts of the report, or None where they are not searched.
         largest: places of some images of each of the largest groups.
@@ -95,7 +93,8 @@ class Images:
         run with more images.
         """
         starts = [-(-shard * _HASHES // count) for shard in range(count)]  # rounded up
-        begins = np.searchsorted(first_bytes(self._sha256), np.array(starts, np.uint64)).tolist()
+        first_bytes = np.ascontiguousarray(self._sha256[:, :8]).view(">u8").ravel()
+        begins = np.searchsorted(first_bytes, np.array(starts, ">u8")).tolist()
         return [range(*edges) for edges in itertools.pairwise([*begins, len(self.rows)])]
 
     def _among(self, chosen: np.ndarray) -> np.ndarray:
@@ -128,40 +127,49 @@ class Images:
         """Puts near-duplicates in one split; returns which images look like one of holdout."""
         is_compared = to_mask(self.rows["look"].is_valid())
         is_held_out = self.uses == _HOLDOUT
-        places, looks = self._looks(is_compared & ~is_held_out)
-        sha256 = self.rows["sha256"].take(pa.array(places))
-        known = pc.index_in(sha256, value_set=groups["sha256"])
-        leaders = groups["leader"].take(known)
-        before, has_leader = looks.sha256.copy(), to_mask(leaders.is_valid())
-        before[has_leader] = _bytes_of(leaders.drop_null().cast(pa.binary(32)), 32)
-        self.leaders = group(looks, to_mask(known.is_valid()), before)
-        follows = (self.leaders != looks.sha256).any(axis=1)
+        places, looks, spans = self._looks(is_compared & ~is_held_out)
+        before, hashes = self._groups_before(places, groups)
+        numbers = group(looks, spans, before)
+        follows = np.flatnonzero(numbers != np.arange(len(numbers)))
+        chosen, of_chosen = np.unique(numbers[follows], return_inverse=True)
+        self.leaders = _bytes_of(hashes.take(pa.array(chosen)), 32)
         by_number = np.full(len(self._among(is_compared)), -1, np.int32)
-        by_number[self._numbers[places[follows]]] = np.flatnonzero(follows)
+        by_number[self._numbers[places[follows]]] = of_chosen
         self.leader = np.where(is_compared, by_number[self._numbers], -1).astype(np.int32)
         is_divided = (self.uses == _TRAIN) | (self.uses == _EVAL)
         for place in np.flatnonzero((self.leader >= 0) & is_divided).tolist():
             self.uses[place] = self._split(self.leaders[self.leader[place]].tobytes().hex())
-        self._count_groups(places)
+        self._count_groups(places, numbers)
         near = near_any(looks, self._looks(is_compared & is_held_out)[1])
         found = np.zeros(len(by_number), bool)
         found[self._numbers[places[near]]] = True
         return found
 
-    def _looks(self, chosen: np.ndarray) -> tuple[np.ndarray, Looks]:
-        """The places of different images among some, each with its oldest span, and their looks."""
+    def _groups_before(
+        self, places: np.ndarray, groups: pa.Table
+    ) -> tuple[np.ndarray, pa.ChunkedArray]:
+        """The groups of images in the run before, as `group` takes them, and the hashes of all."""
+        sha256 = self.rows["sha256"].take(pa.array(places))
+        known = pc.index_in(sha256, value_set=groups["sha256"])
+        leaders = groups["leader"].take(known).cast(pa.binary(32))  # null of a leader
+        # Leaders that are gone come after all images.
+        hashes = pa.chunked_array([*sha256.chunks, *leaders.drop_null().chunks], pa.binary(32))
+        itself = pa.array(np.arange(len(places), dtype=np.int32))
+        before = pc.coalesce(pc.index_in(leaders, value_set=hashes), itself)
+        return np.where(to_mask(known.is_valid()), before.to_numpy(), np.int32(-1)), hashes
+
+    def _looks(self, chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Places, looks and spans of the different images among some, each of its oldest span."""
         places = np.flatnonzero(chosen)
         spans = self.rows["span"].to_numpy()
         places = places[np.lexsort((spans[places], self._numbers[places]))]
         places = places[np.unique(self._numbers[places], return_index=True)[1]]
         looks = _bytes_of(self.rows["look"].take(pa.array(places)), LOOK_BYTES)
-        return places, Looks(self._sha256[places], looks, spans[places])
+        return places, looks, spans[places]
 
-    def _count_groups(self, places: np.ndarray) -> None:
+    def _count_groups(self, places: np.ndarray, groups: np.ndarray) -> None:
         """Counts the groups of the images at these places, and notes some of the largest."""
-        _, number, sizes = np.unique(
-            first_bytes(self.leaders), return_inverse=True, return_counts=True
-        )
+        _, number, sizes = np.unique(groups, return_inverse=True, return_counts=True)
         self.near_duplicates = {IMAGES: int(sizes[sizes > 1].sum()), GROUPS: int(np.sum(sizes > 1))}
         largest = np.argsort(-sizes, kind="stable")[:MOST_GROUPS]
         self.largest = [
@@ -175,6 +183,6 @@ def _bytes_of(column: pa.ChunkedArray, width: int) -> np.ndarray:
     """The values of a column without nulls, uint8 [n, width]."""
     if not len(column):
         return np.zeros((0, width), np.uint8)
-    array = column.combine_chunks()
+    array = column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
     content = np.frombuffer(array.buffers()[1], np.uint8)
     return content[array.offset * width :][: len(array) * width].reshape(-1, width)

@@ -6,14 +6,17 @@ decoded again.
 """
 
 import contextlib
+import functools
 import gzip
 import hashlib
 import json
 import os
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import BinaryIO
 
+import numpy as np
 import PIL
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -28,12 +31,14 @@ from components.image_example_gen.table.files import (
     INDEX,
     PARTIAL,
     SCHEMA,
+    add_places,
     open_to_read,
     read_parts,
     read_table,
 )
 
-THREADS = 4  # that read shards
+THREADS = 4  # that check shards
+_BLOCK = 2**20  # bytes that are checked at a time
 # These decide which examples are used, not what is in them.
 _SELECTING = {"max_rejected", "eval_percent"}
 # Missing or damaged. A storage that fails ends the run: groups of near-duplicates would be lost.
@@ -70,7 +75,7 @@ def file_keys(
     return pa.Array.from_buffers(pa.binary(16), len(keys) // 16, [None, pa.py_buffer(keys)])
 
 
-def find_known(keys: pa.Array, artifacts: Iterable[str]) -> pa.Table:
+def find_known(keys: pa.Array, artifacts: Iterable[str]) -> tuple[pa.Table, np.ndarray]:
     """Finds the rows of files that earlier runs know, whose examples can be read.
 
     The newest finished artifact that knows any of them is the last one that is read: it has what
@@ -81,16 +86,19 @@ def find_known(keys: pa.Array, artifacts: Iterable[str]) -> pa.Table:
         artifacts: folders, the newest first.
 
     Returns:
-        SCHEMA, each key at most once.
+        SCHEMA with `place` as of `add_places`, each file at most once; and the files that are not
+        in it, bool [n].
     """
-    known = [SCHEMA.empty_table()]
+    known = [add_places(SCHEMA.empty_table(), keys)]
+    is_new = np.ones(len(keys), bool)
     for artifact in artifacts:
         table, is_finished = _read_artifact(artifact)
-        known.append(table.filter(_is_usable(table, keys)))
-        keys = keys.filter(pc.invert(pc.is_in(keys, value_set=known[-1]["key"])))
-        if not len(keys) or (is_finished and len(known[-1])):
+        table = add_places(table, keys)
+        known.append(table.filter(_is_usable(table, is_new)))
+        is_new[known[-1]["place"].to_numpy()] = False
+        if not is_new.any() or (is_finished and len(known[-1])):
             break
-    return pa.concat_tables(known).unify_dictionaries()
+    return pa.concat_tables(known).unify_dictionaries(), is_new
 
 
 def read_groups(artifacts: Iterable[str]) -> pa.Table:
@@ -134,17 +142,18 @@ def _read_artifact(artifact: str) -> tuple[pa.Table, bool]:
     return SCHEMA.empty_table(), False
 
 
-def _is_usable(table: pa.Table, keys: pa.Array) -> pa.ChunkedArray:
-    """Which rows have one of the keys, and an example that can be read."""
-    is_needed = pc.is_in(table["key"], value_set=keys, skip_nulls=True)
-    lost = _damaged(table["file"].filter(is_needed))
-    is_lost = pc.is_in(table["file"].cast(pa.string()), value_set=lost)
+def _is_usable(table: pa.Table, is_new: np.ndarray) -> pa.ChunkedArray:
+    """Which rows are of a new file, and have an example that can be read."""
+    is_needed = pc.take(pa.array(is_new), table["place"]).fill_null(False)
+    files = table["file"].combine_chunks()
+    lost = _damaged(files.filter(is_needed))
+    is_lost = pc.is_in(files.dictionary, value_set=lost).take(files.indices).fill_null(False)
     # What could not be read is tried again.
     is_unread = pc.match_substring(table["reason"], UNREADABLE).fill_null(False)
     return pc.and_not(is_needed, pc.or_(is_lost, is_unread))
 
 
-def _damaged(files: pa.ChunkedArray) -> pa.Array:
+def _damaged(files: pa.DictionaryArray) -> pa.Array:
     """The files with examples that cannot be read, each of which is read once."""
     paths = files.unique().drop_null().to_pylist()
     with ThreadPoolExecutor(THREADS) as threads:
@@ -156,8 +165,14 @@ def _damaged(files: pa.ChunkedArray) -> pa.Array:
 def _is_whole(path: str) -> bool:
     """Whether a file with examples is there and, by its checksum, not damaged."""
     with contextlib.suppress(*_DAMAGED), open_to_read(path) as file:
-        content = file.read()
         if path.endswith(".gz"):
-            return bool(gzip.decompress(content))
-        return path.endswith(f"-{zlib.crc32(content):08x}{EXAMPLES}")
+            return sum(map(len, _blocks(gzip.GzipFile(fileobj=file)))) > 0
+        checksum = 0
+        for block in _blocks(file):
+            checksum = zlib.crc32(block, checksum)
+        return path.endswith(f"-{checksum:08x}{EXAMPLES}")
     return False
+
+
+def _blocks(file: BinaryIO | gzip.GzipFile) -> Iterator[bytes]:
+    return iter(functools.partial(file.read, _BLOCK), b"")

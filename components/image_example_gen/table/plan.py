@@ -1,19 +1,16 @@
 """What is to be done: the files to decode, and what earlier runs have decoded."""
 
-import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from absl import logging
 
 from components.image_example_gen.example import captured_group
 from components.image_example_gen.options import ImageOptions
 from components.image_example_gen.spans import ImageSource, take_listing
-from components.image_example_gen.table.files import TABLE, to_mask, write_table
 from components.image_example_gen.table.known import file_keys, find_known
 from components.image_example_gen.table.parts import Part, list_parts
 from components.image_example_gen.table.shards import images_per_shard
@@ -22,7 +19,6 @@ from components.progress import DECODED, counted, expect
 # A part is at most as large as a shard. Smaller ones occupy more workers, and less of them is lost
 # if a run is killed; from larger ones, a shard is read faster.
 PARTS, MIN_IMAGES_PER_PART = 64, 64
-KNOWN = "known"  # name of the part of what earlier runs know
 
 
 @dataclass(frozen=True)
@@ -53,10 +49,11 @@ def make_plan(
     artifacts: Iterable[str],
     fingerprint: str,
     partial: str,
-) -> Plan:
+) -> tuple[Plan, pa.Table]:
     """Lists the files, unless the driver has, and divides those to decode into parts.
 
-    What earlier runs know of the others is written to `partial`, as another part.
+    Returns:
+        The plan, and the rows of the other files, as of `find_known`.
     """
     listings = [take_listing(source, fingerprint) for source in sources]
     first, *held_out = sources
@@ -72,9 +69,7 @@ def make_plan(
             for each, listing in zip(sources, listings, strict=True)
         ]
     )
-    known = find_known(keys, artifacts)
-    write_table(os.path.join(partial, KNOWN + TABLE), partial, known)
-    is_new = ~to_mask(pc.is_in(keys, value_set=known["key"]))
+    known, is_new = find_known(keys, artifacts)
     logging.info("%d of %d files are known from earlier runs", len(known), len(keys))
     expect(DECODED, len(keys))
     with counted(DECODED, len(known)):
@@ -92,4 +87,4 @@ def make_plan(
         parts += list_parts(number, files, of_files, size, partial)
     skipped = sum((listing.others for listing in listings), Counter())
     shards = -(-len(keys) // most)
-    return Plan(sources, ends, keys, parts, shards, skipped)
+    return Plan(sources, ends, keys, parts, shards, skipped), known
