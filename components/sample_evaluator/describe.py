@@ -75,6 +75,7 @@ def describe_images(evaluation: Evaluation, samplers: Mapping[str, LoadedSampler
     count = len(labels)
     expect(SAMPLED, len(samplers) * count)
     expect(FEATURES, (len(samplers) + 1) * count)
+    sampler = samplers.get(sources.CANDIDATE)
     translating = {name: each for name, each in samplers.items() if each.source and count}
     given, holdout = _read_sources(real, sets, size) if translating else (None, None)
 
@@ -92,16 +93,14 @@ def describe_images(evaluation: Evaluation, samplers: Mapping[str, LoadedSampler
         sets[sources.CANDIDATE] = _describe(candidate, size, extract, extract_views)
     if baseline := draw(sources.BASELINE):
         sets[sources.BASELINE] = _describe(baseline, size, extract, extract_views)
-        if _is_beside_teacher(samplers):
+        if sampler and sampler.teacher and sources.BASELINE in samplers:
             seed_distance = seed_distances(candidate.pixels, baseline.pixels, size)
     del baseline  # as large as the candidate, whose pixels alone are shown
     if count:
         noise = draw_noise(labels, seed, size, evaluation.shape)
         sets[sources.NOISE] = join(describe(part, extract) for part in noise)
     if sources.CANDIDATE in translating:
-        beside, answers = draw_beside(
-            evaluation, translating[sources.CANDIDATE], given, candidate, extract
-        )
+        beside, answers = draw_beside(evaluation, sampler, given, candidate, extract)
     at_holdout = draw_at_holdout(translating, holdout, seed, size) if holdout else ()
     for name, images in itertools.chain(beside.items(), at_holdout):
         expect(FEATURES, len(images))
@@ -112,7 +111,6 @@ def describe_images(evaluation: Evaluation, samplers: Mapping[str, LoadedSampler
     if training and count:
         sets[sources.TRAIN] = training.take(slice(min(options.samples, count)))
     if candidate:
-        sampler = samplers.get(sources.CANDIDATE)
         _write_pictures(evaluation, candidate, sets[sources.CANDIDATE], sampler)
         if sampler:
             pictures.write_trajectories(sampler, seed, labels, evaluation.output)
@@ -158,15 +156,6 @@ def _read_stored(folder: str, evaluation: Evaluation) -> Images:
 
 def _describe(images: Images, size: int, *extractors: Extractor) -> ImageSet:
     return join(describe(part, *extractors) for _, part in row_blocks(images, size))
-
-
-def _is_beside_teacher(samplers: Mapping[str, LoadedSampler]) -> bool:
-    """Whether the candidate is a student that draws from the same seeds as the baseline."""
-    pair = [samplers.get(name) for name in (sources.CANDIDATE, sources.BASELINE)]
-    if not all(pair) or not pair[0].teacher:
-        return False
-    # Where one of them translates, an image is not drawn from its seed alone.
-    return bool(pair[0].source) == bool(pair[1].source)
 
 
 def _write_pictures(

@@ -23,7 +23,6 @@ from components.sample_evaluator.measure.metrics import (
     measure,
     plan,
 )
-from components.sample_evaluator.measure.results import SourceResult
 from components.sample_evaluator.measure.tfma_results import write_tfma_results
 from components.sample_evaluator.pictures import write_missing_kinds
 from components.sample_evaluator.report import page
@@ -63,14 +62,7 @@ def evaluate(evaluation: Evaluation) -> gate.ModelVerdict:
         decode = load_decoder(real.transform_graph)
         write_missing_kinds(kinds.examples, real.examples[examples.EVAL], decode, evaluation.output)
     task = sampler and history.task_of(sampler.source)
-    earlier = history.earlier_metrics(
-        evaluation.earlier,
-        options.features,
-        results[sources.REAL].images,
-        results.get(sources.HOLDOUT, SourceResult()).images,
-        task,
-        evaluation.shape,
-    )
+    earlier = history.earlier_metrics(evaluation, results, task)
     measured = gate.Measured(
         results, options, kinds.kinds, earlier, problems, by_teacher=evaluation.by_teacher
     )

@@ -13,6 +13,7 @@ from tensorflow.core.protobuf import fingerprint_pb2
 from tfx.components.util import udf_utils
 
 from components.sample_evaluator import executor
+from components.sample_evaluator.measure.results import SourceResult
 from components.sample_evaluator.verdict import history
 from components.sample_evaluator.verdict.gate import ModelVerdict
 from tests import small_network
@@ -104,7 +105,7 @@ def _judge(finished, evaluation):
         "reasons": [f"kid {kid:.4g}, limit {limit}"],
         "model": {"uri": evaluation.candidate.uri},
         "history": history.earlier_metrics(
-            evaluation.earlier, options.features, content["samples"]
+            evaluation, {"real": SourceResult(images=content["samples"])}, None
         ),
     }
     (output / "metrics.json").write_text(json.dumps(content))

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
-from pydantic import ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
 from components.sample_evaluator.names import NOT_A_SAMPLER, SIGNATURE, TRANSLATE
 from components.sharing import shared
@@ -32,6 +32,14 @@ class OtherDataError(SamplerError):
     """A model draws images of another shape than the data, or translates other sources."""
 
 
+class _Metadata(BaseModel):
+    nb_step: int = Field(strict=True, ge=1)
+    labels: list[str] = []
+    limits: LimitOptions | None = None
+    source: Source | None = None
+    teacher: str | None = Field(None, alias=TEACHER)
+
+
 class LoadedSampler:
     """Draws the image of each seed, or of each source, with a SavedModel.
 
@@ -52,10 +60,9 @@ class LoadedSampler:
             SamplerError: the model or its metadata is missing, damaged, or of another kind.
         """
         self._path = path
-        self.metadata, self._limits, self.source = _read_metadata(path)
-        self.nb_step: int = self.metadata["nb_step"]
-        self.labels: list[str] = self.metadata.get("labels", [])
-        self.teacher: str | None = self.metadata.get(TEACHER)
+        self.metadata, known = _read_metadata(path)
+        self.nb_step, self.labels, self.teacher = known.nb_step, known.labels, known.teacher
+        self._limits, self.source = known.limits, known.source
         self._signature = TRANSLATE if self.source else SIGNATURE
         try:
             with phase("loading the model"):
@@ -203,8 +210,8 @@ def check_sampler(
     return sampler
 
 
-def _read_metadata(path: str) -> tuple[dict[str, Any], LimitOptions | None, Source | None]:
-    """The metadata of a model, and its limits and source, None if it has none."""
+def _read_metadata(path: str) -> tuple[dict[str, Any], _Metadata]:
+    """The metadata of a model, all of it and what the evaluation reads."""
     file = f"{path}/{METADATA}"
     if not tf.io.gfile.isdir(path):
         raise SamplerError(f"{path}: no such folder")
@@ -213,19 +220,8 @@ def _read_metadata(path: str) -> tuple[dict[str, Any], LimitOptions | None, Sour
     try:
         with tf.io.gfile.GFile(file) as stream:
             metadata: dict[str, Any] = json.load(stream)
-        nb_step, labels = metadata["nb_step"], metadata.get("labels", [])
-        limits, source = metadata.get("limits"), metadata.get("source")
-    except (tf.errors.OpError, ValueError, KeyError, TypeError) as error:
-        raise SamplerError(f"{file} contains no nb_step: {first_line(error)}") from error
-    if type(nb_step) is not int or nb_step < 1:
-        raise SamplerError(f"{file} contains nb_step={nb_step!r}: must be a positive integer")
-    if not isinstance(labels, list) or not all(isinstance(label, str) for label in labels):
-        raise SamplerError(f"{file} contains labels={labels!r}: must be a list of names")
-    try:
-        limits = limits and LimitOptions.model_validate(limits)
+        return metadata, _Metadata.model_validate(metadata)
     except ValidationError as error:
-        raise SamplerError(f"{file} contains limits: {explain(error.errors()[0])}") from error
-    try:
-        return metadata, limits, source and Source.model_validate(source)
-    except ValidationError as error:
-        raise SamplerError(f"{file} contains source: {explain(error.errors()[0])}") from error
+        raise SamplerError(f"{file}: {explain(error.errors()[0])}") from error
+    except (tf.errors.OpError, ValueError) as error:
+        raise SamplerError(f"{file} cannot be read: {first_line(error)}") from error

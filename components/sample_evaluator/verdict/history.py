@@ -7,11 +7,12 @@ from typing import Any
 import pydantic
 import tensorflow as tf
 from absl import logging
-from tfx import types
 
-from components.features.options import FeatureOptions, identity
+from components.features.options import identity
 from components.metrics import AT_HOLDOUT, METRICS
 from components.sample_evaluator import names, sources
+from components.sample_evaluator.evaluation import Evaluation
+from components.sample_evaluator.measure.results import Results, SourceResult
 from trainer.source.options import Source
 
 
@@ -37,14 +38,14 @@ class _Evaluation(pydantic.BaseModel):
     model: _Model
     metrics: dict[str, _Metric]
 
+    @property
+    def setting(self) -> tuple[Any, ...]:
+        """What evaluations that can be compared have in common."""
+        return identity(self.features, self.feature_settings), self.task, self.shape
+
 
 def earlier_metrics(
-    evaluations: Sequence[types.Artifact],
-    features: FeatureOptions,
-    samples: int,
-    holdout: int = 0,
-    task: Mapping[str, Any] | None = None,
-    shape: Sequence[int] | None = None,
+    evaluation: Evaluation, results: Results, task: Mapping[str, Any] | None
 ) -> list[dict[str, Any]]:
     """Reads the metrics of earlier evaluations that can be compared with this one.
 
@@ -54,63 +55,55 @@ def earlier_metrics(
     are unreadable ones. If only the number of samples differs, metrics whose expected value does
     not depend on it are still included, where they compare with the images of data.holdout, and
     their places. Distances that are norms (spectrum, color, layout) are not among them: chance
-    raises them less with more images.
+    raises them less with more images. Metrics that compare with the images of data.holdout are
+    skipped in evaluations with another number of these.
 
     Args:
-        evaluations: ModelEvaluation artifacts, oldest first.
-        features: feature space of this evaluation.
-        samples: number of samples of this evaluation.
-        holdout: number of images of data.holdout in this evaluation; the metrics that compare with
-            these are skipped in evaluations with another number.
-        task: of the model of this evaluation, from `task_of`.
-        shape: H, W, C of its images; None: of any.
+        evaluation: this one.
+        results: of its sources.
+        task: of its candidate, from `task_of`.
 
     Returns:
-        In the order of `evaluations`: `model`, the URI; `evaluated`, the day (ISO 8601, UTC);
-        `metrics`, values by name, without those that could not be computed; `places`, by the name
-        of the metric, the largest place between floor and noise that its error allows.
+        In their order: `model`, the URI; `evaluated`, the day (ISO 8601, UTC); `metrics`, values by
+        name, without those that could not be computed; `places`, by the name of the metric, the
+        largest place between floor and noise that its error allows.
     """
+    setting = evaluation.options.features.identity, task, list(evaluation.shape)
+    samples = results[sources.REAL].images
+    holdout = results.get(sources.HOLDOUT, SourceResult()).images
     entries = []
-    for artifact in evaluations:
-        path = f"{artifact.uri}/{names.METRICS_JSON}"
-        try:
-            with tf.io.gfile.GFile(path, "rb") as file:
-                found = _Evaluation.model_validate_json(file.read())
-        except (tf.errors.OpError, pydantic.ValidationError) as error:
-            logging.warning("The history skips %s: %s", path, error)
+    for artifact in evaluation.earlier:
+        found = _read(f"{artifact.uri}/{names.METRICS_JSON}")
+        if found is None or found.setting != setting:
             continue
-        space = identity(found.features, found.feature_settings)
-        other_shape = shape is not None and found.shape != list(shape)
-        if space != features.identity or found.task != task or other_shape:
-            continue
-        same_holdout = found.images.get(sources.HOLDOUT, 0) == holdout
         same_samples = found.samples == samples
+        same_holdout = found.images.get(sources.HOLDOUT, 0) == holdout
         values, places = {}, {}
         for name, metric in found.metrics.items():
-            at_holdout, known = (
-                name.endswith(AT_HOLDOUT),
-                METRICS.get(name.removesuffix(AT_HOLDOUT)),
-            )
+            known = METRICS.get(name.removesuffix(AT_HOLDOUT))
             any_number = known is not None and known.of_any_number
+            at_holdout = name.endswith(AT_HOLDOUT)
             if at_holdout and not same_holdout:
                 continue
-            if same_samples or (at_holdout and any_number):
+            if metric.candidate is not None and (same_samples or (at_holdout and any_number)):
                 values[name] = metric.candidate
             if (same_samples or any_number) and None not in (metric.place, metric.place_margin):
                 places[name] = metric.place + metric.place_margin
-        if not (values or places):
-            continue
         milliseconds = artifact.mlmd_artifact.create_time_since_epoch
-        evaluated = datetime.datetime.fromtimestamp(milliseconds / 1000, datetime.timezone.utc)
-        entries.append(
-            {
-                "model": found.model.uri,
-                "evaluated": evaluated.date().isoformat(),
-                "metrics": {name: value for name, value in values.items() if value is not None},
-                "places": places,
-            }
-        )
+        day = datetime.datetime.fromtimestamp(milliseconds / 1000, datetime.timezone.utc).date()
+        entry = {"model": found.model.uri, "evaluated": day.isoformat()}
+        if values or places:
+            entries.append({**entry, "metrics": values, "places": places})
     return entries
+
+
+def _read(path: str) -> _Evaluation | None:
+    try:
+        with tf.io.gfile.GFile(path, "rb") as file:
+            return _Evaluation.model_validate_json(file.read())
+    except (tf.errors.OpError, pydantic.ValidationError) as error:
+        logging.warning("The history skips %s: %s", path, error)
+        return None
 
 
 def task_of(source: Source | None) -> dict[str, Any] | None:

@@ -67,7 +67,7 @@ def test_batches_beyond_the_limits_of_the_model_are_split(tmp_path):
 def test_limits_that_no_training_writes_are_rejected(serving, limits):
     text = f'{{"nb_step": 1, "limits": {limits}}}'
     pathlib.Path(serving, METADATA).write_text(text, encoding="utf-8")
-    with pytest.raises(SamplerError, match=r"iadb.json contains limits") as caught:
+    with pytest.raises(SamplerError, match=r"iadb.json: limits") as caught:
         check_sampler(serving, SHAPE)
     assert "\n" not in str(caught.value)
 
@@ -91,7 +91,7 @@ def test_a_model_in_use_is_not_loaded_twice_and_a_new_one_in_its_place_is(servin
 def test_labels_that_are_not_names_are_rejected(serving, labels):
     text = f'{{"nb_step": 1, "labels": {labels}}}'
     pathlib.Path(serving, METADATA).write_text(text, encoding="utf-8")
-    with pytest.raises(SamplerError, match=r"contains labels=.*must be a list of names"):
+    with pytest.raises(SamplerError, match=r"iadb.json: labels"):
         check_sampler(serving, SHAPE)
 
 
@@ -116,7 +116,7 @@ def test_other_image_shapes_are_named(serving):
 @pytest.mark.parametrize("text", ["{", "[]", "{}", '{"nb_step": 0}', '{"nb_step": "32"}'])
 def test_metadata_without_steps_are_named(serving, text):
     pathlib.Path(serving, METADATA).write_text(text, encoding="utf-8")
-    with pytest.raises(SamplerError, match=r"iadb.json contains.*nb_step"):
+    with pytest.raises(SamplerError, match=r"iadb.json"):
         check_sampler(serving, SHAPE)
 
 

@@ -1,12 +1,15 @@
 """The history reads comparable earlier evaluations and skips the others."""
 
 import json
+import types
 
 import pytest
 from tfx.types.standard_artifacts import ModelEvaluation
 
 from components.features.options import FeatureOptions
-from components.sample_evaluator.verdict.history import best_places, earlier_metrics, task_of
+from components.sample_evaluator.measure.results import SourceResult
+from components.sample_evaluator.verdict import history
+from components.sample_evaluator.verdict.history import best_places, task_of
 from trainer.source.options import Source
 
 PIXELS = FeatureOptions(name="pixels")
@@ -45,10 +48,18 @@ def content(uri, features="pixels", samples=200, kid=0.01, settings=None, holdou
     )
 
 
+def read_history(made, features=PIXELS, samples=200, holdout=0, *, task=None, shape=(8, 8, 1)):
+    """The history in an evaluation of so many samples."""
+    options = types.SimpleNamespace(features=features)
+    evaluation = types.SimpleNamespace(earlier=made, options=options, shape=shape)
+    results = {"real": SourceResult(images=samples), "holdout": SourceResult(images=holdout)}
+    return history.earlier_metrics(evaluation, results, task)
+
+
 def test_contains_the_values_in_the_order_of_the_evaluations(evaluation):
     made = [evaluation("b", content("models/2")), evaluation("a", content("models/9", kid=0.5))]
     day = "2026-05-28"
-    assert earlier_metrics(made, PIXELS, 200) == [
+    assert read_history(made) == [
         {"model": "models/2", "evaluated": day, "metrics": {"kid": 0.01}, "places": {}},
         {"model": "models/9", "evaluated": day, "metrics": {"kid": 0.5}, "places": {}},
     ]
@@ -68,7 +79,7 @@ def test_contains_the_values_in_the_order_of_the_evaluations(evaluation):
 )
 def test_what_cannot_be_compared_is_left_out(evaluation, text):
     made = [evaluation("a", text), evaluation("b", content("models/2"))]
-    assert [entry["model"] for entry in earlier_metrics(made, PIXELS, 200)] == ["models/2"]
+    assert [entry["model"] for entry in read_history(made)] == ["models/2"]
 
 
 @pytest.mark.parametrize(
@@ -83,7 +94,7 @@ def test_a_feature_space_of_the_same_name_with_other_weights_or_settings_is_anot
         evaluation(name, content(name, features=space.name, settings=space.settings))
         for name, space in (("other", other), ("same", features))
     ]
-    assert [entry["model"] for entry in earlier_metrics(made, features, 200)] == ["same"]
+    assert [entry["model"] for entry in read_history(made, features)] == ["same"]
 
 
 def test_models_that_translate_something_else_are_left_out(evaluation):
@@ -103,14 +114,14 @@ def test_models_that_translate_something_else_are_left_out(evaluation):
         ("tiny", ["tiny", "tiny, mapped"]),
         ("folder", ["folder"]),
     ):
-        found = earlier_metrics(made, PIXELS, 200, task=tasks[name])
+        found = read_history(made, PIXELS, 200, task=tasks[name])
         assert [entry["model"] for entry in found] == expected
 
 
 def test_weights_may_lie_elsewhere(evaluation):
     here, there = (FeatureOptions(name=f"onnx:{each}/n.onnx", sha256=64 * "a") for each in "ab")
     made = [evaluation("a", content("models/1", features=there.name, settings=there.settings))]
-    assert len(earlier_metrics(made, here, 200)) == 1
+    assert len(read_history(made, here)) == 1
 
 
 def test_metrics_that_other_images_or_numbers_of_samples_change_are_skipped(
@@ -123,7 +134,7 @@ def test_metrics_that_other_images_or_numbers_of_samples_change_are_skipped(
         evaluation("more samples", content("more samples", samples=300, holdout=50)),
         evaluation("neither", content("neither", samples=300, holdout=49)),
     ]
-    found = {entry["model"]: entry["metrics"] for entry in earlier_metrics(made, PIXELS, 200, 50)}
+    found = {entry["model"]: entry["metrics"] for entry in read_history(made, PIXELS, 200, 50)}
     assert found == {
         "same": {"kid": 0.01, "kid@holdout": 0.02, "coverage@holdout": 0.9},
         "other folder": {"kid": 0.01},
@@ -136,12 +147,12 @@ def test_pairs_at_fixed_images_are_compared_whatever_the_number_of_samples(evalu
     task = task_of(Source(degrade="gray"))
     made = []
     for samples in (200, 300):
-        found = json.loads(content(f"of {samples}", samples=samples, holdout=50)) | {"task": task}
-        found["metrics"]["psnr@holdout"] = {"candidate": 20.0}
-        made.append(evaluation(str(samples), json.dumps(found)))
-    history = earlier_metrics(made, PIXELS, 200, 50, task)
+        one = json.loads(content(f"of {samples}", samples=samples, holdout=50)) | {"task": task}
+        one["metrics"]["psnr@holdout"] = {"candidate": 20.0}
+        made.append(evaluation(str(samples), json.dumps(one)))
+    found = read_history(made, PIXELS, 200, 50, task=task)
     fixed = {"kid@holdout": 0.02, "psnr@holdout": 20.0}
-    assert {entry["model"]: entry["metrics"] for entry in history} == {
+    assert {entry["model"]: entry["metrics"] for entry in found} == {
         "of 200": {"kid": 0.01, **fixed, "coverage@holdout": 0.9},
         "of 300": fixed,
     }
@@ -161,15 +172,15 @@ def test_the_best_places_are_the_smallest_with_their_errors(evaluation):
         evaluation("b", placed("models/2", kid=(0.03, 0.01), coverage=(-0.1, 0.05))),
         evaluation("c", placed("models/3", kid=(0.01, None), coverage=(None, None))),
     ]
-    best = best_places(earlier_metrics(made, PIXELS, 200))
+    best = best_places(read_history(made))
     assert best == {"kid": pytest.approx(0.04), "coverage": pytest.approx(-0.05)}
 
 
 def test_metrics_without_a_place_have_no_best_one(evaluation):
     made = [evaluation("a", content("models/1")), evaluation("b", content("models/2", holdout=50))]
-    history = earlier_metrics(made, PIXELS, 200, 50)
-    assert [entry["places"] for entry in history] == [{}, {}]
-    assert best_places(history) == best_places([]) == {}
+    found = read_history(made, PIXELS, 200, 50)
+    assert [entry["places"] for entry in found] == [{}, {}]
+    assert best_places(found) == best_places([]) == {}
 
 
 def test_places_of_other_numbers_of_images_are_the_best_where_they_do_not_depend_on_these(
@@ -182,7 +193,7 @@ def test_places_of_other_numbers_of_images_are_the_best_where_they_do_not_depend
         evaluation("few", json.dumps(few)),
         evaluation("same", placed("models/2", **further)),
     ]
-    found = earlier_metrics(made, PIXELS, 200)
+    found = read_history(made)
     assert best_places(found) == {"kid": 0.0, "coverage": 0.1, "spectrum_distance": 0.1}
     assert [bool(entry["metrics"]) for entry in found] == [False, True]
 
@@ -193,5 +204,5 @@ def test_images_of_another_shape_are_left_out(evaluation):
         evaluation(name, json.dumps(json.loads(content(name)) | {"shape": shape}))
         for name, shape in shapes.items()
     ]
-    found = earlier_metrics(made, PIXELS, 200, shape=(16, 16, 1))
+    found = read_history(made, PIXELS, 200, shape=(16, 16, 1))
     assert [entry["model"] for entry in found] == ["same"]
