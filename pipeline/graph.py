@@ -261,9 +261,11 @@ def _judging_nodes(
     real_features = RealFeatures(
         examples=data.examples,
         transform_graph=data.transform_graph,
-        options=_select(RealFeaturesOptions, config.evaluate),
+        options=config.evaluate.model_dump_json(
+            include=RealFeaturesOptions.model_fields.keys() - {"samples"}
+        ),
         samples=samples,
-        source_hash=source_hash("components.real_features.executor"),
+        source_hash=source_hash("components.real_features.component"),
     )
     real_features.add_upstream_nodes(data.checks)
     baseline = Resolver(

@@ -9,7 +9,7 @@ import numpy as np
 from benchmarks.gate import faults
 from benchmarks.gate.pictures import Pictures
 from benchmarks.gate.verdicts import describe_noise, describe_pixels
-from components.images.described import parse, serialize
+from components.images.described import read_image_set, write_image_set
 from components.images.image_set import ImageSet, join
 from components.source_hash import source_hash
 
@@ -67,7 +67,7 @@ class Described:
         return known.take(np.array([places[_key(row)] for row in rows], int))
 
     def _read(self, variant: str) -> list[ImageSet]:
-        return [parse(path.read_bytes()) for path in sorted(self._folder.glob(f"{variant}-*"))]
+        return [read_image_set(str(path)) for path in sorted(self._folder.glob(f"{variant}-*"))]
 
     def _append(self, variant: str, images: ImageSet) -> None:
         """Writes one more file, which is complete once it has its name."""
@@ -75,7 +75,7 @@ class Described:
         number = len(list(self._folder.glob(f"{variant}-*")))
         path = self._folder / f"{variant}-{number:04}"
         part = path.with_name(f".{path.name}")
-        part.write_bytes(serialize(images))
+        write_image_set(str(part), images)
         part.rename(path)
 
 

@@ -8,13 +8,17 @@ from typing import TypeVar
 import numpy as np
 
 from components.features import Extractor
-from components.images.views import search_views
 from components.metrics.image_statistics import ImageStatistics, statistics_of
 from components.metrics.pair_scores import PairScores
 from components.progress import FEATURES, counted
 
 Rows = TypeVar("Rows", "Images", np.ndarray, Sequence)
 VIEWED = 64  # images whose views are in memory at a time
+
+# Smaller images lose a good part of what they show by a shift; in larger ones, a pixel changes
+# their vectors too little to hide a copy.
+MIN_SHIFTED, MAX_SHIFTED = 16, 63
+SHIFTS = tuple((down, right) for down in (-1, 0, 1) for right in (-1, 0, 1) if down or right)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,9 +55,9 @@ class ImageSet:
         vectors: float32 [N, d], in the feature space of the metrics.
         flat: bool [N], whether all pixels of an image have the same color.
         digests: S32 [N], SHA-256 of the pixels.
-        views: float32 [N, V, D], the vectors of each image's `views.search_views` in SEARCH_SPACE:
-            the image itself first, its mirror image last; D is 0 if no nearest training image is to
-            be found.
+        views: float32 [N, V, D], the vectors of each image's `search_views` in SEARCH_SPACE: the
+            image itself first, its mirror image last; D is 0 if no nearest training image is to be
+            found.
         statistics: of the pixels; empty arrays if they were not asked for.
         scores: of pairs; None if the images are no results.
         distances: float64 [N], from the nearest of `views` to the nearest training image, in
@@ -178,3 +182,25 @@ def _views(pixels: np.ndarray, extract: Extractor) -> np.ndarray:
         vectors = extract(np.concatenate(views))
         found.append(vectors.reshape(len(views), len(some), -1).swapaxes(0, 1))
     return np.concatenate(found)
+
+
+def search_views(images: np.ndarray) -> list[np.ndarray]:
+    """The views in which copies of training images are searched.
+
+    They are the images, the same shifted by a pixel in eight directions, and mirrored left to
+    right. Borders are repeated where a shift leaves a gap.
+
+    Args:
+        images: uint8 [N, H, W, C].
+
+    Returns:
+        Arrays shaped as `images`: the images first, the mirrored ones last.
+    """
+    shifts = SHIFTS if MIN_SHIFTED <= min(images.shape[1:3]) <= MAX_SHIFTED else ()
+    return [images, *(_shifted(images, *shift) for shift in shifts), images[:, :, ::-1]]
+
+
+def _shifted(images: np.ndarray, down: int, right: int) -> np.ndarray:
+    rows = np.arange(images.shape[1]) - down
+    columns = np.arange(images.shape[2]) - right
+    return images.take(rows, axis=1, mode="clip").take(columns, axis=2, mode="clip")

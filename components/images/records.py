@@ -1,17 +1,26 @@
-"""Stored examples as serialized tf.Examples, and their keys."""
+"""Stored examples: read in the order of their keys, found by key, and decoded to images."""
 
-import glob
 import itertools
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator
 
-import apache_beam as beam
+import numpy as np
 import tensorflow as tf
-from apache_beam.io.filesystems import FileSystems
+from tfx.dsl.io import fileio
 
-from trainer.records import key_of, scatter
+from components.images.image_set import Images, row_blocks
+from components.sharing import shared
+from trainer import examples, preprocessing
+from trainer.records import (
+    count_records,
+    key_of,
+    load_preprocessor,
+    naming_damaged,
+    read_records,
+    scatter,
+)
 
-BUFFER_BYTES = 2**20  # of a file, read at a time
-BATCH = 64  # records of a file in memory at a time
+Decoder = Callable[[list[bytes]], tf.Tensor]
+MADE_BY = "`iadb run`"
 
 
 def example_key(record: bytes) -> bytes:
@@ -27,39 +36,37 @@ def scattered_key(record: bytes) -> bytes:
     return scatter(example_key(record))
 
 
-class ReadExamples(beam.PTransform):
-    """Reads the serialized examples in the TFRecord files of several folders.
+def list_shards(folder: str) -> list[str]:
+    """Lists the files of a split; each holds a range of keys, and the ranges ascend."""
+    return [f"{folder}/{name}" for name in sorted(fileio.listdir(folder))]
 
-    Workers share the files among them. Beam's own transforms take more steps, as if the files could
-    be split, and with few records the steps decide how long a pipeline takes.
+
+def count_examples(folder: str) -> int:
+    """Counts the examples of a split by reading them; raises what `read_shard` raises."""
+    shards = list_shards(folder)
+    with naming_damaged(shards, MADE_BY):
+        return count_records(shards)
+
+
+def read_shard(path: str) -> list[bytes]:
+    """Reads the serialized examples of a file, in the order of their keys.
+
+    Raises:
+        DamagedExamplesError: the file is damaged.
     """
-
-    def __init__(self, folders: Sequence[str]) -> None:
-        super().__init__()
-        self._folders = folders
-
-    def expand(self, root: beam.Pipeline) -> beam.PCollection:
-        """From a pipeline to serialized tf.Examples."""
-        pairs = [(path, None) for path in _files_in(self._folders)]
-        # Grouped, each path is at one of the workers.
-        files = root | beam.Create(pairs, reshuffle=False) | beam.GroupByKey()
-        return files | "Read" >> beam.FlatMapTuple(lambda path, _: _read(path))
+    with naming_damaged([path], MADE_BY):
+        return sorted(read_records([path]).as_numpy_iterator(), key=example_key)
 
 
-def read_examples(folders: Sequence[str]) -> Iterator[bytes]:
-    """Reads the serialized examples in the TFRecord files of several folders, in no set order."""
-    return read_records(_files_in(folders))
+def read_examples(folder: str) -> Iterator[bytes]:
+    """Reads the serialized examples of a split, in the order of their keys, file by file."""
+    return itertools.chain.from_iterable(map(read_shard, list_shards(folder)))
 
 
-def read_records(paths: Iterable[str]) -> Iterator[bytes]:
-    """Reads the records of TFRecord files; those whose names end with .gz are gzipped."""
-    return itertools.chain.from_iterable(map(_read, paths))
-
-
-def find_examples(folders: Sequence[str], keys: Collection[bytes]) -> dict[bytes, bytes]:
+def find_examples(folder: str, keys: Collection[bytes]) -> dict[bytes, bytes]:
     """Finds the serialized examples with some keys, by key; reads no further than to the last."""
     wanted, found = set(keys), {}
-    for record in read_examples(folders):
+    for record in read_examples(folder):
         if len(found) == len(wanted):
             break
         if (key := example_key(record)) in wanted:
@@ -67,43 +74,35 @@ def find_examples(folders: Sequence[str], keys: Collection[bytes]) -> dict[bytes
     return found
 
 
-def _files_in(folders: Sequence[str]) -> list[str]:
-    return [path for folder in folders for path in find_files(f"{glob.escape(folder)}/*")]
-
-
-def find_files(pattern: str) -> list[str]:
-    """Lists the files whose paths match a pattern, in any of Beam's file systems."""
-    [found] = FileSystems.match([pattern])
-    return [file.path for file in found.metadata_list]
-
-
-def read_twice(
-    pipeline: beam.Pipeline, label: str, folders: Sequence[str]
-) -> tuple[beam.PCollection, beam.PCollection]:
-    """Reads the serialized examples in several folders, and again, as `TakeFirst` needs them.
+@shared
+def load_decoder(transform_graph: str, name: str = examples.IMAGE) -> Decoder:
+    """Returns a function from serialized examples to uint8 [N, H, W, C]; it is traced once.
 
     Args:
-        pipeline: the pipeline.
-        label: of the transforms; unique in the pipeline.
-        folders: as of ReadExamples.
+        transform_graph: the URI of the TransformGraph artifact.
+        name: SOURCE for the sources of the images, uint8 [N, H, W, S].
     """
-    # Of files that were shared once, an in-process runner would keep the second reading in memory.
-    records = ReadExamples(folders)
-    first = pipeline | f"Read[{label}]" >> records
-    again = pipeline | f"ReadAgain[{label}]" >> records
-    return first, again
+    preprocess = load_preprocessor(transform_graph)
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string)], autograph=False)
+    def decode(records: tf.Tensor) -> tf.Tensor:
+        return preprocessing.to_uint8(preprocess(records)[name])
+
+    return decode
 
 
-def _read(path: str) -> Iterator[bytes]:
-    """Yields the records of a file.
+def decode_images(records: list[bytes], decode: Decoder) -> Images:
+    """Decodes serialized examples, at least one, in their order; `decode` as of `load_decoder`."""
+    keys = [example_key(record) for record in records]
+    return Images(keys, labels_of(records), decode(records).numpy())
 
-    Raises:
-        ValueError: the file is damaged or cannot be read; the message names it.
-    """
-    compression = "GZIP" if path.endswith(".gz") else ""
-    records = tf.data.TFRecordDataset(path, compression, buffer_size=BUFFER_BYTES)
-    try:
-        for batch in records.batch(BATCH).as_numpy_iterator():
-            yield from batch.tolist()
-    except tf.errors.OpError as error:
-        raise ValueError(f"{path}: {error.message}") from error
+
+def decode_in_blocks(records: list[bytes], decode: Decoder, size: int) -> np.ndarray:
+    """Decodes serialized examples, at least one, so many at a time, to uint8 [N, H, W, C]."""
+    return np.concatenate([decode(part).numpy() for _, part in row_blocks(records, size)])
+
+
+def labels_of(records: Iterable[bytes]) -> list[str]:
+    """The labels of serialized examples."""
+    features = (tf.train.Example.FromString(record).features.feature for record in records)
+    return [feature[examples.LABEL].bytes_list.value[0].decode() for feature in features]

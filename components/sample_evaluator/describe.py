@@ -7,17 +7,17 @@ from typing import Any, NamedTuple
 
 from components.features import Extractor
 from components.features.options import SEARCH_SPACE
-from components.images.batches import (
+from components.images.described import read_blocks, read_image_set, shared_extractor
+from components.images.image_set import Images, ImageSet, describe, join, row_blocks
+from components.images.records import (
     decode_in_blocks,
     labels_of,
     load_decoder,
-    load_source_decoder,
+    read_examples,
+    scattered_key,
 )
-from components.images.described import read_blocks, read_image_set, shared_extractor
-from components.images.image_set import Images, ImageSet, describe, join, row_blocks
-from components.images.records import read_examples, scattered_key
 from components.progress import FEATURES, SAMPLED, expect
-from components.real_features.artifact import SEARCH, file_pattern
+from components.real_features.artifact import search_folder, split_file
 from components.sample_evaluator import pictures, sources
 from components.sample_evaluator.describe_pairs import draw_at_holdout, draw_beside
 from components.sample_evaluator.evaluation import Evaluation, RealImages, StoredImages
@@ -28,7 +28,6 @@ from components.sample_evaluator.samples.sampler import LoadedSampler
 from components.sample_evaluator.samples.translations import Sources, read_sources, translate
 from trainer import examples
 
-COMPARED_ROWS = 1024  # training images that are in memory in the search for the nearest ones
 _SEARCHED = (sources.REAL, sources.CANDIDATE, sources.BASELINE)
 _SPLITS = {
     sources.TRAIN: examples.TRAIN,
@@ -106,7 +105,7 @@ def describe_images(evaluation: Evaluation, samplers: Mapping[str, LoadedSampler
         expect(FEATURES, len(images))
         sets[name] = _describe(images, size, extract)
     queries = {name: sets[name] for name in _SEARCHED if name in sets}
-    blocks = read_blocks(file_pattern(real.features, SEARCH), COMPARED_ROWS)
+    blocks = read_blocks(search_folder(real.features))
     sets |= find_nearest(queries, blocks)
     if training and count:
         sets[sources.TRAIN] = training.take(slice(min(options.samples, count)))
@@ -118,13 +117,12 @@ def describe_images(evaluation: Evaluation, samplers: Mapping[str, LoadedSampler
 
 
 def _read_real(real: RealImages) -> dict[str, ImageSet]:
-    """The described real images by source, of those sources that have any."""
-    found = {
-        source: read_image_set(file_pattern(real.features, split))
+    """The described real images by source."""
+    return {
+        source: read_image_set(split_file(real.features, split))
         for source, split in _SPLITS.items()
         if split in real.examples
     }
-    return {source: images for source, images in found.items() if images}
 
 
 def _read_sources(
@@ -134,7 +132,7 @@ def _read_sources(
     decode = load_decoder(real.transform_graph)
     if unpaired := real.examples.get(examples.SOURCE_EVAL):
         return read_sources(unpaired, sets[sources.REAL], decode, None, size), None
-    decode_source = load_source_decoder(real.transform_graph)
+    decode_source = load_decoder(real.transform_graph, examples.SOURCE)
     found = [
         read_sources(real.examples[_SPLITS[name]], sets[name], decode, decode_source, size)
         if name in sets
@@ -147,7 +145,7 @@ def _read_sources(
 def _read_stored(folder: str, evaluation: Evaluation) -> Images:
     """Stored images, as many as samples are requested."""
     options, decode = evaluation.options, load_decoder(evaluation.real.transform_graph)
-    records = heapq.nsmallest(options.samples, read_examples([folder]), key=scattered_key)
+    records = heapq.nsmallest(options.samples, read_examples(folder), key=scattered_key)
     expect(FEATURES, len(records))
     keys = [scattered_key(record) for record in records]
     pixels = decode_in_blocks(records, decode, options.batch_size)

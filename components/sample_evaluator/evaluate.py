@@ -10,7 +10,7 @@ from tfx.dsl.io import fileio
 from tfx.utils import io_utils
 
 from components.features import check_available
-from components.images.batches import load_decoder
+from components.images.records import load_decoder
 from components.real_features import names as feature_names
 from components.sample_evaluator import names, sources
 from components.sample_evaluator.describe import describe_images

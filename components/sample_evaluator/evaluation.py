@@ -19,11 +19,11 @@ class RealImages(NamedTuple):
     Attributes:
         examples: folders of their examples by split: train, eval, and holdout if there is one;
             source_eval if a model translates sources that are not paired with images.
-        features: folder that `real_features.executor.write_features` wrote.
+        features: folder that `real_features.component.write_features` wrote.
         transform_graph: URI of the TransformGraph artifact.
     """
 
-    examples: Mapping[str, list[str]]
+    examples: Mapping[str, str]
     features: str
     transform_graph: str
 

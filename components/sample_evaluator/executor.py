@@ -46,7 +46,7 @@ class Executor(base_executor.BaseExecutor):
         verdict = evaluate(
             Evaluation(
                 real=RealImages(
-                    split_folders(input_dict["examples"]),
+                    split_folders(artifact_utils.get_single_instance(input_dict["examples"])),
                     artifact_utils.get_single_uri(input_dict["features"]),
                     artifact_utils.get_single_uri(input_dict["transform_graph"]),
                 ),

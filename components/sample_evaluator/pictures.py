@@ -5,9 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 from tfx.utils import io_utils
 
-from components.images.batches import Decoder
 from components.images.image_set import Images, ImageSet
-from components.images.records import find_examples
+from components.images.records import Decoder, find_examples
 from components.metrics.kinds import MAX_EXAMPLES
 from components.sample_evaluator.samples.sampler import LoadedSampler
 from components.sample_evaluator.samples.translations import Sources
@@ -36,7 +35,7 @@ def write_samples(samples: Images, folder: str, mark: str = "") -> None:
 def write_nearest_pairs(
     samples: Images,
     found: ImageSet,
-    training: Sequence[str],
+    training: str,
     decode: Decoder,
     folder: str,
     mark: str = "",
@@ -49,7 +48,7 @@ def write_nearest_pairs(
     Args:
         samples: of the candidate.
         found: the same, with their nearest training images.
-        training: folders of the examples of these.
+        training: the folder of the examples of these.
         decode: from `load_decoder`.
         folder, mark: as of `write_samples`.
     """
@@ -108,13 +107,13 @@ def write_trajectories(
 
 
 def write_missing_kinds(
-    rows: Sequence[Sequence[bytes]], held_out: Sequence[str], decode: Decoder, folder: str
+    rows: Sequence[Sequence[bytes]], held_out: str, decode: Decoder, folder: str
 ) -> None:
     """Writes a row of held-out images for each missing kind, for KINDS at most.
 
     Args:
         rows: the keys of at most MAX_EXAMPLES images of each kind, one or more.
-        held_out: folders of the examples of these.
+        held_out: the folder of the examples of these.
         decode: from `load_decoder`.
         folder: of the PNG file.
     """
@@ -177,13 +176,11 @@ def _distinct(rows: Sequence[int], found: ImageSet) -> list[int]:
     return list(first.values())
 
 
-def _find_images(
-    folders: Sequence[str], keys: Sequence[bytes], decode: Decoder
-) -> dict[bytes, np.ndarray]:
+def _find_images(folder: str, keys: Sequence[bytes], decode: Decoder) -> dict[bytes, np.ndarray]:
     """The images uint8 [H, W, C] with some keys, by key; only these are decoded."""
     if not keys:
         return {}
-    records = find_examples(folders, keys)
+    records = find_examples(folder, keys)
     return dict(zip(records, decode(list(records.values())).numpy(), strict=True))
 
 

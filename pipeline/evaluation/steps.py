@@ -17,7 +17,7 @@ from components.image_example_gen import names as example_names
 from components.images.described import shared_extractor
 from components.progress import FEATURES
 from components.real_features import names as feature_names
-from components.real_features.executor import write_features
+from components.real_features.component import write_features
 from components.sample_evaluator import sources
 from components.sample_evaluator.evaluate import evaluate
 from components.sample_evaluator.evaluation import (
@@ -93,7 +93,7 @@ def run(
     for line in announce(evaluate_options, available, options.shape):
         report(line)
     real = RealImages(
-        {split: [str(scratch / split)] for split in sorted(counts.keys() - compared.stored())},
+        {split: str(scratch / split) for split in sorted(counts.keys() - compared.stored())},
         str(scratch / "features"),
         graph,
     )

@@ -160,9 +160,9 @@ for name in {modules}:
     subprocess.run([sys.executable, "-c", program], cwd=PROJECT, check=True)
 
 
-@pytest.mark.parametrize("component", ["real_features", "sample_evaluator"])
-def test_executors_with_a_process_of_their_own_need_no_components_of_tfx(component):
-    below, waiting = set(), [f"components.{component}.executor"]
+@pytest.mark.parametrize("executor", ["real_features.component", "sample_evaluator.executor"])
+def test_executors_with_a_process_of_their_own_need_no_components_of_tfx(executor):
+    below, waiting = set(), [f"components.{executor}"]
     while waiting:
         below.add(name := waiting.pop())
         waiting += (each for each in IMPORTS[name] if each in FILES and each not in below)

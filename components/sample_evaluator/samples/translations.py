@@ -1,14 +1,13 @@
 """Results of a model that translates, for the sources of held-out images."""
 
 import dataclasses
-import heapq
+import itertools
 from collections.abc import Sequence
 
 import numpy as np
 
-from components.images.batches import Decoder, decode_in_blocks
 from components.images.image_set import Images, ImageSet, row_blocks
-from components.images.records import example_key, find_examples, read_examples
+from components.images.records import Decoder, decode_in_blocks, find_examples, read_examples
 from components.metrics.pair_scores import PairScores
 from components.progress import SAMPLED, expect
 from components.sample_evaluator import sources
@@ -51,7 +50,7 @@ class Sources:
 
 
 def read_sources(
-    folders: Sequence[str],
+    folder: str,
     held_out: ImageSet,
     decode: Decoder,
     decode_source: Decoder | None,
@@ -62,18 +61,18 @@ def read_sources(
     Of sources that are not paired, these are the first ones by key; there may be fewer.
 
     Args:
-        folders: of the examples with the held-out images or, if they are not paired, the sources.
+        folder: of the examples with the held-out images or, if they are not paired, the sources.
         held_out: the images that results are compared with.
         decode: from `load_decoder`.
-        decode_source: from `load_source_decoder`; None where sources are not paired.
+        decode_source: from `load_decoder`, of the sources; None where they are not paired.
         size: examples decoded at a time.
     """
     if decode_source is None:
-        records = heapq.nsmallest(len(held_out), read_examples(folders), key=example_key)
+        records = list(itertools.islice(read_examples(folder), len(held_out)))
         return Sources(
             held_out.labels[: len(records)], decode_in_blocks(records, decode, size), None
         )
-    found = find_examples(folders, held_out.keys)
+    found = find_examples(folder, held_out.keys)
     records = [found[key] for key in held_out.keys]
     images, pixels = (decode_in_blocks(records, each, size) for each in (decode, decode_source))
     return Sources(held_out.labels, pixels, images)

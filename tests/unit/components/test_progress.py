@@ -1,7 +1,7 @@
 import apache_beam as beam
 import pytest
 
-from components.progress import FEATURES, SAMPLED, Expect, counted
+from components.progress import FEATURES, SAMPLED, counted
 from trainer.common.progress import Report, listening
 
 
@@ -29,18 +29,3 @@ def test_failed_work_is_not_counted():
     ):
         raise ValueError("broken")
     assert reports == [Report(FEATURES, entered=1), Report(FEATURES, entered=-1)]
-
-
-def test_what_is_expected_before_a_reshuffle_is_known_before_the_work_starts():
-    reports = []
-    with listening(reports.append), beam.Pipeline(argv=["--runner=FnApiRunner"]) as pipeline:
-        _ = (
-            pipeline
-            | beam.Create([1] * 100)
-            | beam.ParDo(Expect(SAMPLED))
-            | beam.Reshuffle()
-            | beam.ParDo(Work())
-        )
-    first = next(i for i, change in enumerate(reports) if change.done)
-    assert sum(change.expected for change in reports[:first]) == 100
-    assert sum(change.done for change in reports) == 100

@@ -132,7 +132,7 @@ def test_a_name_of_no_module_of_the_project_is_an_error(tree, name):
         "components.data_gate",
         "components.drift_gate.component",
         "components.image_example_gen.executor",
-        "components.real_features.executor",
+        "components.real_features.component",
         "components.sample_evaluator.executor",
         "components.schema_importer",
         "trainer.preprocessing",
@@ -157,5 +157,5 @@ def test_an_evaluation_depends_on_no_code_of_the_network():
 def test_a_copy_of_the_project_has_the_same_hash(tmp_path):
     for package in ("components", "trainer"):
         shutil.copytree(PROJECT / package, tmp_path / package)
-    module = "components.real_features.executor"
+    module = "components.real_features.component"
     assert source_hash(module, tmp_path) == source_hash(module)

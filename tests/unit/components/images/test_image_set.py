@@ -8,10 +8,11 @@ import pytest
 from components.features import load_extractor
 from components.features.options import SEARCH_SPACE
 from components.features.pixels import pixels
-from components.images.described import parse, read_image_set, serialize
+from components.images.described import read_blocks, read_image_set, write_image_set
 from components.images.image_set import Images, ImageSet, describe, join
-from components.metrics.image_statistics import ImageStatistics, statistics_of
+from components.metrics.image_statistics import statistics_of
 from components.metrics.pair_scores import PairScores
+from trainer.records import DamagedExamplesError
 
 
 @pytest.fixture(scope="module")
@@ -75,16 +76,22 @@ def test_parts_are_joined_and_sorted_by_key():
     assert_same(join(parts[::-1]), found)
 
 
-def test_what_was_described_is_read_as_it_was_written(search):
+def test_what_was_described_is_read_as_it_was_written(search, tmp_path):
     found = describe(draw(), pixels, search)
     digests = np.array([bytes(range(1, 33)), bytes(range(31, -1, -1))], "S32")
     found = dataclasses.replace(found, digests=digests)
-    assert_same(parse(serialize(found)), found)
-    assert parse(serialize(found)).vectors.dtype == np.float32
     without = describe(draw(), pixels, statistics=False)
-    assert isinstance(parse(serialize(without)).statistics, ImageStatistics)
+    for number, images in enumerate((found, without)):
+        write_image_set(f"{tmp_path}/features/{number}.npz", images)
+    for read, written in zip(read_blocks(f"{tmp_path}/features"), (found, without), strict=True):
+        assert_same(read, written)
+        assert read.vectors.dtype == np.float32
 
 
-def test_descriptions_that_are_missing_are_an_error(tmp_path):
-    with pytest.raises(FileNotFoundError, match=f"{tmp_path}/eval-"):
-        read_image_set(f"{tmp_path}/eval-*")
+@pytest.mark.parametrize("left", [0, 1000, -10])
+def test_a_damaged_description_is_named(tmp_path, left):
+    path = tmp_path / "eval.npz"
+    write_image_set(str(path), describe(draw(), pixels))
+    path.write_bytes(path.read_bytes()[:left])
+    with pytest.raises(DamagedExamplesError, match=f"{path} is damaged: remove {tmp_path}, "):
+        read_image_set(str(path))

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from components.images.views import SHIFTS, search_views
+from components.images.image_set import SHIFTS, search_views
 
 
 def draw(side):

@@ -4,16 +4,17 @@ import hashlib
 import json
 import pathlib
 
+import apache_beam as beam
 import keras
 import numpy as np
 import tensorflow as tf
 from PIL import Image
-from tfx.dsl.components.base.base_beam_executor import BaseBeamExecutor
 from tfx.types import artifact_utils, standard_artifacts
 
 import trainer.serving.sampler
+from components.images.records import example_key
 from components.real_features.artifact import ImageFeatures
-from components.real_features.executor import Executor
+from components.real_features.component import RealFeatures
 from components.real_features.options import RealFeaturesOptions
 from components.sample_evaluator.evaluation import RealImages
 from pipeline.config.sections import BeamConfig
@@ -48,11 +49,13 @@ def write_examples(folder, splits, shards=1, label_of=lambda image: ""):
     for split, images in splits.items():
         target = pathlib.Path(folder) / f"Split-{split}"
         target.mkdir(parents=True)
+        records = sorted((serialize(each, label_of(each)) for each in images), key=example_key)
+        size = -(-len(records) // shards)
         for shard in range(shards):
             path = target / f"data_tfrecord-{shard:05d}-of-{shards:05d}.gz"
             with tf.io.TFRecordWriter(str(path), "GZIP") as writer:
-                for image in images[shard::shards]:
-                    writer.write(serialize(image, label_of(image)))
+                for record in records[shard * size : (shard + 1) * size]:
+                    writer.write(record)
     return str(folder)
 
 
@@ -64,7 +67,7 @@ def split_names(example_folder):
 
 
 def describe(example_folder, transform_graph, output, options):
-    """Runs RealFeatures' executor on examples that `write_examples` wrote."""
+    """Runs RealFeatures on examples that `write_examples` wrote."""
 
     def artifact(kind, uri):
         result = kind()
@@ -73,16 +76,14 @@ def describe(example_folder, transform_graph, output, options):
 
     examples = artifact(standard_artifacts.Examples, example_folder)
     examples.split_names = split_names(example_folder)
-    Executor(BaseBeamExecutor.Context(beam_pipeline_args=list(BEAM_ARGS))).Do(
-        {
-            "examples": [examples],
-            "transform_graph": [artifact(standard_artifacts.TransformGraph, transform_graph)],
-        },
-        {"features": [artifact(ImageFeatures, output)]},
-        {
-            "options": options.model_dump_json(include=set(RealFeaturesOptions.model_fields)),
-            "samples": options.samples,
-        },
+    RealFeatures.test_call(
+        examples=examples,
+        transform_graph=artifact(standard_artifacts.TransformGraph, transform_graph),
+        features=artifact(ImageFeatures, output),
+        options=options.model_dump_json(include=set(RealFeaturesOptions.model_fields)),
+        samples=options.samples,
+        source_hash="",
+        beam_pipeline=beam.Pipeline(argv=BEAM_ARGS),
     )
 
 
@@ -115,9 +116,7 @@ def real_images(root, splits, options, degradation=None):
     write_transform_graph(SHAPE, graph, degradation)
     features.mkdir()
     describe(folder, graph, features, options)
-    return RealImages(
-        {split: [f"{folder}/Split-{split}"] for split in splits}, str(features), graph
-    )
+    return RealImages({split: f"{folder}/Split-{split}" for split in splits}, str(features), graph)
 
 
 def write_model(folder, stock, labels=None):

@@ -165,7 +165,7 @@ def test_a_model_or_a_folder_that_does_not_translate_is_judged_without_pairs(
         model = f"{write_model(tmp_path / 'model', digits[300:500])}/Format-Serving"
         candidate = EvaluatedModel(model, model)
     else:
-        candidate = StoredImages("folder", real.examples["eval"][0])
+        candidate = StoredImages("folder", real.examples["eval"])
     verdict, folder, summary = run(candidate, save(tmp_path / "baseline", "map"))
     assert not missed(verdict.checks)
     assert not left_out(verdict.checks)

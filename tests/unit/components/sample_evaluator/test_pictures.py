@@ -14,9 +14,8 @@ from evaluator_data import (
 )
 from image_sets import image_set
 
-from components.images.batches import load_decoder
 from components.images.image_set import Images
-from components.images.records import example_key
+from components.images.records import example_key, load_decoder
 from components.metrics.kinds import MAX_EXAMPLES
 from components.metrics.pair_scores import PairScores
 from components.sample_evaluator import pictures
@@ -72,7 +71,7 @@ def test_the_nearest_pairs_are_shown_the_nearest_first_and_each_once(digits, tmp
     pictures.write_nearest_pairs(
         samples,
         found(samples, distances, nearest, mirrored),
-        [f"{folder}/Split-train"],
+        f"{folder}/Split-train",
         decode,
         str(tmp_path),
     )
@@ -95,7 +94,7 @@ def test_the_worst_samples_are_shown_the_farthest_first_and_each_once(digits, tm
 def test_without_training_images_no_samples_are_near_or_far(digits, tmp_path, decode):
     samples = drawn(digits[:3])
     known = found(samples, [np.nan] * 3)
-    pictures.write_nearest_pairs(samples, known, [], decode, str(tmp_path))
+    pictures.write_nearest_pairs(samples, known, "", decode, str(tmp_path))
     pictures.write_worst_samples(samples, known, str(tmp_path))
     assert not list(tmp_path.iterdir())
 
@@ -126,7 +125,7 @@ def test_each_missing_kind_has_a_row_in_the_order_of_its_examples(digits, tmp_pa
     folder = write_examples(tmp_path / "examples", {"eval": digits[:60]}, shards=2)
     rows = [[5, 3, 8], range(20, 20 + MAX_EXAMPLES), *([i] for i in range(pictures.KINDS))]
     keys = [[example_key(serialize(digits[i])) for i in row] for row in rows]
-    pictures.write_missing_kinds(keys, [f"{folder}/Split-eval"], decode, str(tmp_path))
+    pictures.write_missing_kinds(keys, f"{folder}/Split-eval", decode, str(tmp_path))
     empty = np.full_like(digits[0], GAP_GRAY)
     shown = []
     for row in rows[: pictures.KINDS]:
@@ -135,7 +134,7 @@ def test_each_missing_kind_has_a_row_in_the_order_of_its_examples(digits, tmp_pa
 
 
 def test_without_a_missing_kind_there_is_no_picture(tmp_path, decode):
-    pictures.write_missing_kinds([], [], decode, str(tmp_path))
+    pictures.write_missing_kinds([], "", decode, str(tmp_path))
     assert not list(tmp_path.iterdir())
 
 

@@ -7,22 +7,16 @@ from evaluator_data import describe, open_png, serialize, write_examples
 from components.features import load_extractor
 from components.features.options import SEARCH_SPACE, FeatureOptions
 from components.features.pixels import pixels
-from components.images.described import read_image_set
+from components.images.described import read_blocks, read_image_set
+from components.images.image_set import join
 from components.images.records import example_key
-from components.real_features import executor, names
-from components.real_features.artifact import SEARCH, file_pattern
+from components.real_features import component, names
+from components.real_features.artifact import search_folder, split_file
 from components.real_features.options import RealFeaturesOptions
 from trainer import examples
 from trainer.common.image_grid import image_grid
 
 TRAINING, HELD_OUT = 60, 25  # images
-
-
-def read(folder, part):
-    """The described images in the files of a part."""
-    found = read_image_set(file_pattern(folder, part))
-    assert len(set(found.keys)) == len(found)
-    return found
 
 
 @pytest.mark.parametrize(
@@ -35,7 +29,7 @@ def read(folder, part):
 def test_all_training_images_can_be_searched_and_some_compared(
     digits, transform_graph, tmp_path, monkeypatch, samples, described
 ):
-    monkeypatch.setattr(executor, "TRAINING_IMAGES", 20)
+    monkeypatch.setattr(component, "TRAINING_IMAGES", 20)
     parts = np.split(digits[: TRAINING + 2 * HELD_OUT], [TRAINING, TRAINING + HELD_OUT])
     splits = dict(zip((examples.TRAIN, examples.EVAL, examples.HOLDOUT), parts, strict=True))
     folder = write_examples(tmp_path / "examples", splits, shards=2)
@@ -50,7 +44,7 @@ def test_all_training_images_can_be_searched_and_some_compared(
         examples.HOLDOUT: min(samples, HELD_OUT),
     }.items():
         images = {example_key(serialize(image)): image for image in splits[split]}
-        found = read(output, split)
+        found = read_image_set(split_file(output, split))
         assert found.keys == sorted(images)[:limit]
         shown = np.stack([images[key] for key in found.keys])
         np.testing.assert_array_equal(found.vectors, pixels(shown))
@@ -64,24 +58,7 @@ def test_all_training_images_can_be_searched_and_some_compared(
         else:
             assert views.size == 0
     images = {example_key(serialize(image)): image for image in splits[examples.TRAIN]}
-    found = read(output, SEARCH)
-    assert set(found.keys) == set(images)
+    found = join(read_blocks(search_folder(output)))
+    assert found.keys == sorted(images)
     vectors = search(np.stack([images[key] for key in found.keys]))
     np.testing.assert_array_equal(found.vectors, vectors)
-
-
-@pytest.mark.slow
-def test_the_memory_between_stages_does_not_grow_with_the_images(
-    digits, transform_graph, tmp_path, monkeypatch, kept_bytes
-):
-    monkeypatch.setattr(executor, "TRAINING_IMAGES", 10)
-    options = RealFeaturesOptions(samples=10, features=FeatureOptions(name="pixels"))
-    kept = []
-    for count in (60, 560):
-        splits = {examples.TRAIN: digits[200 : 200 + count], examples.EVAL: digits[: count // 5]}
-        folder = write_examples(tmp_path / f"examples{count}", splits)
-        output = str(tmp_path / f"features{count}")
-        arguments = folder, transform_graph, output, options
-        kept.append(kept_bytes(lambda arguments=arguments: describe(*arguments)))
-    few, many = kept
-    assert (many - few) / 500 < 2

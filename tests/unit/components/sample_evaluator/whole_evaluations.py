@@ -6,7 +6,7 @@ import pathlib
 import apache_beam as beam
 from evaluator_data import BEAM_ARGS, write_examples, write_model
 
-from components.real_features.executor import write_features
+from components.real_features.component import write_features
 from components.sample_evaluator import names, sources
 from components.sample_evaluator.evaluate import evaluate
 from components.sample_evaluator.evaluation import EvaluatedModel, Evaluation, RealImages
@@ -22,7 +22,7 @@ class Evaluator:
         self._options, self._folder = options, pathlib.Path(folder)
         splits = {examples.TRAIN: stock[sources.TRAIN], examples.EVAL: stock[sources.REAL]}
         root = write_examples(self._folder / "examples", splits)
-        folders = {split: [f"{root}/Split-{split}"] for split in splits}
+        folders = {split: f"{root}/Split-{split}" for split in splits}
         graph, features = str(self._folder / "graph"), self._folder / "features"
         _, side, _, channels = stock[sources.TRAIN].shape
         write_transform_graph((side, side, channels), graph)

@@ -8,8 +8,8 @@ import pytest
 import tensorflow as tf
 
 from components.features.pixels import pixels
-from components.images.batches import decode_images, load_decoder, load_source_decoder
 from components.images.image_set import describe
+from components.images.records import decode_images, load_decoder
 from components.sample_evaluator import sources
 from components.sample_evaluator.samples.sampler import (
     LoadedSampler,
@@ -62,11 +62,11 @@ def images():
 
 @pytest.fixture(scope="module")
 def folder(images, tmp_path_factory):
-    """Examples of the images, in two files and another order."""
+    """Examples of the images, in two files."""
     folder = tmp_path_factory.mktemp("examples")
     for part in range(2):
         with tf.io.TFRecordWriter(f"{folder}/{part}.gz", "GZIP") as writer:
-            for number in reversed(range(part, len(images), 2)):
+            for number in range(len(images))[part * 5 : part * 5 + 5]:
                 writer.write(serialize(number, images[number]))
     return str(folder)
 
@@ -101,7 +101,8 @@ def held_out(images, graph):
 
 @pytest.fixture(scope="module")
 def given(folder, graph, held_out):
-    return read_sources([folder], held_out, load_decoder(graph), load_source_decoder(graph), 4)
+    decode_source = load_decoder(graph, examples.SOURCE)
+    return read_sources(folder, held_out, load_decoder(graph), decode_source, 4)
 
 
 @pytest.fixture(scope="module")
@@ -118,7 +119,7 @@ def test_each_held_out_image_has_its_source_in_the_order_of_keys(images, held_ou
 def test_the_first_unpaired_sources_get_the_labels_of_held_out_images(
     images, folder, graph, held_out
 ):
-    given = read_sources([folder], held_out, load_decoder(graph), None, 4)
+    given = read_sources(folder, held_out, load_decoder(graph), None, 4)
     assert given.labels == held_out.labels
     assert given.images is None
     np.testing.assert_array_equal(given.pixels, images[:6])
