@@ -40,7 +40,7 @@ from components.image_example_gen.table.files import (
     sort_rows,
 )
 from components.image_example_gen.table.images import Images
-from components.image_example_gen.table.known import count_copies, read_groups
+from components.image_example_gen.table.known import count_copies
 from components.image_example_gen.table.parts import DecodeParts
 from components.image_example_gen.table.plan import Plan, make_plan
 from components.image_example_gen.table.shards import ExampleReader, ShardWriter
@@ -205,7 +205,7 @@ def write_examples(
             plan.ends,
             options,
             split_salt,
-            read_groups(earlier),
+            earlier,
         )
         report = _make_report(images, rejected, plan, list(split_folders))
         writer = ShardWriter(images, plan.shards, split_folders, output, partial)

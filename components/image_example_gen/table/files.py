@@ -128,11 +128,13 @@ def add_places(table: pa.Table, keys: pa.Array) -> pa.Table:
 
 
 def sort_rows(table: pa.Table) -> pa.Table:
-    """Sorts a table with places.
+    """Sorts the rows that have a place.
 
     Accepted images come first, in the order of their hashes, and of files where these are equal.
     """
-    return table.sort_by([("sha256", "ascending"), ("place", "ascending")]).combine_chunks()
+    keys = [("sha256", "ascending"), ("place", "ascending")]
+    order = pc.sort_indices(table, sort_keys=keys)
+    return table.take(order.filter(table["place"].is_valid().take(order))).combine_chunks()
 
 
 def to_mask(booleans: pa.Array | pa.ChunkedArray) -> np.ndarray:

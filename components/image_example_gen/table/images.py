@@ -18,6 +18,7 @@ from components.image_example_gen.options import ImageOptions
 from components.image_example_gen.report import GROUPS, IMAGES, IN_HOLDOUT, LEFT_OUT
 from components.image_example_gen.spans import ImageSource
 from components.image_example_gen.table.files import to_mask
+from components.image_example_gen.table.known import read_groups
 from trainer import examples
 
 # The splits of images, and what keeps them out of all; sources may have other splits.
@@ -37,7 +38,7 @@ class Images:
         ends: number of files of all sources up to each of them.
         options: how images are divided.
         split_salt: as in `example.split_of`.
-        groups: of near-duplicates in the run before, as of `known.read_groups`.
+        earlier: folders of earlier artifacts, whose groups of near-duplicates are kept.
 
     Attributes:
         rows: as given.
@@ -56,7 +57,7 @@ class Images:
         ends: Sequence[int],
         options: ImageOptions,
         split_salt: str,
-        groups: pa.Table,
+        earlier: Sequence[str],
     ) -> None:
         self._percent, self._salt = options.eval_percent, split_salt
         self.rows = rows
@@ -71,7 +72,7 @@ class Images:
         self.near_duplicates, self.largest = None, []
         held_out = self._among(self.uses == _HOLDOUT)
         if options.near_duplicates == "group" and sources[0].split is None:
-            held_out |= self._group(groups)
+            held_out |= self._group(earlier)
         is_train = self.uses == _TRAIN
         # Images that equal one in these splits are not trained on. An equal image in eval belongs
         # to another group of group_pattern.
@@ -123,12 +124,12 @@ class Images:
     def _split(self, group: str) -> int:
         return _USES.index(split_of(group, self._percent, self._salt))
 
-    def _group(self, groups: pa.Table) -> np.ndarray:
+    def _group(self, earlier: Sequence[str]) -> np.ndarray:
         """Puts near-duplicates in one split; returns which images look like one of holdout."""
         is_compared = to_mask(self.rows["look"].is_valid())
         is_held_out = self.uses == _HOLDOUT
         places, looks, spans = self._looks(is_compared & ~is_held_out)
-        before, hashes = self._groups_before(places, groups)
+        before, hashes = self._groups_before(places, read_groups(earlier))
         numbers = group(looks, spans, before)
         follows = np.flatnonzero(numbers != np.arange(len(numbers)))
         chosen, of_chosen = np.unique(numbers[follows], return_inverse=True)

@@ -86,17 +86,22 @@ def find_known(keys: pa.Array, artifacts: Iterable[str]) -> tuple[pa.Table, np.n
         artifacts: folders, the newest first.
 
     Returns:
-        SCHEMA with `place` as of `add_places`, each file at most once; and the files that are not
-        in it, bool [n].
+        SCHEMA with `place` as of `add_places`, each file at most once, also null in other rows;
+        and the files that are not in it, bool [n].
     """
-    known = [add_places(SCHEMA.empty_table(), keys)]
+    known = [add_places(SCHEMA.empty_table(), keys[:0])]
     is_new = np.ones(len(keys), bool)
     for artifact in artifacts:
         table, is_finished = _read_artifact(artifact)
+        if not len(table):
+            continue
         table = add_places(table, keys)
-        known.append(table.filter(_is_usable(table, is_new)))
-        is_new[known[-1]["place"].to_numpy()] = False
-        if not is_new.any() or (is_finished and len(known[-1])):
+        is_usable = _is_usable(table, is_new)
+        places = pc.if_else(is_usable, table["place"], None)
+        # A filter would copy the table.
+        known.append(table.set_column(table.num_columns - 1, "place", places))
+        is_new[places.drop_null().to_numpy()] = False
+        if not is_new.any() or (is_finished and pc.any(is_usable).as_py()):
             break
     return pa.concat_tables(known).unify_dictionaries(), is_new
 

@@ -1,5 +1,6 @@
 """What is to be done: the files to decode, and what earlier runs have decoded."""
 
+import itertools
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -9,6 +10,7 @@ import pyarrow as pa
 from absl import logging
 
 from components.image_example_gen.example import captured_group
+from components.image_example_gen.files import ImageFile
 from components.image_example_gen.options import ImageOptions
 from components.image_example_gen.spans import ImageSource, take_listing
 from components.image_example_gen.table.known import file_keys, find_known
@@ -70,21 +72,26 @@ def make_plan(
         ]
     )
     known, is_new = find_known(keys, artifacts)
-    logging.info("%d of %d files are known from earlier runs", len(known), len(keys))
+    new = int(is_new.sum())
+    logging.info("%d of %d files are known from earlier runs", len(keys) - new, len(keys))
     expect(DECODED, len(keys))
-    with counted(DECODED, len(known)):
+    with counted(DECODED, len(keys) - new):
         pass
     most = images_per_shard(options)
-    size = min(max(MIN_IMAGES_PER_PART, (len(keys) - len(known)) // PARTS), most)
+    size = min(max(MIN_IMAGES_PER_PART, new // PARTS), most)
     parts, ends = [], np.cumsum([len(listing.images) for listing in listings]).tolist()
     for number, listing in enumerate(listings):
         begin = ends[number] - len(listing.images)
-        places = np.flatnonzero(is_new[begin : ends[number]]).tolist()
-        # A tar need not be in the order of its names.
-        places.sort(key=lambda place: (listing.images[place].archive, listing.images[place].offset))
+        places = _in_order(listing.images, np.flatnonzero(is_new[begin : ends[number]]))
         files = [listing.images[place] for place in places]
-        of_files = keys.take(pa.array([begin + place for place in places], pa.int32()))
-        parts += list_parts(number, files, of_files, size, partial)
+        parts += list_parts(number, files, keys.take(pa.array(begin + places)), size, partial)
     skipped = sum((listing.others for listing in listings), Counter())
     shards = -(-len(keys) // most)
     return Plan(sources, ends, keys, parts, shards, skipped), known
+
+
+def _in_order(files: Sequence[ImageFile], places: np.ndarray) -> np.ndarray:
+    """Places of files, ascending, with those of an archive in its order instead of by name."""
+    archives = itertools.groupby(map(int, places), lambda place: files[place].archive)
+    in_order = (sorted(some, key=lambda place: files[place].offset) for _, some in archives)
+    return np.fromiter(itertools.chain.from_iterable(in_order), np.int64, len(places))
