@@ -47,7 +47,7 @@ class Described(NamedTuple):
     """
 
     sets: dict[str, ImageSet]
-    training: ImageSet | None
+    training: ImageSet
     answers: dict[str, Any] | None
     seed_distance: dict[str, Any] | None
 
@@ -69,13 +69,13 @@ def describe_images(evaluation: Evaluation, samplers: Mapping[str, LoadedSampler
     seed, size = options.seed, options.batch_size
     extract, extract_views = shared_extractor(options.features), shared_extractor(SEARCH_SPACE)
     sets = _read_real(real)
-    training = sets.pop(sources.TRAIN, None)
-    labels = sets[sources.REAL].labels if sources.REAL in sets else []
+    training = sets.pop(sources.TRAIN)
+    labels = sets[sources.REAL].labels
     count = len(labels)
     expect(SAMPLED, len(samplers) * count)
     expect(FEATURES, (len(samplers) + 1) * count)
     sampler = samplers.get(sources.CANDIDATE)
-    translating = {name: each for name, each in samplers.items() if each.source and count}
+    translating = {name: each for name, each in samplers.items() if each.source}
     given, holdout = _read_sources(real, sets, size) if translating else (None, None)
 
     def draw(name: str) -> Images | None:
@@ -83,7 +83,7 @@ def describe_images(evaluation: Evaluation, samplers: Mapping[str, LoadedSampler
             return _read_stored(model.examples, evaluation)
         if name in translating:
             return translate(translating[name], given, seed, size)
-        if name in samplers and count:
+        if name in samplers:
             return draw_images(samplers[name], labels, seed, size, evaluation.shape)
         return None
 
@@ -95,9 +95,8 @@ def describe_images(evaluation: Evaluation, samplers: Mapping[str, LoadedSampler
         if sampler and sampler.teacher and sources.BASELINE in samplers:
             seed_distance = seed_distances(candidate.pixels, baseline.pixels, size)
     del baseline  # as large as the candidate, whose pixels alone are shown
-    if count:
-        noise = draw_noise(labels, seed, size, evaluation.shape)
-        sets[sources.NOISE] = join(describe(part, extract) for part in noise)
+    noise = draw_noise(labels, seed, size, evaluation.shape)
+    sets[sources.NOISE] = join(describe(part, extract) for part in noise)
     if sources.CANDIDATE in translating:
         beside, answers = draw_beside(evaluation, sampler, given, candidate, extract)
     at_holdout = draw_at_holdout(translating, holdout, seed, size) if holdout else ()
@@ -107,8 +106,7 @@ def describe_images(evaluation: Evaluation, samplers: Mapping[str, LoadedSampler
     queries = {name: sets[name] for name in _SEARCHED if name in sets}
     blocks = read_blocks(search_folder(real.features))
     sets |= find_nearest(queries, blocks)
-    if training and count:
-        sets[sources.TRAIN] = training.take(slice(min(options.samples, count)))
+    sets[sources.TRAIN] = training.take(slice(min(options.samples, count)))
     if candidate:
         _write_pictures(evaluation, candidate, sets[sources.CANDIDATE], sampler)
         if sampler:

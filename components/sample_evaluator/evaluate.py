@@ -56,7 +56,7 @@ def evaluate(evaluation: Evaluation) -> gate.ModelVerdict:
         results = measure(sets, plan(options, sets), by_label=bool(labels))
         write_tfma_results(results, options, evaluation.output)
         kinds = find_kinds(
-            described.training, sets.get(sources.REAL), sets.get(sources.CANDIDATE), labels
+            described.training, sets[sources.REAL], sets.get(sources.CANDIDATE), labels
         )
     if kinds.examples:
         decode = load_decoder(real.transform_graph)

@@ -6,7 +6,6 @@ from typing import NamedTuple
 from components.images.image_set import ImageSet
 from components.metrics.arrays import MetricError
 from components.metrics.kinds import Kinds, class_shares
-from components.sample_evaluator import sources
 from trainer.common.progress import phase
 
 
@@ -24,23 +23,21 @@ class FoundKinds(NamedTuple):
 
 
 def find_kinds(
-    training: ImageSet | None,
-    real: ImageSet | None,
+    training: ImageSet,
+    real: ImageSet,
     candidate: ImageSet | None,
     known: Collection[str] = (),
 ) -> FoundKinds:
     """Finds the kinds of images; those of the samples are estimated from pixels, not requests.
 
     Args:
-        training: images that kinds are learned from; None without any, as the others.
+        training: images that kinds are learned from.
         real: held-out images.
-        candidate: its samples.
+        candidate: its samples; None if it could not be sampled.
         known: labels of the candidate, which draws samples with any other label without one.
     """
-    needed = {sources.TRAIN: training, sources.REAL: real, sources.CANDIDATE: candidate}
-    for source, images in needed.items():
-        if images is None:
-            return FoundKinds(Kinds(unavailable=f"there are no images of {source}"), [])
+    if candidate is None:
+        return FoundKinds(Kinds(unavailable="there are no images of candidate"), [])
     try:
         with phase("kinds of images"):
             kinds = class_shares(

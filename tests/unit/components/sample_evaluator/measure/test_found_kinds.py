@@ -49,7 +49,6 @@ def test_without_enough_images_there_is_a_reason():
     few = real.take(slice(99))
     for images, reason in (
         ((train, real, None), "there are no images of candidate"),
-        ((train, None, candidate), "there are no images of real"),
         ((train, few, candidate), "99 held-out images are too few for kinds: 100 are needed"),
     ):
         assert find_kinds(*images) == (Kinds(unavailable=reason), [])
