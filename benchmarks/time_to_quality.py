@@ -33,7 +33,7 @@ from benchmarks.measure import RESULTS, BenchmarkError, Figure
 from benchmarks.rows import Rows, code_hash
 from data.errors import DataError
 from trainer import preprocessing
-from trainer.ode.step_grids import GRIDS
+from trainer.ode.methods import GRIDS
 from trainer.options import TrainOptions
 
 SEEDS, NFE, TRIAL_STEPS, MIN_STEPS = 3, 32, 60, 10

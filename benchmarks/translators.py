@@ -15,10 +15,10 @@ from benchmarks.datasets import Pairs
 from trainer import preprocessing
 from trainer.build import build_model
 from trainer.networks.unet import build_unet
-from trainer.ode.noise import noise_from_seeds
-from trainer.ode.sampling import SamplingModel
+from trainer.ode.transport import Sampling, Transport
 from trainer.options import EmaOptions, ModelOptions, SampleOptions, TrainOptions
 from trainer.source.options import Source
+from trainer.step.path import noise_from_seeds
 
 BATCH, CHUNK = 64, 250
 # The half-life of the average of the weights, in images, is short: the average of Keras has no
@@ -97,28 +97,17 @@ def _ours(options: ModelOptions, shape: tuple[int, int, int], seed: int, use: st
         ema=EmaOptions(half_life=HALF_LIFE),
     )
     model = build_model(options, training, SampleOptions(), shape, source=source)
-    samplers = {
-        solver: SamplingModel(
-            model.network,
-            model.ema_network,
-            solver,
-            nb_class=0,
-            guidance=1.0,
-            nb_step=NB_STEP,
-            source_channels=model.source_channels,
-        )
-        for solver in (MANY, FEW)
-    }
+    samplers = {solver: Transport(Sampling(solver), model.field) for solver in (MANY, FEW)}
     if use == "map":
         return (
             model,
             lambda x0, x1: (x0, x1),
-            lambda x0, _, solver: samplers[solver].transport(x0, NB_STEP),
+            lambda x0, _, solver: samplers[solver].end(NB_STEP, x0),
         )
 
     def translate(sources: tf.Tensor, first: int, solver: str) -> tf.Tensor:
         noise = noise_from_seeds(tf.range(first, first + len(sources), dtype=tf.int64), shape)
-        return samplers[solver].transport(noise, NB_STEP, source=sources)
+        return samplers[solver].end(NB_STEP, noise, sources)
 
     return model, lambda source, x1: {"x1": x1, "source": source}, translate
 

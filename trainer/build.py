@@ -1,16 +1,16 @@
 """Builds what is trained: the network, its average and its optimizer, from the options."""
 
+from dataclasses import replace
+
 import keras
 
-from trainer.iadb import IADBModel
+from trainer.iadb import IADBModel, Sampling, Training
 from trainer.networks.unet import LEFT_TO_ADAM, build_unet
-from trainer.ode import solvers
+from trainer.ode.guidance import Guidance
 from trainer.optimizers.adam import FusedAdam
 from trainer.optimizers.muon import ConvolutionalMuon
 from trainer.options import ModelOptions, SampleOptions, TrainOptions
 from trainer.source.options import Source
-from trainer.step.ema import ExponentialMovingAverage
-from trainer.step.guiding import GuidingNetwork
 
 
 def build_model(
@@ -34,24 +34,36 @@ def build_model(
     keras.utils.set_random_seed(train.seed)
     source_channels = source.seen_channels(shape[-1]) if source else 0
     network = build_unet(model, shape, train.precision, nb_class, source_channels)
-    ema = ExponentialMovingAverage(network, train.ema.half_life, train.ema.warmup)
+    training = replace(
+        training_of(train),
+        pair_noise=source.noise if source else 0.0,
+        guide_after=train.guide_step,
+    )
     iadb = IADBModel(
         network,
-        rank=4,
-        ema=ema,
-        solver=solvers.get(sample.solver, sample.grid),
-        seed=train.seed,
         nb_class=nb_class,
-        label_dropout=train.label_dropout,
-        guidance=sample.guidance,
         source_channels=source_channels,
-        pair_noise=source.noise if source else 0.0,
-        guide=GuidingNetwork(ema.network, train.guide_step),
-        autoguidance=sample.autoguidance,
-        autoguidance_interval=sample.autoguidance_interval,
+        training=training,
+        sampling=sampling_of(sample),
     )
     compile_model(iadb, train)
     return iadb
+
+
+def training_of(train: TrainOptions) -> Training:
+    """How a model is trained by the options, without a guide."""
+    return Training(
+        seed=train.seed,
+        label_dropout=train.label_dropout,
+        half_life=train.ema.half_life,
+        warmup=train.ema.warmup,
+    )
+
+
+def sampling_of(sample: SampleOptions) -> Sampling:
+    """How a model draws by the options."""
+    guidance = Guidance(sample.guidance, sample.autoguidance, sample.autoguidance_interval)
+    return Sampling(sample.solver, sample.grid, sample.nb_step, guidance)
 
 
 def compile_model(iadb: IADBModel, train: TrainOptions) -> None:

@@ -105,7 +105,7 @@ class ModelOptions(Options):
 
 
 class EmaOptions(Options):
-    """The moving average of the weights, which draws the samples (trainer/step/ema.py)."""
+    """The moving average of the weights, which draws the samples (trainer/step/copies.py)."""
 
     half_life: PositiveInt = Field(
         20_000, description="images after which the contribution of a weight has halved"

@@ -20,6 +20,7 @@ from trainer.fit.workers import choose_strategy, is_chief
 from trainer.iadb import IADBModel
 from trainer.light.network_file import belongs_beside
 from trainer.names import METADATA, STUDENT_KEY, TEACHER
+from trainer.ode import solvers
 from trainer.options import ModelOptions, SampleOptions, TrainOptions
 from trainer.serving import onnx_network
 from trainer.serving.export import exported_guide, exported_model
@@ -193,7 +194,7 @@ def _export(
         data.source,
         model.sampling_network,
         data.shape,
-        model.solver,
+        solvers.get(sample.solver, sample.grid),
         sample.nb_step,
         data.labels,
         sample.guidance,

@@ -26,14 +26,14 @@ from trainer.networks.attention import DotProductAttention
 from trainer.networks.group_norm import GroupNorm
 from trainer.networks.step_length import take_steps
 from trainer.ode import solvers
-from trainer.ode.noise import noise_from_seeds
-from trainer.ode.step_grids import step_ends
+from trainer.ode.field import vector_field
+from trainer.ode.methods import step_ends
 from trainer.options import ModelOptions, SampleOptions, TrainOptions
 from trainer.serving.sampler import Sampler
+from trainer.step.path import noise_from_seeds
 from trainer.student.mean_flow import MeanFlowModel
 from trainer.train import Trained
 from trainer.train import train as train_on_files
-from trainer.vector_field import vector_field
 
 tf.config.threading.set_intra_op_parallelism_threads(THREADS)
 tf.config.threading.set_inter_op_parallelism_threads(THREADS)

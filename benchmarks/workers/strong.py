@@ -82,7 +82,7 @@ class Strong:
 
 
 def _average(options: dict) -> Callable:
-    """The step of trainer/step/ema.py."""
+    """The step of trainer/step/copies.py."""
     batch_size, ema = options["batch_size"], options["ema"]
 
     @torch.no_grad()

@@ -21,7 +21,7 @@ from PIL import Image, ImageDraw, ImageFont
 from scipy.stats import wasserstein_distance
 from sklearn.datasets import make_moons
 
-from trainer.iadb import IADBModel
+from trainer.iadb import IADBModel, Sampling, Training
 from trainer.networks.mlp import build_mlp
 
 BATCH_SIZE = 512
@@ -48,7 +48,8 @@ def moons(n: int, seed: int) -> np.ndarray:
 def train(steps: int, nb_point: int = 100_000, seed: int = 0) -> IADBModel:
     """Trains a mapping of the ring to the moons on nb_point points of each."""
     keras.utils.set_random_seed(seed)
-    model = IADBModel(build_mlp(dim=2, width=128, depth=4), rank=2, solver="heun", seed=seed)
+    network, training = build_mlp(dim=2, width=128, depth=4), Training(seed=seed)
+    model = IADBModel(network, rank=2, training=training, sampling=Sampling("heun"))
     rate = keras.optimizers.schedules.CosineDecay(2e-3, steps)
     model.compile(optimizer=keras.optimizers.Adam(rate))
     # Both are shuffled separately, so x0 and x1 of a pair are independent.

@@ -27,7 +27,7 @@ from trainer.common.resolution import from_sides
 from trainer.common.text import shorten
 from trainer.common.validation import explain
 from trainer.ode.guidance import evaluations_per_slope
-from trainer.ode.tableaus import TABLEAUS
+from trainer.ode.methods import TABLEAUS
 from trainer.options import ModelOptions, SampleOptions, TrainOptions
 from trainer.source.options import Source
 

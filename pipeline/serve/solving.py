@@ -21,7 +21,7 @@ from trainer.ode import solvers
 from trainer.ode.guidance import evaluations_per_slope, guide
 from trainer.options import SampleOptions
 from trainer.source.options import Source
-from trainer.step.draws import blend_noise, part_of_source
+from trainer.step.path import blend_noise, part_of_source
 
 MAX_GUIDANCE = 1000  # beyond any use, and far from what float32 cannot hold
 SOLVER = TensorSpec("solver", BYTES, ())

@@ -8,9 +8,8 @@ import tensorflow as tf
 from trainer import preprocessing
 from trainer.common.image_grid import columns_of_classes, image_grid
 from trainer.dataset import TrainingData, first_images
-from trainer.ode.noise import noise_from_seeds
-from trainer.ode.sampling import SamplingModel
-from trainer.step.draws import blend_noise
+from trainer.iadb import IADBModel
+from trainer.step.path import blend_noise, noise_from_seeds
 
 GRID_SIDE = 8  # images along each side of a grid, or rows of translations
 
@@ -37,7 +36,7 @@ class SampleGrid:
     classes: int = 0
     at_once: int = GRID_SIDE**2
 
-    def draw(self, model: SamplingModel, nb_step: int, count: int | None = None) -> np.ndarray:
+    def draw(self, model: IADBModel, nb_step: int, count: int | None = None) -> np.ndarray:
         """Draws a grid of all or the first samples, uint8 [height, width, C], in nb_step steps."""
         x0, label, source, before, after = (
             None if each is None else each[:count]

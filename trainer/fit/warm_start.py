@@ -2,8 +2,9 @@
 
 Beside a sampler SavedModel are the network's raw weights, their moving average, and the guide,
 which the new training keeps as it is. Training continues from the raw weights, and the average from
-the earlier average; its warm-up counts images from zero again (trainer/step/ema.py), so it follows
-the new weights within the first steps. Optimizer, learning-rate schedule and step start anew.
+the earlier average; its warm-up counts images from zero again (trainer/step/copies.py), so it
+follows the new weights within the first steps. Optimizer, learning-rate schedule and step start
+anew.
 """
 
 from collections.abc import Callable, Mapping, Sequence

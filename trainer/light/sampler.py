@@ -18,8 +18,7 @@ from trainer.light.noise import noise_from_seeds
 from trainer.light.solve import Method, VectorField, solve, trajectory
 from trainer.names import FINGERPRINT, FIXED_STEPS, NETWORK
 from trainer.ode.guidance import evaluations_per_slope, guide
-from trainer.ode.step_grids import GRIDS
-from trainer.ode.tableaus import TABLEAUS
+from trainer.ode.methods import GRIDS, TABLEAUS
 
 INPUTS = ["x_alpha", "alpha", "label"]  # the last of a conditional network only
 NEEDED = {"solver", "grid", "nb_step", "guidance", "labels", "fingerprint", FIXED_STEPS}
@@ -78,7 +77,7 @@ class LightSampler:
         return to_uint8(states.swapaxes(0, 1))
 
     def _field(self, labels: Sequence[str]) -> VectorField:
-        """The network as trainer.vector_field.vector_field."""
+        """The network as trainer.ode.field.vector_field."""
         if not self._labels:
             return self._evaluate
         none = len(self._labels)  # the id of no label

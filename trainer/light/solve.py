@@ -10,8 +10,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from trainer.ode.step_grids import GRIDS
-from trainer.ode.tableaus import TABLEAUS, Tableau
+from trainer.ode.methods import GRIDS, TABLEAUS, Tableau
 
 # (x float32 [N, ...], alpha float32 [N]) -> dx/dalpha float32 [N, ...], row by row
 VectorField = Callable[[np.ndarray, np.ndarray], np.ndarray]

@@ -1,1 +1,1 @@
-"""Solvers of dx/dalpha = d(x, alpha)."""
+"""The ODE dx/dalpha = d(x, alpha): field, guidance, solvers, and batches on their way."""

@@ -8,12 +8,35 @@ Kynkaanniemi et al., "Applying Guidance in a Limited Interval Improves Sample an
 Quality in Diffusion Models" (NeurIPS 2024, arXiv 2404.07724).
 """
 
+from dataclasses import dataclass
 from typing import TypeVar
 
 Interval = tuple[float, float]  # alphas, of which the ends belong to it
 WHOLE: Interval = (0.0, 1.0)
 
 ArrayT = TypeVar("ArrayT")  # of NumPy or a tensor
+
+
+@dataclass(frozen=True)
+class Guidance:
+    """How far the field goes beyond what the network says; each kind doubles its evaluations.
+
+    Attributes:
+        label: weight of classifier-free guidance: 1 is none, 0 ignores the label.
+        auto: weight of autoguidance: 1 is none.
+        interval: of the alphas at which there is autoguidance.
+    """
+
+    label: float = 1.0
+    auto: float = 1.0
+    interval: Interval = WHOLE
+
+    def __post_init__(self) -> None:
+        """Takes a list, as files have it, for an interval."""
+        object.__setattr__(self, "interval", tuple(self.interval))
+
+
+UNGUIDED = Guidance()
 
 
 def guide(better: ArrayT, worse: ArrayT, weight: float) -> ArrayT:

@@ -5,17 +5,20 @@
     x0 = solve(solver, field, x1, nb_step, backward=True)
 
 Costs are numbers of network evaluations (NFE), by which solvers are compared. With guidance the
-field evaluates networks twice or four times where one is counted here (trainer/vector_field.py).
+field evaluates networks twice or four times where one is counted here (trainer/ode/field.py).
+Nothing here depends on networks or images; a field is any function of states and alphas.
 """
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import tensorflow as tf
 
-from trainer.ode import runge_kutta
-from trainer.ode.runge_kutta import VectorField
-from trainer.ode.step_grids import GRIDS, Grid
-from trainer.ode.tableaus import TABLEAUS, Tableau
+from trainer.ode.methods import GRIDS, TABLEAUS, Grid, Tableau
+from trainer.rows import per_row
+
+# (x float32 [N, ...], alpha float32 [N]) -> dx/dalpha float32 [N, ...], row by row
+VectorField = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
 
 
 @dataclass(frozen=True)
@@ -51,20 +54,6 @@ def get(solver: str | Solver, grid: str = "uniform") -> Solver:
         if name not in known:
             raise ValueError(f"{about} {name!r} is unknown; choose from {', '.join(known)}")
     return Solver(TABLEAUS[solver], GRIDS[grid])
-
-
-def to_names(solver: Solver) -> dict[str, str]:
-    """Returns the arguments of `get` that give this solver.
-
-    Raises:
-        ValueError: its tableau or its grid is none of TABLEAUS and GRIDS.
-    """
-    tableau = [name for name, known in TABLEAUS.items() if known == solver.tableau]
-    grid = [name for name, known in GRIDS.items() if known is solver.grid]
-    if not tableau or not grid:
-        unknown = "tableau" if not tableau else "grid"
-        raise ValueError(f"the solver's {unknown} is none of the project's, so it has no name")
-    return {"solver": tableau[0], "grid": grid[0]}
 
 
 def solve(
@@ -116,10 +105,36 @@ def _march(
 
     def body(i: tf.Tensor, x: tf.Tensor, kept: list[tf.TensorArray]) -> tuple:
         here = alpha(i)
-        x = runge_kutta.step(solver.tableau, field, x, here, alpha(i + 1) - here)
+        x = step(solver.tableau, field, x, here, alpha(i + 1) - here)
         return i + 1, x, [states.write(i + 1, x) for states in kept]
 
     _, last, kept = tf.while_loop(
         lambda i, *_: i < nb_step, body, (tf.constant(0), x, kept), parallel_iterations=1
     )
     return last, kept[0].stack() if keep else None
+
+
+def step(
+    tableau: Tableau, field: VectorField, x: tf.Tensor, alpha: tf.Tensor, size: tf.Tensor
+) -> tf.Tensor:
+    """Takes one step per row, as all explicit Runge-Kutta methods do.
+
+    Args:
+        tableau: the method.
+        field: the vector field.
+        x: float32 [N, ...], the states.
+        alpha: float32 [N], the position of each row.
+        size: float32 [N], the step size of each row; negative for backward steps.
+
+    Returns:
+        The new states, float32 [N, ...].
+    """
+    scale = per_row(size, x)
+    slopes = [field(x, alpha)]
+    for row, node in zip(tableau.stages[1:], tableau.nodes[1:], strict=True):
+        slopes.append(field(x + scale * _weighted_sum(row, slopes), alpha + size * node))
+    return x + scale * _weighted_sum(tableau.weights, slopes)
+
+
+def _weighted_sum(weights: Sequence[float], slopes: Sequence[tf.Tensor]) -> tf.Tensor:
+    return tf.add_n([w * s for w, s in zip(weights, slopes, strict=True) if w])

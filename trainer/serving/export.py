@@ -8,7 +8,7 @@ from typing import Any
 
 import keras
 
-from trainer.ode.sampling import SamplingModel
+from trainer.iadb import IADBModel
 from trainer.serving.exported import ExportedGuide, ExportedModel
 from trainer.serving.sampler import Sampler
 from trainer.serving.translator import Translator
@@ -35,12 +35,12 @@ def exported_model(
     return Sampler(in_float32(network), *args, fixed_steps=fixed_steps, **kwargs)
 
 
-def exported_guide(model: SamplingModel) -> ExportedGuide | None:
+def exported_guide(model: IADBModel) -> ExportedGuide | None:
     """The guide that a model is exported with; None if it draws without autoguidance."""
-    if model.guide is None or model.autoguidance == 1.0:
+    guidance = model.sampling.guidance
+    if model.guide is None or guidance.auto == 1.0:
         return None
-    network = in_float32(model.guide.network)
-    return ExportedGuide(network, model.autoguidance, model.autoguidance_interval)
+    return ExportedGuide(in_float32(model.guide.network), guidance.auto, guidance.interval)
 
 
 def in_float32(network: keras.Model) -> keras.Model:

@@ -19,9 +19,9 @@ from trainer.labels import NO_LABEL, LabelEncoder
 from trainer.limit_options import LimitOptions
 from trainer.names import METADATA
 from trainer.ode import solvers
+from trainer.ode.field import Network, autoguided, vector_field
 from trainer.ode.guidance import WHOLE, Interval, evaluations_per_slope
 from trainer.serving import request_checks, warm_up
-from trainer.vector_field import Network, autoguided, vector_field
 
 # By signature, its function and the specifications of its arguments without the label.
 Signatures = Mapping[str, tuple[Callable[..., dict[str, tf.Tensor]], Sequence[tf.TensorSpec]]]

@@ -11,7 +11,6 @@ import tensorflow as tf
 from trainer import preprocessing
 from trainer.names import FIXED_STEPS
 from trainer.ode import solvers
-from trainer.ode.noise import noise_from_seeds
 from trainer.serving import png, request_checks
 from trainer.serving.exported import (
     ALPHA,
@@ -20,6 +19,7 @@ from trainer.serving.exported import (
     ExportedModel,
     Signatures,
 )
+from trainer.step.path import noise_from_seeds
 
 
 class Sampler(ExportedModel):

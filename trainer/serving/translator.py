@@ -12,7 +12,6 @@ import tensorflow as tf
 from trainer import preprocessing
 from trainer.limit_options import LimitOptions
 from trainer.ode import solvers
-from trainer.ode.noise import noise_from_seeds
 from trainer.serving import png, request_checks
 from trainer.serving.exported import (
     ALPHA,
@@ -24,7 +23,7 @@ from trainer.serving.exported import (
 )
 from trainer.serving.request_images import read_sources
 from trainer.source.options import Source
-from trainer.step.draws import blend_noise, part_of_source
+from trainer.step.path import blend_noise, noise_from_seeds, part_of_source
 
 
 class Translator(ExportedModel):

@@ -1,1 +1,1 @@
-"""Parts of one training step: moving average, gradients, loss by alpha."""
+"""Parts of a training step: batches, path, loss, gradients, and the copies that follow it."""

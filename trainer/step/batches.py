@@ -5,7 +5,7 @@ from typing import NamedTuple
 import keras
 import tensorflow as tf
 
-from trainer.ode.arguments import to_float, to_labels
+from trainer.rows import to_float, to_labels
 
 # x1, (x0, x1), or {"x1"} with any of "x0", "alpha", "label" (for a conditional network), "source"
 # and "augmentation" (for a network that sees them).
@@ -21,6 +21,20 @@ class Unpacked(NamedTuple):
     label: tf.Tensor | None
     source: tf.Tensor | None
     augmentation: tf.Tensor | None
+
+
+class Lesson(NamedTuple):
+    """What a network learns from a batch.
+
+    Attributes:
+        inputs: what it is asked: x_alpha with the source beside it, alpha, and the label.
+        slope: what it should return, float32 [N, ...].
+        alpha: float32 [N], 0 to 1.
+    """
+
+    inputs: list[tf.Tensor]
+    slope: tf.Tensor
+    alpha: tf.Tensor
 
 
 def unpack(data: Batch, rank: int, nb_class: int, source_channels: int = 0) -> Unpacked:

@@ -1,17 +1,16 @@
 """Builds a student that learns mean slopes, from the weights of its teacher."""
 
-from trainer.build import build_model, compile_model
+from trainer.build import build_model, compile_model, training_of
 from trainer.dataset import TrainingData
 from trainer.fit.stored_weights import load_weights, read_sampling
+from trainer.iadb import Sampling
 from trainer.networks.step_length import widened
 from trainer.networks.unet import build_unet
 from trainer.networks.within_range import within_range
-from trainer.ode import solvers
+from trainer.ode.field import GuidedField
 from trainer.ode.guidance import evaluations_per_slope
-from trainer.ode.sampling import SamplingModel
-from trainer.ode.step_grids import step_ends
+from trainer.ode.methods import step_ends
 from trainer.options import ModelOptions, SampleOptions, TrainOptions
-from trainer.step.ema import ExponentialMovingAverage
 from trainer.student.mean_flow import TO_IMAGE, MeanFlowModel
 
 
@@ -40,22 +39,11 @@ def build_student(
     learned = build_model(model, train, sampling, data.shape, len(data.labels))
     load_weights(learned, teacher, model, data.shape, data.labels, data.split)
     # Of the teacher, only what draws stays in memory.
-    drawing = SamplingModel(
-        learned.sampling_network,
-        None,
-        learned.solver,
-        learned.nb_class,
-        learned.guidance,
-        sampling.nb_step,
-        guide=learned.guide if sampling.autoguidance != 1.0 else None,
-        autoguidance=sampling.autoguidance,
-        autoguidance_interval=sampling.autoguidance_interval,
-    )
-    return student_of(drawing, model, train, sample, data.shape)
+    return student_of(learned.field, model, train, sample, data.shape)
 
 
 def student_of(
-    teacher: SamplingModel,
+    teacher: GuidedField,
     model: ModelOptions,
     train: TrainOptions,
     sample: SampleOptions,
@@ -63,8 +51,8 @@ def student_of(
 ) -> MeanFlowModel:
     """The student of a teacher that is in memory; `shape` is (H, W, C) of an image."""
     network = build_unet(model, shape, train.precision, teacher.nb_class, source_channels=1)
-    network.set_weights(widened(teacher.sampling_network.get_weights(), network))
-    guided = evaluations_per_slope(teacher.guidance, teacher.autoguidance) > 1
+    network.set_weights(widened(teacher.network.get_weights(), network))
+    guided = evaluations_per_slope(teacher.guidance.label, teacher.guidance.auto) > 1
     if not guided:  # whose path leads beyond the range
         network = within_range(network)
     student = MeanFlowModel(
@@ -72,11 +60,9 @@ def student_of(
         teacher=teacher,
         alphas=step_ends(sample.nb_step, sample.grid),
         to_image=0.0 if guided else TO_IMAGE,
-        ema=ExponentialMovingAverage(network, train.ema.half_life, train.ema.warmup),
-        solver=solvers.get(sample.solver, sample.grid),
-        seed=train.seed,
         nb_class=teacher.nb_class,
-        label_dropout=train.label_dropout,
+        training=training_of(train),
+        sampling=Sampling(sample.solver, sample.grid, sample.nb_step),
     )
     compile_model(student, train)
     return student

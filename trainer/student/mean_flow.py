@@ -21,10 +21,11 @@ import tensorflow as tf
 from trainer.iadb import IADBModel
 from trainer.networks.step_length import beside_length, take_steps
 from trainer.ode import solvers
-from trainer.ode.sampling import SamplingModel
-from trainer.step.batches import Batch, unpack
-from trainer.step.draws import Draws, draw_for
-from trainer.vector_field import evaluate_network
+from trainer.ode.field import GuidedField, evaluate_network
+from trainer.rows import per_row
+from trainer.step.batches import Batch, Lesson, Unpacked, unpack
+from trainer.step.loss import SquaredError, mean_by_image
+from trainer.step.path import Draws, draw_for
 
 LOGIT_MEAN = 0.4  # of the alphas between which a step leads, as of the paper, whose time runs back
 LOGIT_DEVIATION = 1.3  # of these; 1 in the paper
@@ -34,6 +35,15 @@ LEAST_FIRST = 1 / 8  # length in which it leads at least, or to the end of a sho
 LEAST_ERROR = 0.01  # added to an error before images are weighted by its inverse
 CHECKED = solvers.get("midpoint")
 CHECK_STEPS = 4  # of the teacher for one of the student, where these are compared
+
+
+class RelativeError(SquaredError):
+    """The paper's, but for the constant: errors of long steps are larger and hid the others."""
+
+    def weighted(self, squares: tf.Tensor) -> tf.Tensor:
+        """Squared errors, float32 [N, ...], over about the mean of their image."""
+        weight = tf.stop_gradient(1.0 / (mean_by_image(squares) + LEAST_ERROR))
+        return squares * per_row(weight, squares)
 
 
 class MeanFlowModel(IADBModel):
@@ -52,7 +62,7 @@ class MeanFlowModel(IADBModel):
         self,
         network: keras.Model,
         *,
-        teacher: SamplingModel,
+        teacher: GuidedField,
         alphas: Sequence[float],
         to_image: float = TO_IMAGE,
         **kwargs: Any,
@@ -60,8 +70,8 @@ class MeanFlowModel(IADBModel):
         super().__init__(network, **kwargs)
         self.to_image = to_image
         self.alphas = tuple(alphas)
-        # A function, or the weights of the teacher would be among those of this model.
-        self._slope = lambda x, alpha, *label: teacher.field(*label)(x, alpha)
+        self.error = RelativeError()
+        self._teacher = teacher
         self._of_grid = take_steps(super().sampling_network, alphas)
 
     @property
@@ -71,8 +81,8 @@ class MeanFlowModel(IADBModel):
 
     def draw(self, shape: tf.Tensor) -> Draws:
         """Draws noise, the labels that are dropped, and steps by where they begin and how long."""
-        seed = tf.stack([tf.constant(self.seed, tf.int64), tf.convert_to_tensor(self.step)])
-        seed = tf.random.fold_in(seed, 1)  # apart from noise and labels
+        seed = [tf.constant(self.training.seed, tf.int64), tf.convert_to_tensor(self.step)]
+        seed = tf.random.fold_in(tf.stack(seed), 1)  # apart from noise and labels
         for_ends, for_last = tf.unstack(tf.random.split(seed))
         logits = tf.random.stateless_normal([2, shape[0]], for_ends, LOGIT_MEAN, LOGIT_DEVIATION)
         ends = tf.sigmoid(logits)
@@ -88,22 +98,21 @@ class MeanFlowModel(IADBModel):
             Mean squares of the difference between both slopes, float32 [N], and the alphas where
             the steps begin, float32 [N].
         """
-        _, x1, _, label, _, _ = unpack(data, self.rank, self.nb_class)
-        drawn, grid = draw_for(x1, self.seed), tf.constant(self.alphas)
+        batch = unpack(data, self.rank, self.nb_class)
+        drawn, grid = draw_for(batch.x1, self.training.seed), tf.constant(self.alphas)
         last = len(self.alphas) - 2
         step = tf.minimum(tf.cast(drawn.alpha * (last + 1), tf.int32), last)
         alpha, length = tf.gather(grid, step), tf.gather(grid[1:] - grid[:-1], step)
-        inputs = self._blend(drawn.noise, x1, alpha, None, None)
-        if self.nb_class:
-            inputs.append(label)
-        begin, far = inputs[0], self._spread(length)
+        inputs = super().lesson(batch._replace(alpha=alpha), drawn).inputs
+        x, _, *label = inputs
+        far, slope = per_row(length, x), self._teacher(*label)
 
         def path(state: tf.Tensor, share: tf.Tensor) -> tf.Tensor:
-            return far * self._slope(state, alpha + share * length, *inputs[2:])
+            return far * slope(state, alpha + share * length)
 
-        end = solvers.solve(CHECKED, path, begin, tf.constant(CHECK_STEPS))
-        squares = self._squares(self.sampling_network, inputs, (end - begin) / far)
-        return self._by_image(squares), alpha
+        end = solvers.solve(CHECKED, path, x, tf.constant(CHECK_STEPS))
+        found = evaluate_network(self.sampling_network, inputs)
+        return mean_by_image(self.error(found, (end - x) / far)), alpha
 
     def get_config(self) -> dict[str, Any]:
         """Refuses: Keras cannot save the teacher.
@@ -113,22 +122,22 @@ class MeanFlowModel(IADBModel):
         """
         raise ValueError("Keras cannot save a student: export it (trainer/serving/export.py)")
 
-    def _lesson(
-        self, inputs: list[tf.Tensor], difference: tf.Tensor, length: tf.Tensor
-    ) -> tuple[list[tf.Tensor], tf.Tensor]:
-        """The mean slopes of the steps that were drawn: the teacher's first, then the student's."""
-        x, alpha, *label = inputs
+    def lesson(self, batch: Unpacked, drawn: Draws) -> Lesson:
+        """The mean slopes of the steps that were drawn: the teacher's first, then the student's.
+
+        Raises:
+            ValueError: the batch has alphas.
+        """
+        if batch.alpha is not None:
+            raise ValueError("this model draws the steps that it learns: leave out alpha")
+        (x, alpha, *label), _, begin = super().lesson(batch, drawn)
+        length = drawn.length
         first = tf.maximum(FIRST * length, tf.minimum(LEAST_FIRST, length))
-        far = self._spread(first)
-        slope = self._slope(x, alpha, *label)  # and by a midpoint step:
-        slope = self._slope(x + far / 2 * slope, alpha + first / 2, *label)
+        far, of_teacher = per_row(first, x), self._teacher(*label)
+        slope = of_teacher(x, alpha)  # and by a midpoint step:
+        slope = of_teacher(x + far / 2 * slope, alpha + first / 2)
         there = beside_length(x + far * slope, length - first)
         rest = evaluate_network(self.network, [there, alpha + first, *label])
-        share = self._spread(tf.math.divide_no_nan(first, length))
+        share = per_row(tf.math.divide_no_nan(first, length), x)
         mean = share * slope + (1 - share) * rest
-        return [beside_length(x, length), alpha, *label], mean
-
-    def _weigh(self, squares: tf.Tensor) -> tf.Tensor:
-        # The paper's, but for the constant: errors of long steps are larger and hid the others.
-        weight = tf.stop_gradient(1.0 / (self._by_image(squares) + LEAST_ERROR))
-        return squares * self._spread(weight)
+        return Lesson([beside_length(x, length), alpha, *label], mean, begin)

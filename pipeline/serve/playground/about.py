@@ -12,7 +12,7 @@ from pipeline.workspace import Workspace
 from trainer.common import xmp
 from trainer.common.text import printable
 from trainer.names import FIXED_STEPS
-from trainer.ode.tableaus import TABLEAUS
+from trainer.ode.methods import TABLEAUS
 
 MAX_LABELS = 2_000
 

@@ -7,10 +7,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from trainer.iadb import IADBModel
+from trainer.iadb import IADBModel, Sampling, Training
 from trainer.networks.mlp import build_mlp
-from trainer.step.ema import ExponentialMovingAverage
-from trainer.step.guiding import GuidingNetwork
+from trainer.ode.guidance import Guidance
 
 AFTER, STEPS = 3, 8
 X0 = np.random.default_rng(0).normal(size=(5, 2)).astype(np.float32)
@@ -19,16 +18,11 @@ X0 = np.random.default_rng(0).normal(size=(5, 2)).astype(np.float32)
 def make(autoguidance=2.5, average=True, interval=(0.0, 1.0)):
     keras.utils.set_random_seed(0)
     network = build_mlp(dim=2, width=8)
-    ema = ExponentialMovingAverage(network, half_life=100, warmup=0) if average else None
-    guide = GuidingNetwork(ema.network if ema else network, after=AFTER)
     model = IADBModel(
         network,
         rank=2,
-        ema=ema,
-        guide=guide,
-        autoguidance=autoguidance,
-        autoguidance_interval=interval,
-        nb_step=4,
+        training=Training(half_life=100 if average else 0, guide_after=AFTER),
+        sampling=Sampling(nb_step=4, guidance=Guidance(auto=autoguidance, interval=interval)),
     )
     model.compile(optimizer=keras.optimizers.Adam(1e-2))
     return model

@@ -5,9 +5,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from trainer.iadb import IADBModel
+from trainer.iadb import IADBModel, Sampling, Training
 from trainer.ode import solvers
-from trainer.vector_field import vector_field
+from trainer.ode.field import vector_field
+from trainer.ode.guidance import Guidance
 
 CENTERS = np.float32([[3, 0], [-3, 0], [0, 3]])
 NONE = len(CENTERS)
@@ -24,7 +25,7 @@ def build_network():
 
 
 def test_labels_are_predicted_from_in_a_dictionary_alone():
-    model = IADBModel(build_network(), rank=2, nb_class=2, nb_step=2)
+    model = IADBModel(build_network(), rank=2, nb_class=2, sampling=Sampling(nb_step=2))
     x0, label = tf.zeros([4, 2]), tf.zeros([4], tf.int64)
     data = tf.data.Dataset.from_tensor_slices((x0, label)).batch(2)
     with pytest.raises(ValueError, match="predict takes labels in a dictionary"):
@@ -41,14 +42,20 @@ def points(n=4096):
 def network():
     """A network that was trained with a quarter of the labels dropped."""
     keras.utils.set_random_seed(0)
-    model = IADBModel(build_network(), rank=2, nb_class=NONE, label_dropout=0.25)
+    training = Training(label_dropout=0.25)
+    model = IADBModel(build_network(), rank=2, nb_class=NONE, training=training)
     model.compile(optimizer=keras.optimizers.Adam(1e-2))
     model.fit(tf.data.Dataset.from_tensor_slices(points()).batch(256), epochs=15, verbose=0)
     return model.network
 
 
-def draw(network, label=None, **kwargs):
-    model = IADBModel(network, rank=2, nb_class=NONE, **kwargs)
+def guided(network, guidance):
+    sampling = Sampling(guidance=Guidance(label=guidance))
+    return IADBModel(network, rank=2, nb_class=NONE, sampling=sampling)
+
+
+def draw(network, label=None, guidance=1.0):
+    model = guided(network, guidance)
     x0 = tf.random.stateless_normal([300, 2], [0, 1])
     if label is not None:
         label = tf.fill([300], label)
@@ -74,7 +81,7 @@ def test_samples_without_a_label_cover_all_classes(network):
 
 @pytest.mark.parametrize("guidance", [1.0, 2.0])
 def test_each_row_of_an_odd_batch_follows_its_own_label(network, guidance):
-    model = IADBModel(network, rank=2, nb_class=NONE, guidance=guidance)
+    model = guided(network, guidance)
     x0 = tf.random.stateless_normal([5, 2], [0, 1])
     label = np.array([2, 0, NONE, 1, 0])
     rows = [model.transport(x0[i : i + 1], 4, label[i : i + 1]) for i in range(5)]
@@ -119,7 +126,8 @@ def test_guidance_amplifies_the_label(network):
 
 @pytest.mark.parametrize("fraction", [0.0, 0.3])
 def test_the_configured_fraction_of_labels_is_dropped(fraction):
-    model = IADBModel(build_network(), rank=2, nb_class=NONE, label_dropout=fraction)
+    training = Training(label_dropout=fraction)
+    model = IADBModel(build_network(), rank=2, nb_class=NONE, training=training)
     unlabeled = model.draw(tf.constant([20_000, 2])).unlabeled
     assert np.mean(unlabeled) == pytest.approx(fraction, abs=0.01)
     model.step.assign_add(1)
@@ -146,7 +154,7 @@ def test_labels_that_are_not_dropped_stay_with_their_points(pairs):
     inputs = keras.Input((2,)), keras.Input(()), keras.Input((), dtype="int64")
     recorder = Recorder()
     net = keras.Model(inputs, recorder(inputs))
-    model = IADBModel(net, rank=2, nb_class=NONE, label_dropout=0.5)
+    model = IADBModel(net, rank=2, nb_class=NONE, training=Training(label_dropout=0.5))
     model.compile(optimizer="sgd")
     label = np.int32([0, 1, 2, 0, 1, 2, 0, 1])
     unlabeled = model.draw(tf.constant([8, 2])).unlabeled
@@ -163,7 +171,8 @@ def test_labels_that_are_not_dropped_stay_with_their_points(pairs):
 def test_the_gradient_norm_sums_the_images_of_a_label():
     inputs = keras.Input((2,)), keras.Input(()), keras.Input((), dtype="int64")
     classes = keras.layers.Embedding(NONE + 1, 2, embeddings_initializer="zeros")(inputs[2])
-    model = IADBModel(keras.Model(inputs, classes), rank=2, nb_class=NONE, label_dropout=0.0)
+    network, training = keras.Model(inputs, classes), Training(label_dropout=0.0)
+    model = IADBModel(network, rank=2, nb_class=NONE, training=training)
     model.compile(optimizer="sgd")
     batch = {"x0": tf.zeros([8, 2]), "x1": tf.ones([8, 2]), "label": tf.zeros([8], tf.int64)}
     history = model.fit(tf.data.Dataset.from_tensors(batch), verbose=0).history

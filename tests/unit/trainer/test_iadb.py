@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from trainer.iadb import IADBModel
-from trainer.step.ema import ExponentialMovingAverage
+from trainer.iadb import IADBModel, Training
 
 
 def network(*shape):
@@ -27,7 +26,7 @@ def points(n=4096, center=(3.0, -1.0)):
 
 def trained(data, **kwargs):
     keras.utils.set_random_seed(0)
-    model = IADBModel(network(2), rank=2, **kwargs)
+    model = IADBModel(network(2), rank=2, training=Training(**kwargs))
     model.compile(optimizer=keras.optimizers.Adam(1e-2))
     history = model.fit(data.batch(256), epochs=10, verbose=0)
     return model, history.history["loss"]
@@ -70,7 +69,7 @@ def test_the_same_seed_trains_the_same_weights():
 
 def test_samples_are_drawn_with_the_average_of_the_weights():
     net = network(2)
-    model = IADBModel(net, rank=2, ema=ExponentialMovingAverage(net, 10**9, 0))
+    model = IADBModel(net, rank=2, training=Training(half_life=10**9))
     model.compile(optimizer=keras.optimizers.SGD(0.05))
     x0 = tf.ones([4, 2])
     before, _ = model.sample_iadb(x0, nb_step=2)
@@ -159,9 +158,8 @@ import sys
 import numpy as np, tensorflow as tf, keras
 cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
-from trainer.step.ema import ExponentialMovingAverage
-from trainer.step.guiding import GuidingNetwork
-from trainer.iadb import IADBModel
+from trainer.iadb import IADBModel, Sampling, Training
+from trainer.ode.guidance import Guidance
 x1 = np.float32(np.random.default_rng(0).normal(2.0, 0.1, (64, 2)))
 label = np.arange(64) % 3
 weights = []
@@ -172,9 +170,10 @@ for devices in (["CPU:0"], ["CPU:0", "CPU:1"]):
         x, alpha = keras.Input((2,)), keras.Input(())
         h = keras.layers.Concatenate()([x, keras.layers.Reshape((1,))(alpha)])
         net = keras.Model([x, alpha], keras.layers.Dense(2)(keras.layers.Dense(8, "tanh")(h)))
-        ema = ExponentialMovingAverage(net, 100, 0.5)
-        guide = GuidingNetwork(ema.network, after=5)
-        model = IADBModel(net, rank=2, ema=ema, guide=guide, autoguidance=2.0)
+        training = Training(half_life=100, warmup=0.5, guide_after=5)
+        guided = Sampling(guidance=Guidance(auto=2.0))
+        model = IADBModel(net, rank=2, training=training, sampling=guided)
+        guide = model.guide
         # The gradients are larger.
         model.compile(optimizer=keras.optimizers.SGD(1e-2, global_clipnorm=0.1))
     data = tf.data.Dataset.from_tensor_slices(x1[:49]).batch(16)  # one replica has none of the last
@@ -191,7 +190,7 @@ for devices in (["CPU:0"], ["CPU:0", "CPU:1"]):
         inputs = keras.Input((2,)), keras.Input(()), keras.Input((), dtype="int64")
         h = keras.layers.Concatenate()([inputs[0], keras.layers.Embedding(4, 8)(inputs[2])])
         net = keras.Model(inputs, keras.layers.Dense(2)(h))
-        model = IADBModel(net, rank=2, nb_class=3, label_dropout=0.5)
+        model = IADBModel(net, rank=2, nb_class=3, training=Training(label_dropout=0.5))
         model.compile(optimizer=keras.optimizers.SGD(1e-2, global_clipnorm=0.1))
     data = tf.data.Dataset.from_tensor_slices({"x1": x1[:61], "label": label[:61]})
     model.fit(data.batch(16), epochs=3, verbose=0)  # of the last batch, they have 8 and 5
@@ -201,7 +200,7 @@ for devices in (["CPU:0"], ["CPU:0", "CPU:1"]):
         keras.utils.set_random_seed(0)
         x, alpha = keras.Input((2,)), keras.Input(())
         net = keras.Model([x, alpha], keras.layers.Dense(2)(x))
-        model = IADBModel(net, rank=2, pair_noise=0.2)
+        model = IADBModel(net, rank=2, training=Training(pair_noise=0.2))
         model.compile(optimizer=keras.optimizers.SGD(1e-2))
     pairs = tf.data.Dataset.from_tensor_slices((x1[::-1], x1))
     model.fit(pairs.batch(16), epochs=3, verbose=0)

@@ -1,6 +1,7 @@
 import functools
 import subprocess
 import sys
+from dataclasses import replace
 
 import keras
 import numpy as np
@@ -11,25 +12,25 @@ from tensorboard.util.tensor_util import make_ndarray
 
 from trainer.fit.callbacks import TensorBoardLog
 from trainer.fit.sample_grid import SampleGrid
-from trainer.iadb import IADBModel
+from trainer.iadb import IADBModel, Sampling, Training
 from trainer.networks.mlp import build_mlp
-from trainer.ode import solvers
-from trainer.ode.tableaus import TABLEAUS
 from trainer.optimizers.adam import FusedAdam
 from trainer.optimizers.muon import ConvolutionalMuon
-from trainer.step.ema import ExponentialMovingAverage
-from trainer.step.guiding import GuidingNetwork
+from trainer.step.copies import ExponentialMovingAverage, GuidingNetwork
+
+AVERAGE = {"half_life": 500, "warmup": 0.05}
 
 
 def points(n=256, center=3.0, seed=0):
     return np.float32(np.random.default_rng(seed).normal(center, 0.1, (n, 2)))
 
 
-def make(*, average=True, **kwargs):
+def make(*, average=True, seed=0, **kwargs):
     keras.utils.set_random_seed(0)
     network = build_mlp(2, width=16, depth=1)
-    ema = ExponentialMovingAverage(network, 500, 0.05) if average else None
-    return IADBModel(network, rank=2, ema=ema, nb_step=4, **kwargs)
+    average = AVERAGE if average else {}
+    training, sampling = Training(seed=seed, **average), Sampling(nb_step=4, **kwargs)
+    return IADBModel(network, rank=2, training=training, sampling=sampling)
 
 
 def compiled(**kwargs):
@@ -109,7 +110,7 @@ def test_predict_takes_a_batch_and_the_first_of_what_a_dataset_has(used):
 def test_predict_takes_labels():
     x, alpha, label = keras.Input((2,)), keras.Input(()), keras.Input((), dtype="int64")
     network = keras.Model([x, alpha, label], keras.layers.Embedding(4, 2)(label))
-    model = IADBModel(network, rank=2, nb_class=3, nb_step=2)
+    model = IADBModel(network, rank=2, nb_class=3, sampling=Sampling(nb_step=2))
     x0, label = np.zeros((6, 2), np.float32), np.arange(6) % 3
     x1, _ = model.sample_iadb(x0, nb_step=2, label=label)
     found = model.predict({"x0": x0, "label": label}, verbose=0)
@@ -131,21 +132,15 @@ def test_predict_rejects_a_dictionary_with_an_unknown_key_or_without_x0(used, gi
 
 @pytest.mark.parametrize("average", [True, False])
 def test_a_saved_model_samples_as_before_and_trains_on(tmp_path, average):
-    model = compiled(average=average, solver=solvers.get("heun", "late"), seed=3)
+    model = compiled(average=average, solver="heun", grid="late", seed=3)
     model.fit(points(), verbose=0)
     model.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras")
-    assert loaded.solver == model.solver
+    assert (loaded.training, loaded.sampling) == (model.training, model.sampling)
     x0 = tf.random.stateless_normal([5, 2], [0, 0])
     np.testing.assert_array_equal(loaded.transport(x0, 4), model.transport(x0, 4))
     losses = [each.fit(points(), verbose=0).history["loss"] for each in (model, loaded)]
     assert losses[0] == losses[1]
-
-
-def test_a_solver_without_a_name_cannot_be_saved(tmp_path):
-    own = solvers.Solver(TABLEAUS["euler"], grid=lambda alpha: alpha)
-    with pytest.raises(ValueError, match="the solver's grid is none of the project's"):
-        make(solver=own).save(tmp_path / "model.keras")
 
 
 @functools.cache
@@ -241,7 +236,7 @@ class Own(keras.Model):
 def test_a_subclassed_network_trains_samples_and_is_saved(tmp_path):
     network = Own()
     network([tf.zeros([1, 2]), tf.zeros([1])])
-    model = IADBModel(network, rank=2, ema=ExponentialMovingAverage(network, 500, 0.05), nb_step=2)
+    model = IADBModel(network, rank=2, training=Training(**AVERAGE), sampling=Sampling(nb_step=2))
     model.compile(optimizer="adam")
     model.fit(points(), verbose=0)
     model.save(tmp_path / "own.keras")
@@ -252,7 +247,7 @@ def test_a_subclassed_network_trains_samples_and_is_saved(tmp_path):
 
 def test_a_network_without_weights_has_no_average():
     with pytest.raises(ValueError, match="the network has no weights yet: call it once"):
-        ExponentialMovingAverage(Own(), 500, 0.05)
+        IADBModel(Own(), rank=2, training=Training(**AVERAGE))
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float16"])
@@ -275,7 +270,7 @@ def mixed_precision():
 def test_a_network_whose_output_has_half_the_bits_can_be_used(method):
     network = Own()
     assert network([tf.zeros([1, 2]), tf.zeros([1])]).dtype == "bfloat16"
-    model = IADBModel(network, rank=2, nb_step=2)
+    model = IADBModel(network, rank=2, sampling=Sampling(nb_step=2))
     model.compile(optimizer="adam")
     found = getattr(model, method)(points(64), verbose=0)
     found = found.history["loss"] if method == "fit" else found
@@ -421,18 +416,12 @@ def test_losses_that_the_network_adds_are_minimized():
 def test_how_samples_are_drawn_may_be_set_between_two_calls():
     model, x0 = compiled(), np.ones([3, 2], np.float32)
     coarse = model.predict(x0, verbose=0)
-    model.nb_step = 1
+    model.sampling = replace(model.sampling, nb_step=1)
     assert np.abs(model.predict(x0, verbose=0) - coarse).max() > 1e-4
     euler = model.transport(x0, 2)
-    model.solver = "midpoint"
+    model.sampling = Sampling("midpoint")
     np.testing.assert_array_equal(model.transport(x0, 2), make(solver="midpoint").transport(x0, 2))
     assert np.abs(model.transport(x0, 2) - euler).max() > 1e-4
-
-
-def test_an_average_of_another_network_is_refused():
-    average = ExponentialMovingAverage(build_mlp(2, width=16, depth=1), 500, 0.05)
-    with pytest.raises(ValueError, match="the average is of another network"):
-        IADBModel(build_mlp(2, width=16, depth=1), rank=2, ema=average)
 
 
 def test_the_loss_of_an_epoch_is_that_of_its_images_whatever_the_size_of_the_last_batch():
@@ -442,35 +431,6 @@ def test_the_loss_of_an_epoch_is_that_of_its_images_whatever_the_size_of_the_las
     )
     found = model.fit(points(65), batch_size=64, verbose=0, callbacks=[keep]).history["loss"]
     assert found == [pytest.approx((64 * losses[0] + losses[1]) / 65, rel=1e-5)]
-
-
-def test_what_decides_the_training_may_be_set_between_two_calls():
-    changed, same = compiled(), compiled()
-    for model in (changed, same):
-        model.fit(points(64), verbose=0)
-        model.evaluate(points(64), verbose=0)
-    changed.seed = 5
-    made = compiled(seed=5)
-    made.set_weights(changed.get_weights())
-    made.optimizer.build(made.network.trainable_variables)
-    for old, new in zip(made.optimizer.variables, changed.optimizer.variables, strict=True):
-        old.assign(new)
-    for model in (changed, same, made):
-        model.fit(points(64), verbose=0)
-    weights = [np.concatenate([w.ravel() for w in m.get_weights()]) for m in (changed, same, made)]
-    np.testing.assert_array_equal(weights[0], weights[2])
-    assert np.any(weights[0] != weights[1])
-
-
-def test_a_callback_may_set_what_decides_the_training():
-    def change(epoch):
-        model.seed = 5
-
-    model = compiled()
-    callback = keras.callbacks.LambdaCallback(on_epoch_begin=lambda epoch, logs: change(epoch))
-    given = {"validation_data": points(64), "epochs": 2, "callbacks": [callback]}
-    found = model.fit(points(64), verbose=0, **given).history
-    assert np.isfinite([*found["loss"], *found["val_loss"]]).all()
 
 
 def test_a_saved_model_keeps_the_policy_by_which_its_loss_is_scaled(tmp_path):
@@ -492,7 +452,7 @@ def test_a_saved_model_keeps_the_policy_by_which_its_loss_is_scaled(tmp_path):
 @pytest.mark.parametrize("rows", [1, 4])
 @pytest.mark.parametrize("solver", ["euler", "heun"])
 def test_samples_have_gradients(rows, solver):
-    model = IADBModel(build_mlp(2), rank=2, solver=solver)
+    model = IADBModel(build_mlp(2), rank=2, sampling=Sampling(solver))
     x0 = tf.constant(points(rows))
     with tf.GradientTape() as tape:
         tape.watch(x0)
@@ -508,7 +468,7 @@ def test_an_average_takes_over_weights_that_are_no_fractions():
     x, alpha = keras.Input((2,)), keras.Input(())
     out = keras.layers.Dense(2)(normal(x))
     network = keras.Model([x, alpha], out)
-    model = IADBModel(network, rank=2, ema=ExponentialMovingAverage(network, 500, 0.05))
+    model = IADBModel(network, rank=2, training=Training(**AVERAGE))
     next(weight for weight in network.weights if weight.name == "count").assign(7)
     model.compile(optimizer="sgd")
     model.fit(points(64), verbose=0)

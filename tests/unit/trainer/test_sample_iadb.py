@@ -3,8 +3,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from trainer.iadb import IADBModel
-from trainer.ode import solvers
+from trainer.iadb import IADBModel, Sampling
 
 MEAN = 3.0
 
@@ -32,7 +31,7 @@ def points(nb):
 
 @pytest.mark.parametrize("name", ["euler", "rk4"])
 def test_one_trace_serves_any_number_of_steps_and_samples(model, name):
-    model.solver = solvers.get(name)
+    model.sampling = Sampling(name)
     layer = model.network.layers[-1]
     model.sample_iadb(points(3), nb_step=2)
     traces = layer.traces
@@ -45,30 +44,28 @@ def test_one_trace_serves_any_number_of_steps_and_samples(model, name):
 
 
 def test_fewer_steps_reach_the_same_samples_with_a_better_solver(model):
-    def draw(solver, nb_step):
-        model = IADBModel(network, rank=2)
-        model.solver = solver
+    def draw(*how, nb_step):
+        model.sampling = Sampling(*how)
         return model.sample_iadb(points(50), nb_step)[0].numpy()
 
-    network = model.network
-    exact = draw(solvers.get("rk4"), 64)
+    exact = draw("rk4", nb_step=64)
     apart = {
-        "euler": np.abs(draw(solvers.get("euler"), 16) - exact).max(),
-        "late": np.abs(draw(solvers.get("heun", "late"), 8) - exact).max(),
+        "euler": np.abs(draw("euler", nb_step=16) - exact).max(),
+        "late": np.abs(draw("heun", "late", nb_step=8) - exact).max(),
     }
     assert apart["late"] < apart["euler"] / 5
 
 
 @pytest.mark.parametrize("name", ["heun", "rk4"])
 def test_transport_ends_where_the_trajectory_ends(model, name):
-    model.solver = solvers.get(name)
+    model.sampling = Sampling(name)
     x1, _ = model.sample_iadb(points(5), nb_step=6)
     np.testing.assert_allclose(model.transport(points(5), nb_step=6), x1, rtol=1e-5)
 
 
 @pytest.mark.parametrize("nb", [1, 2, 5])
 def test_rows_keep_their_order_however_a_batch_is_split(model, nb):
-    model.solver = solvers.get("heun")
+    model.sampling = Sampling("heun")
     rows = [model.sample_iadb(points(nb)[i : i + 1], nb_step=4) for i in range(nb)]
     x1, states = model.sample_iadb(points(nb), nb_step=4)
     np.testing.assert_allclose(x1, tf.concat([row for row, _ in rows], 0), rtol=1e-6)

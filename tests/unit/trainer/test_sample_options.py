@@ -4,8 +4,7 @@ import pytest
 from pydantic import ValidationError
 
 from trainer.limit_options import LimitOptions
-from trainer.ode.step_grids import GRIDS
-from trainer.ode.tableaus import TABLEAUS
+from trainer.ode.methods import GRIDS, TABLEAUS
 from trainer.options import SampleOptions, TrainOptions
 
 

@@ -5,8 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from trainer.iadb import IADBModel
-from trainer.step.ema import ExponentialMovingAverage
+from trainer.iadb import IADBModel, Training
 
 
 def build_network(source_channels=1):
@@ -29,9 +28,8 @@ def points(count, seed=0):
 @pytest.fixture(scope="module")
 def trained():
     keras.utils.set_random_seed(0)
-    network = build_network()
-    ema = ExponentialMovingAverage(network, 2000, 0.1)
-    model = IADBModel(network, rank=2, ema=ema, source_channels=1)
+    training = Training(half_life=2000, warmup=0.1)
+    model = IADBModel(build_network(), rank=2, source_channels=1, training=training)
     model.compile(keras.optimizers.Adam(3e-3))
     data = tf.data.Dataset.from_tensor_slices(points(4096)).shuffle(4096, 0).batch(256)
     model.fit(data, epochs=12, verbose=0)
@@ -54,7 +52,7 @@ def test_predict_and_evaluate_take_sources(trained):
     x0 = np.random.default_rng(1).normal(size=(8, 2)).astype(np.float32)
     data = points(8)
     predicted = trained.predict({"x0": x0, "source": data["source"]}, verbose=0)
-    expected = trained.transport(x0, trained.nb_step, source=data["source"])
+    expected = trained.transport(x0, trained.sampling.nb_step, source=data["source"])
     np.testing.assert_allclose(predicted, expected, atol=1e-5)
     wrong = data | {"source": -data["source"]}
     losses = [
@@ -65,11 +63,12 @@ def test_predict_and_evaluate_take_sources(trained):
 
 
 def test_a_saved_model_keeps_its_sources_and_its_share_of_noise(tmp_path):
-    model = IADBModel(build_network(), rank=2, source_channels=1, pair_noise=0.25)
+    training = Training(pair_noise=0.25)
+    model = IADBModel(build_network(), rank=2, source_channels=1, training=training)
     model.compile("adam")
     model.save(tmp_path / "model.keras")
     read = keras.saving.load_model(tmp_path / "model.keras")
-    assert (read.source_channels, read.pair_noise) == (1, 0.25)
+    assert (read.source_channels, read.training) == (1, training)
 
 
 def test_sources_of_other_rows_than_x0_are_reported(trained):
@@ -109,7 +108,7 @@ def test_the_x0_of_pairs_has_a_share_of_noise(share):
 
     x, alpha = keras.Input([2]), keras.Input([])
     y = Spy()(x) + 0.0 * keras.layers.Reshape([1])(alpha)
-    model = IADBModel(keras.Model([x, alpha], y), rank=2, pair_noise=share)
+    model = IADBModel(keras.Model([x, alpha], y), rank=2, training=Training(pair_noise=share))
     seen.clear()
     x0, x1 = tf.fill([1000, 2], 4.0), tf.fill([1000, 2], 4.0)
     model.held_out_losses((x0, x1))

@@ -16,7 +16,7 @@ from trainer.common.signals import stop_on_signals
 from trainer.fit import callbacks
 from trainer.fit.callbacks import RaiseLostStop, ReportProgress, TensorBoardLog
 from trainer.fit.sample_grid import SampleGrid
-from trainer.step.loss_by_alpha import LossByAlpha
+from trainer.step.loss import LossByAlpha
 
 NAN = float("nan")
 

@@ -4,7 +4,7 @@ import tensorflow as tf
 
 from trainer.light.solve import Method, solve, trajectory
 from trainer.ode import solvers
-from trainer.ode.step_grids import GRIDS
+from trainer.ode.methods import GRIDS
 
 X0 = np.random.default_rng(0).normal(size=(5, 2, 3)).astype(np.float32)
 RATES = np.array([0.1, 1, 2, 4, 40], np.float32)[:, None, None]

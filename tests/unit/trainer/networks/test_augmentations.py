@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from trainer.iadb import IADBModel
+from trainer.iadb import IADBModel, Sampling
 from trainer.networks.augmentations import COUNT, decode, describe, encode
 from trainer.networks.unet import SinusoidalEmbedding, build_unet
 from trainer.options import ModelOptions
@@ -73,7 +73,7 @@ def test_samples_are_not_mirrored_though_half_of_the_training_images_are():
     options = ModelOptions(
         channels=(16,), attention=(False,), blocks=1, norm_groups=4, prediction="gaussian"
     )
-    model = IADBModel(build_unet(options, SHAPE), solver="midpoint", nb_step=8)
+    model = IADBModel(build_unet(options, SHAPE), sampling=Sampling("midpoint", nb_step=8))
     model.compile(optimizer=keras.optimizers.Adam(3e-3))
     image = np.ones((64, *SHAPE), "float32")
     image[:, :, :2] = -1.0

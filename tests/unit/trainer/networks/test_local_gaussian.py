@@ -7,9 +7,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from trainer.iadb import IADBModel
+from trainer.iadb import IADBModel, Sampling
 from trainer.networks.local_gaussian import DEVIATION, LOG_DEVIATIONS, LocalGaussian
-from trainer.ode import solvers
 
 
 def parameters(mean, deviation, shape=(1, 1, 1, 1)):
@@ -38,7 +37,7 @@ def test_noise_becomes_pixels_with_the_mean_and_deviation_predicted():
     constant = parameters(mean, deviation)
     repeated = keras.layers.Lambda(lambda x: constant + tf.zeros_like(x), output_shape=(1, 1, 2))(x)
     network = keras.Model([x, alpha], LocalGaussian()([repeated, x, alpha]))
-    model = IADBModel(network, solver=solvers.get("rk4", "late"))
+    model = IADBModel(network, sampling=Sampling("rk4", "late"))
     x0 = tf.reshape(tf.linspace(-2.0, 2.0, 9), (9, 1, 1, 1))
     np.testing.assert_allclose(model.transport(x0, 64), mean + deviation * x0, atol=0.002)
 

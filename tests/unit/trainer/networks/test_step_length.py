@@ -6,7 +6,7 @@ from trainer.networks.step_length import StepLength, take_steps, widened
 from trainer.networks.unet import build_unet
 from trainer.options import ModelOptions
 from trainer.serving.export import in_float32
-from trainer.step.frozen_copy import frozen_copy
+from trainer.step.copies import frozen_copy
 
 GRID = (0.0, 0.2, 0.6, 1.0)
 SMALL = ModelOptions(channels=(8, 16), attention=(False, False), blocks=1, norm_groups=4)

@@ -8,7 +8,7 @@ from trainer.networks.within_range import WithinRange, within_range
 from trainer.ode import solvers
 from trainer.options import ModelOptions
 from trainer.serving.export import in_float32
-from trainer.step.frozen_copy import frozen_copy
+from trainer.step.copies import frozen_copy
 
 SMALL = ModelOptions(channels=(8, 16), attention=(False, False), blocks=1, norm_groups=4)
 RANDOM = np.random.default_rng(0)

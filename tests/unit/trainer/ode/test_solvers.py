@@ -3,7 +3,7 @@ import pytest
 import tensorflow as tf
 
 from trainer.ode import solvers
-from trainer.ode.step_grids import GRIDS
+from trainer.ode.methods import GRIDS, TABLEAUS
 
 X0 = tf.constant([[0.1], [0.3], [2.0]])
 
@@ -134,3 +134,20 @@ def test_memory_grows_with_the_steps_only_for_a_trajectory(name):
 def test_zero_steps_are_rejected():
     with pytest.raises(tf.errors.InvalidArgumentError, match="nb_step must be at least 1"):
         solvers.solve(solvers.SOLVERS["euler"], field, X0, tf.constant(0))
+
+
+def test_every_row_steps_from_its_own_alpha_by_its_own_size():
+    def growth(x, alpha):
+        return x * alpha[:, tf.newaxis]
+
+    x = tf.constant([[1.0, 2.0], [3.0, 4.0]])
+    alpha, size = tf.constant([0.0, 0.5]), tf.constant([0.25, -0.5])
+    together = solvers.step(TABLEAUS["rk4"], growth, x, alpha, size)
+    for i in range(2):
+        alone = solvers.step(
+            TABLEAUS["rk4"], growth, x[i : i + 1], alpha[i : i + 1], size[i : i + 1]
+        )
+        np.testing.assert_allclose(alone[0], together[i])
+    # x(alpha) = x(alpha_0) exp((alpha^2 - alpha_0^2) / 2)
+    np.testing.assert_allclose(together[0], x[0] * np.exp(0.25**2 / 2), rtol=1e-5)
+    np.testing.assert_allclose(together[1], x[1] * np.exp(-(0.5**2) / 2), rtol=1e-3)

@@ -1,11 +1,11 @@
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from tests.exported_models import randomize
+from trainer.iadb import IADBModel, Sampling, Training
 from trainer.networks.unet import build_unet
+from trainer.ode.guidance import Guidance
 from trainer.options import ModelOptions
 from trainer.serving.export import exported_guide, in_float32
 
@@ -53,11 +53,10 @@ def test_a_network_in_float32_is_not_copied():
 
 
 def test_the_guide_of_a_model_computes_in_float32_as_well():
-    network = build("bfloat16")
-    guiding = SimpleNamespace(network=network)
-    model = SimpleNamespace(guide=guiding, autoguidance=2.0, autoguidance_interval=(0.2, 0.8))
+    guided = Sampling(guidance=Guidance(auto=2.0, interval=(0.2, 0.8)))
+    model = IADBModel(build("bfloat16"), training=Training(guide_after=1), sampling=guided)
     guide = exported_guide(model)
     assert {layer.compute_dtype for layer in guide.network.layers} == {"float32"}
     assert (guide.autoguidance, guide.interval) == (2.0, (0.2, 0.8))
-    model.autoguidance = 1.0
+    model.sampling = Sampling()
     assert exported_guide(model) is None

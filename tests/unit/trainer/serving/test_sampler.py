@@ -13,10 +13,10 @@ from tests.small_network import build_unet
 from trainer.limit_options import LimitOptions
 from trainer.names import METADATA
 from trainer.ode import solvers
-from trainer.ode.noise import noise_from_seeds
 from trainer.options import ModelOptions
 from trainer.serving.exported import ExportedGuide, digest
 from trainer.serving.sampler import Sampler
+from trainer.step.path import noise_from_seeds
 
 SHAPE = (8, 8, 3)
 LABELS = ["baker's", "cat", "dog", "äpfel"]

@@ -8,12 +8,14 @@ import pytest
 import tensorflow as tf
 
 from tests import small_network
-from trainer.iadb import IADBModel
+from trainer.iadb import IADBModel, Sampling, Training
 from trainer.networks.step_length import take_steps
 from trainer.networks.within_range import within_range
-from trainer.ode.sampling import SamplingModel
+from trainer.ode.field import GuidedField
+from trainer.ode.guidance import Guidance
 from trainer.options import ModelOptions, SampleOptions, TrainOptions
-from trainer.step.draws import draw_for
+from trainer.step.batches import unpack
+from trainer.step.path import Draws, draw_for
 from trainer.student import build
 from trainer.student.mean_flow import MeanFlowModel
 
@@ -35,7 +37,7 @@ def known(nb_class=0, guidance=1.0):
     if nb_class:
         inputs.append(keras.Input((), dtype="int64"))
     network = keras.Model(inputs, Slope()(*inputs))
-    return SamplingModel(network, None, "euler", nb_class, guidance, 8)
+    return GuidedField(network, nb_class, guidance=Guidance(label=guidance))
 
 
 def perceptron(nb_class=0, width=64):
@@ -55,8 +57,8 @@ def perceptron(nb_class=0, width=64):
 
 def student_of(teacher, steps=(0.0, 1.0), **options):
     keras.utils.set_random_seed(0)
-    options = {"nb_class": teacher.nb_class, **options}
-    student = MeanFlowModel(perceptron(teacher.nb_class), teacher=teacher, alphas=steps, **options)
+    network, options = perceptron(teacher.nb_class), {"nb_class": teacher.nb_class, **options}
+    student = MeanFlowModel(network, teacher=teacher, alphas=steps, **options)
     student.compile(optimizer=keras.optimizers.Adam(5e-3))
     return student
 
@@ -130,8 +132,9 @@ def test_steps_begin_and_end_on_the_way_and_differ_from_step_to_step():
 @pytest.mark.parametrize(("length", "of_teacher"), [(0.1, 1.0), (0.2, 0.625), (0.8, 0.25)])
 def test_the_teacher_leads_a_short_step_to_its_end_and_the_student_a_long_one(length, of_teacher):
     model = student_of(known())
-    x, alpha, far = tf.constant(IMAGES[:8]), tf.fill([8], 0.1), tf.fill([8], length)
-    (inputs, _), slope = model._lesson([x, alpha], None, far)
+    x, alpha = tf.constant(IMAGES[:8]), tf.fill([8], 0.1)
+    drawn = Draws(noise=x, alpha=alpha, unlabeled=None, length=tf.fill([8], length))
+    (inputs, _), slope, _ = model.lesson(unpack(x, 4, 0), drawn)  # between x and itself
     first = of_teacher * length
     by_teacher = (1 + first / 2) * x  # a midpoint step
     rest = tf.fill([8, 2, 2, 1], length - first)
@@ -144,7 +147,7 @@ def test_the_teacher_leads_a_short_step_to_its_end_and_the_student_a_long_one(le
 @pytest.mark.slow
 def test_it_learns_the_guided_slopes_of_each_label():
     guided = known(nb_class=2, guidance=2.0)
-    student = student_of(guided, label_dropout=0.0)
+    student = student_of(guided, training=Training(label_dropout=0.0))
     fit(student, 6, label=np.arange(256) % 2)
     x = RANDOM.normal(size=(64, *SHAPE)).astype(np.float32)
     ones = np.ones(64, np.int64)
@@ -164,7 +167,7 @@ def test_the_weights_of_the_teacher_are_not_those_of_the_student():
     teacher = IADBModel(
         small_network.build_unet(ModelOptions(channels=(32,), attention=(False,)), SHAPE)
     )
-    student = student_of(teacher)
+    student = student_of(teacher.field)
     assert len(student.trainable_variables) == len(student.network.trainable_variables)
 
 
@@ -174,7 +177,7 @@ def test_at_first_its_slopes_are_those_of_its_teacher_within_range(monkeypatch):
     keras.utils.set_random_seed(3)
     teacher = IADBModel(small_network.build_unet(options, SHAPE, nb_class=2), nb_class=2)
     sample = SampleOptions(solver="euler", nb_step=4, grid="late")
-    student = build.student_of(teacher, options, TrainOptions(), sample, SHAPE)
+    student = build.student_of(teacher.field, options, TrainOptions(), sample, SHAPE)
     x, label = IMAGES[:6], np.arange(6) % 3
     draw = functools.partial(IADBModel.transport, x0=x, nb_step=4, label=label)
     np.testing.assert_allclose(draw(student), teacher_on(teacher, "late", x, label), atol=1e-5)
@@ -189,7 +192,7 @@ def test_a_student_of_a_guided_teacher_may_point_beyond_the_range(
     monkeypatch.setattr(build, "build_unet", small_network.build_unet)
     options = ModelOptions(channels=(32,), attention=(False,))
     network = small_network.build_unet(options, SHAPE, nb_class=2)
-    teacher = SamplingModel(network, None, "euler", 2, guidance, 4, autoguidance=autoguidance)
+    teacher = GuidedField(network, 2, guidance=Guidance(guidance, autoguidance))
     student = build.student_of(teacher, options, TrainOptions(), SampleOptions(nb_step=4), SHAPE)
     assert ("within_range" in {layer.name for layer in student.network.layers}) == bent
     assert student.to_image == (0.25 if bent else 0.0)
@@ -197,5 +200,5 @@ def test_a_student_of_a_guided_teacher_may_point_beyond_the_range(
 
 def teacher_on(teacher, grid, x, label):
     network = within_range(teacher.network)
-    same = SamplingModel(network, None, build.solvers.get("euler", grid), 2, 1.0, 4)
+    same = IADBModel(network, nb_class=2, sampling=Sampling("euler", grid))
     return same.transport(x, 4, label)

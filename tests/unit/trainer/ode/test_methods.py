@@ -2,7 +2,15 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from trainer.ode.step_grids import GRIDS
+from trainer.ode.methods import GRIDS, TABLEAUS
+
+
+@pytest.mark.parametrize("name", TABLEAUS)
+def test_a_tableau_is_consistent(name):
+    tableau = TABLEAUS[name]
+    assert sum(tableau.weights) == pytest.approx(1)
+    assert [sum(row) for row in tableau.stages] == pytest.approx(list(tableau.nodes))
+    assert [len(row) for row in tableau.stages] == list(range(len(tableau.weights)))
 
 
 @pytest.mark.parametrize("nb_step", [1, 2, 7, 128])

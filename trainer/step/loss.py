@@ -1,9 +1,37 @@
-"""The mean loss by parts of alpha, as a Keras metric."""
+"""The loss of equation 8 of the paper, and its means by image and by parts of alpha."""
 
 import keras
 import tensorflow as tf
 
+from trainer.step.replicas import sum_over_replicas
+
 ALPHA_BINS = 10  # equal parts of [0, 1]
+
+
+class SquaredError:
+    """|d(x_alpha, alpha) - (x1 - x0)|^2, alike for all images and alphas."""
+
+    def __call__(self, slope: tf.Tensor, expected: tf.Tensor) -> tf.Tensor:
+        """The squared errors, float32 [N, ...], of what a network returns, of the same shape.
+
+        Raises:
+            ValueError: the shapes differ.
+        """
+        if not slope.shape.is_compatible_with(expected.shape):
+            raise ValueError(
+                f"the network returns {slope.shape} for x_alpha of {expected.shape}; it must "
+                "return the shape of x_alpha"
+            )
+        return tf.square(slope - expected)
+
+    def weighted(self, squares: tf.Tensor) -> tf.Tensor:
+        """The errors that are minimized, float32 [N, ...], of the squared ones."""
+        return squares
+
+
+def mean_by_image(values: tf.Tensor) -> tf.Tensor:
+    """The mean of each image, float32 [N], of values, float32 [N, ...]."""
+    return tf.reduce_mean(values, axis=list(range(1, values.shape.rank)))
 
 
 class LossByAlpha(keras.metrics.Metric):
@@ -28,8 +56,8 @@ class LossByAlpha(keras.metrics.Metric):
 
 
 def sum_by_alpha(losses: tf.Tensor, alpha: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """Sums and counts losses, float32 [N], by the part that contains alpha, float32 [N]."""
+    """Sums and counts losses of all replicas by the part of alpha; both are float32 [N]."""
     parts = tf.clip_by_value(tf.cast(alpha * ALPHA_BINS, tf.int32), 0, ALPHA_BINS - 1)
     sums = tf.math.unsorted_segment_sum(losses, parts, ALPHA_BINS)
     counts = tf.math.unsorted_segment_sum(tf.ones_like(losses), parts, ALPHA_BINS)
-    return sums, counts
+    return sum_over_replicas((sums, counts))

@@ -1,15 +1,19 @@
 """The network as the vector field of the ODE, with guidance."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import tensorflow as tf
 
-from trainer.ode.guidance import WHOLE, Interval, evaluations_per_slope, guide
-from trainer.ode.runge_kutta import VectorField
+from trainer.ode.guidance import UNGUIDED, WHOLE, Guidance, Interval, evaluations_per_slope, guide
+from trainer.ode.solvers import VectorField
+from trainer.rows import beside, per_row
 
 if TYPE_CHECKING:
     import keras  # whose import takes seconds, which a server needs not wait for
+
+    from trainer.step.copies import GuidingNetwork
 
 
 # As a Keras model is called: a list of inputs, and `training`.
@@ -38,7 +42,7 @@ def autoguided(
         better, worse = (evaluate_network(each, inputs, training) for each in (network, early))
         if interval == WHOLE:
             return guide(better, worse, weight)
-        alpha = tf.reshape(inputs[1], [-1] + [1] * (len(better.shape) - 1))
+        alpha = per_row(inputs[1], better)
         inside = tf.logical_and(alpha >= interval[0], alpha <= interval[1])
         return tf.where(inside, guide(better, worse, weight), better)
 
@@ -77,6 +81,35 @@ def vector_field(
     return field
 
 
-def beside(x: tf.Tensor, source: tf.Tensor | None) -> tf.Tensor:
-    """Returns x, float32 [N, ..., C], with the source as further channels, if there is one."""
-    return x if source is None else tf.concat([x, source], -1)
+@dataclass(frozen=True)
+class GuidedField:
+    """The vector field that samples follow, as a function of what they are asked for.
+
+    Attributes:
+        network: draws the samples.
+        nb_class: number of classes; 0 if the network takes no label.
+        source_channels: channels of a source that the network sees beside x; 0: none.
+        guidance: how far the field goes beyond the network.
+        early: the network as it was early in its training, for autoguidance; None for none.
+    """
+
+    network: "keras.Model"
+    nb_class: int = 0
+    source_channels: int = 0
+    guidance: Guidance = UNGUIDED
+    early: "GuidingNetwork | None" = None
+
+    def __call__(self, *conditions: tf.Tensor) -> VectorField:
+        """Returns d(x, alpha).
+
+        Args:
+            conditions: labels, int64 [N], if the network takes any, and sources, if it sees any.
+        """
+        left = iter(conditions)
+        label = next(left) if self.nb_class else None
+        source = next(left) if self.source_channels else None
+        network = self.network
+        if self.early:
+            weight = self.early.weight(self.guidance.auto)
+            network = autoguided(network, self.early.network, weight, self.guidance.interval)
+        return vector_field(network, label, self.nb_class, self.guidance.label, source)

@@ -1,8 +1,9 @@
-"""Step grids: the positions of a solver's steps between alpha = 0 and 1.
+"""Runge-Kutta methods and step grids, plain numbers for any library of arrays.
 
-A grid is a monotone function of [0, 1] onto itself: step i of n goes from grid(i / n) to
-grid((i + 1) / n). One grid serves any number of steps in both directions, and tensors as well as
-arrays.
+A method is a Butcher tableau: Hairer, Norsett, Wanner, Solving Ordinary Differential Equations I
+(II.1). A grid has the positions of the steps between alpha = 0 and 1: a monotone function of [0, 1]
+onto itself, where step i of n goes from grid(i / n) to grid((i + 1) / n). One grid serves any
+number of steps in both directions, and tensors as well as arrays.
 
 Errors measured on the trained digits preset against 128 steps of RK4 (root mean square over 256
 samples, pixels in [-1, 1]): a step of 1/32 by Euler has an error of 0.0003 to 0.0007 in the first
@@ -12,6 +13,7 @@ the late grid; with 16 evaluations, 0.023 and 0.011. Euler alone is best on the 
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -21,6 +23,36 @@ import numpy as np
 LATE_POWER = 1.5
 
 Grid = Callable[[Any], Any]  # float32, any shape, 0 to 1 -> the same shape
+
+
+@dataclass(frozen=True)
+class Tableau:
+    """An explicit Runge-Kutta method.
+
+    Attributes:
+        stages: for each stage, the weights of the previous slopes (row i of the matrix a).
+        weights: weight of each slope in the step (b).
+        nodes: position of each stage within the step, 0 to 1 (c).
+        order: order of convergence.
+    """
+
+    stages: tuple[tuple[float, ...], ...]
+    weights: tuple[float, ...]
+    nodes: tuple[float, ...]
+    order: int
+
+
+TABLEAUS = {
+    "euler": Tableau(((),), (1.0,), (0.0,), order=1),
+    "midpoint": Tableau(((), (1 / 2,)), (0.0, 1.0), (0.0, 1 / 2), order=2),
+    "heun": Tableau(((), (1.0,)), (1 / 2, 1 / 2), (0.0, 1.0), order=2),
+    "rk4": Tableau(
+        ((), (1 / 2,), (0.0, 1 / 2), (0.0, 0.0, 1.0)),
+        (1 / 6, 1 / 3, 1 / 3, 1 / 6),
+        (0.0, 1 / 2, 1 / 2, 1.0),
+        order=4,
+    ),
+}
 
 
 def uniform(u: Any) -> Any:
