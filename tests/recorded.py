@@ -12,13 +12,13 @@ from components.drift_gate import names as drift_names
 from components.image_example_gen import names as example_names
 from components.image_trainer import names as trainer_names
 from components.real_features import names as feature_names
-from components.resolvers import strategies as resolvers
 from components.sample_evaluator import names as evaluator_names
 from pipeline.registry.names import CHOSEN
 from trainer.common.remote_path import to_path
 from trainer.names import METADATA, WARM_UP
 
 PIPELINE = "digits"
+BASE_MODEL, BASELINE = "BaseModel", "Baseline"  # components.resolvers imports TensorFlow
 OUTPUTS = {  # of each node, by key: the type of the artifact
     example_names.NODE: {example_names.EXAMPLES: "Examples"},
     "SchemaImporter": {"schema": "Schema"},
@@ -29,12 +29,12 @@ OUTPUTS = {  # of each node, by key: the type of the artifact
     drift_names.REFERENCE_NODE: {},
     drift_names.NODE: {drift_names.VERDICT: "components.DriftVerdict"},
     feature_names.NODE: {feature_names.FEATURES: "components.ImageFeatures"},
-    resolvers.BASE_MODEL: {},
+    BASE_MODEL: {},
     trainer_names.NODE: {
         trainer_names.MODEL: trainer_names.MODEL_TYPE,
         trainer_names.MODEL_RUN: "ModelRun",
     },
-    resolvers.BASELINE: {},
+    BASELINE: {},
     evaluator_names.NODE: {
         evaluator_names.EVALUATION: evaluator_names.EVALUATION_TYPE,
         evaluator_names.BLESSING: evaluator_names.BLESSING_TYPE,
@@ -126,7 +126,7 @@ class Recorded:
         for node in list(OUTPUTS)[1:9]:
             about = {drift_names.DRIFTED: int(drifted)} if node == drift_names.NODE else {}
             self._node(run, node, inputs, dict.fromkeys(OUTPUTS[node], about))
-        self._node(run, resolvers.BASE_MODEL, inputs, {})
+        self._node(run, BASE_MODEL, inputs, {})
         inputs |= {trainer_names.BASE_MODEL: base} if base else {}
         if of is None:
             outputs = {key: {} for key in OUTPUTS[trainer_names.NODE]}
@@ -136,7 +136,7 @@ class Recorded:
         else:
             self._node(run, trainer_names.NODE, inputs, {}, {trainer_names.MODEL: of})
             model = of
-        self._node(run, resolvers.BASELINE, {resolvers.CANDIDATE: model}, {})
+        self._node(run, BASELINE, {"candidate": model}, {})
         if blessed is not None:
             about = {evaluator_names.MODEL_ID: model}
             verdict = {evaluator_names.BLESSED: int(blessed), evaluator_names.REASON: reason}

@@ -224,7 +224,7 @@ def test_a_student_learns_from_the_guided_slopes_of_a_teacher_with_autoguidance(
     x = tf.random.stateless_normal([3, 2, 2, 1], [0, 0])
     alpha = tf.constant([0.1, 0.5, 0.9])
     slopes = exported(x_alpha=x, alpha=alpha)["difference"]
-    np.testing.assert_allclose(found[0].field()(x, alpha), slopes, atol=1e-5)
+    np.testing.assert_allclose(found[0]()(x, alpha), slopes, atol=1e-5)
     alone = found[0].network([x, alpha])
     assert [bool(np.abs(each).max() > 1e-6) for each in slopes - alone] == [False, True, False]
 
