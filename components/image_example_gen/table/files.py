@@ -124,6 +124,7 @@ def read_parts(folder: str) -> pa.Table:
 
 def add_places(table: pa.Table, keys: pa.Array) -> pa.Table:
     """Adds the column `place`, the number of the file; null where the key is none of these."""
+    keys = keys if len(table) else keys[:0]  # to look up nothing needs no hash table of all files
     return table.append_column("place", pc.index_in(table["key"], value_set=keys))
 
 

@@ -9,11 +9,7 @@ import pyarrow.compute as pc
 
 from components.image_example_gen import names
 from components.image_example_gen.example import split_of
-from components.image_example_gen.near_duplicates import (
-    LOOK_BYTES,
-    group,
-    near_any,
-)
+from components.image_example_gen.near_duplicates import LOOK_BYTES, group, near_any
 from components.image_example_gen.options import ImageOptions
 from components.image_example_gen.report import GROUPS, IMAGES, IN_HOLDOUT, LEFT_OUT
 from components.image_example_gen.spans import ImageSource

@@ -89,12 +89,10 @@ def find_known(keys: pa.Array, artifacts: Iterable[str]) -> tuple[pa.Table, np.n
         SCHEMA with `place` as of `add_places`, each file at most once, also null in other rows;
         and the files that are not in it, bool [n].
     """
-    known = [add_places(SCHEMA.empty_table(), keys[:0])]
+    known = [add_places(SCHEMA.empty_table(), keys)]
     is_new = np.ones(len(keys), bool)
     for artifact in artifacts:
         table, is_finished = _read_artifact(artifact)
-        if not len(table):
-            continue
         table = add_places(table, keys)
         is_usable = _is_usable(table, is_new)
         places = pc.if_else(is_usable, table["place"], None)

@@ -130,7 +130,7 @@ def measure(sets: Sets, measurements: Sequence[Measurement], *, by_label: bool =
         measurements: what is measured.
         by_label: whether to measure the images of each label as well.
     """
-    real = [name for name in (sources.REAL, sources.HOLDOUT) if name in (sources.REAL, *sets)]
+    real = [sources.REAL, *([sources.HOLDOUT] if sources.HOLDOUT in sets else [])]
     names = [*_judged(sets), sources.TRAIN, sources.NOISE, *real, *_beside(sets)]
     labels = sorted(
         {label for found in sets.values() for label in found.labels} if by_label else ()
