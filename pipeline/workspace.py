@@ -130,22 +130,17 @@ class Workspace:
         return self.folder / "results"
 
     @property
-    def schedule(self) -> Path:
-        """JSON file with the time of the next check for new data."""
-        return self.folder / "schedule.json"
-
-    @property
     def chosen(self) -> Path:
         """The configuration that was chosen for the images of runs that name none, as YAML."""
         return self.folder / "chosen.yaml"
 
     def check_exists(self) -> None:
-        """Checks that a run, a check or a schedule has begun in the folder.
+        """Checks that a run or a check has begun in the folder.
 
         Raises:
             NoWorkspaceError: none has.
         """
-        places = (self.metadata, self.journal, self.schedule, self.artifacts)
+        places = (self.metadata, self.journal, self.artifacts)
         if not any(place.exists() for place in places):
             problem = "not a workspace" if self.folder.exists() else "no such folder"
             raise NoWorkspaceError(
@@ -194,7 +189,7 @@ class Workspace:
 
     @contextmanager
     def scheduled(self) -> Iterator[None]:
-        """Makes this process the scheduler of the workspace.
+        """Makes this process the one that schedules checks of the workspace.
 
         Raises:
             InUseError: it already has one.

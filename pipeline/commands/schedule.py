@@ -24,47 +24,22 @@ from pipeline.workspace import Workspace
     help='When to check for new data, for example "0 3 * * *".',
 )
 @click.option("--timezone", "zone", default="UTC", show_default=True, help="Time zone of --cron.")
-@click.option(
-    "--jitter",
-    default=0,
-    show_default=True,
-    type=click.IntRange(0, 86_400),
-    metavar="SECONDS",
-    help="Delay each check by a random time of at most this.",
-)
-@click.option(
-    "--misfire-grace",
-    default=3600,
-    show_default=True,
-    type=click.IntRange(1, 604_800),
-    metavar="SECONDS",
-    help="Make up for a missed check once, if it is at most this late; for one that was "
-    "interrupted, however late.",
-)
-def schedule(
-    arguments: ConfigArguments,
-    workspace: Workspace,
-    cron: str,
-    zone: str,
-    jitter: int,
-    misfire_grace: int,
-) -> None:
+def schedule(arguments: ConfigArguments, workspace: Workspace, cron: str, zone: str) -> None:
     """Check for new data on a schedule, and retrain.
 
-    Runs `iadb run --if-new-data` at each time, never two at once. The next time is stored in the
-    workspace and survives a restart. On Ctrl-C or SIGTERM, the schedule ends as soon as a run in
-    progress has saved its state.
+    Runs `iadb run --if-new-data` at each time, never two at once. On Ctrl-C or SIGTERM, the
+    schedule ends as soon as a run in progress has saved its state. A time that passes while it does
+    not run is not made up for: a systemd timer or a CronJob does that (docs/schedule.md).
     """
     from pipeline.config.sections import require_folder
     from pipeline.unattended.runs import IADB
-    from pipeline.unattended.scheduler import CAUSE, Plan, run_scheduler
+    from pipeline.unattended.schedule import CAUSE, run_schedule
 
     config, _ = arguments.load_for_check(workspace)  # each check will look again
     require_folder(config.data, workspace.folder)
     command = [*IADB, "run", "--if-new-data", f"--cause={CAUSE}", f"--workspace={workspace.folder}"]
-    plan = Plan(cron, zone, jitter, misfire_grace)
     command += arguments.as_options()
-    run_scheduler(workspace, command, plan, config.notify, report=failures.say)
+    run_schedule(workspace, command, cron, zone, config.notify, report=failures.say)
 
 
 @click.command("notify-test")

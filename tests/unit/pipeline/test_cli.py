@@ -39,8 +39,7 @@ def test_help_imports_no_heavy_library():
 
 def test_commands_that_list_and_show_import_neither_tensorflow_nor_tfx(tmp_path):
     (tmp_path / "data").mkdir()
-    (tmp_path / "workspace").mkdir()
-    (tmp_path / "workspace" / "schedule.json").touch()
+    (tmp_path / "workspace" / "artifacts").mkdir(parents=True)
     code = (
         "import sys\n"
         "from click.testing import CliRunner\n"
@@ -230,8 +229,7 @@ def test_the_home_directory_is_found_where_the_shell_does_not_expand_it(tmp_path
     (tmp_path / "mine.yaml").write_text(shown)
     shown = iadb("config", "show", "--config=~/mine.yaml").stdout
     assert yaml.safe_load(shown)["data"]["folder"] == f"{tmp_path}/images"
-    (tmp_path / "models").mkdir()
-    (tmp_path / "models" / "schedule.json").touch()
+    (tmp_path / "models" / "artifacts").mkdir(parents=True)
     assert iadb("clean", "--workspace=~/models").output.endswith(f"{tmp_path}/models\n")
 
 
@@ -310,7 +308,7 @@ def test_without_a_model_the_error_names_the_command_that_makes_one(tmp_path, co
 
 
 def test_a_workspace_before_its_first_run_has_no_runs(tmp_path):
-    (tmp_path / "schedule.json").touch()
+    (tmp_path / "artifacts").mkdir()
     result = iadb("runs", "--workspace", tmp_path)
     assert result.exit_code == 0
     assert result.output == f"no runs in {tmp_path}\n"

@@ -280,7 +280,7 @@ def test_help_imports_neither_kfp_nor_other_heavy_libraries():
         "from click.testing import CliRunner\n"
         "from pipeline.cli import main\n"
         "assert CliRunner().invoke(main, ['kubeflow', 'submit', '--help']).exit_code == 0\n"
-        "print([m for m in ('kfp', 'tfx', 'croniter', 'rich', 'pydantic') if m in sys.modules])\n"
+        "print([m for m in ('kfp', 'tfx', 'cronsim', 'rich', 'pydantic') if m in sys.modules])\n"
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert result.stdout == "[]\n"

@@ -342,8 +342,8 @@ def test_the_command_reports_the_live_version_and_the_withdrawn_models(served):
 
 @pytest.mark.parametrize("arguments", [["rollback"], ["promote", "1", "--reason", "x"]])
 def test_before_the_first_run_nothing_is_made(tmp_path, arguments):
-    (tmp_path / "schedule.json").touch()
+    (tmp_path / "artifacts").mkdir()
     result = iadb(*arguments, "--workspace", tmp_path)
     assert result.exit_code == 2
     assert "`iadb run` trains one" in result.output
-    assert [path.name for path in tmp_path.iterdir()] == ["schedule.json"]
+    assert [path.name for path in tmp_path.iterdir()] == ["artifacts"]

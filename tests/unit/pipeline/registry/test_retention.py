@@ -469,12 +469,11 @@ def test_a_workspace_in_use_is_rejected_and_one_without_runs_stays_empty(workspa
     Recorded(workspace.metadata, workspace.artifacts)
     with workspace.locked(), pytest.raises(WorkspaceError, match="is in use"):
         clean(workspace, RetentionOptions())
-    schedule = tmp_path / "new" / "schedule.json"
-    schedule.parent.mkdir()
-    schedule.touch()
-    result = iadb("clean", "--workspace", schedule.parent)
-    assert result.output == f"nothing to remove in {schedule.parent}\n"
-    assert list(schedule.parent.iterdir()) == [schedule]
+    artifacts = tmp_path / "new" / "artifacts"
+    artifacts.mkdir(parents=True)
+    result = iadb("clean", "--workspace", artifacts.parent)
+    assert result.output == f"nothing to remove in {artifacts.parent}\n"
+    assert list(artifacts.parent.iterdir()) == [artifacts]
 
 
 def test_the_command_reports_what_is_removed_and_its_size(recorded, workspace):
