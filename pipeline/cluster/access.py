@@ -38,29 +38,31 @@ class Access:
     token_file: Path | None = None
 
     def __post_init__(self) -> None:
+        shown = re.sub(r"[^/]*@", "", self.endpoint)
         try:
             parts = urlsplit(self.endpoint)
-            host, _ = parts.hostname, parts.port
+            valid = parts.scheme in ("http", "https") and self.host and parts.port != 0
         except ValueError:
-            host = None
-        shown = re.sub(r"[^/]*@", "", self.endpoint)
-        if not host or parts.scheme not in ("http", "https") or parts.query or parts.fragment:
+            valid = False
+        if not valid or {"@", "?", "#"} & {*self.endpoint}:
             raise AccessError(
-                f"--endpoint {shown}: expected a URL such as "
-                "https://kubeflow.example.com/pipeline or http://localhost:8888"
-            )
-        if "@" in parts.netloc:
-            raise AccessError(
-                f"--endpoint {shown}: must not contain a user or password; set IADB_KFP_TOKEN or "
+                f"--endpoint {shown}: expected a URL such as https://kubeflow.example.com/pipeline "
+                "or http://localhost:8888, without a user or password: set IADB_KFP_TOKEN or "
                 "--token-file instead"
             )
         if self.has_token:
             self.read_token()
-            if parts.scheme == "http" and not _is_private(host):
+            inside = is_loopback(self.host) or self.host.endswith(CLUSTER_DOMAINS)
+            if parts.scheme == "http" and not inside:
                 raise AccessError(
                     f"--endpoint {self.endpoint}: would send the token unencrypted; use an "
                     "https:// URL, or forward a local port to the cluster"
                 )
+
+    @property
+    def host(self) -> str:
+        """The name or address in the endpoint."""
+        return urlsplit(self.endpoint).hostname or ""
 
     @property
     def has_token(self) -> bool:
@@ -77,15 +79,9 @@ class Access:
         if self.token_file is not None:
             source = f"--token-file {self.token_file}"
             try:
-                token = self.token_file.read_text("utf-8").strip()
-            except (OSError, UnicodeDecodeError) as error:
-                reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
-                raise AccessError(f"{source}: {reason}") from None
+                token = self.token_file.read_text("latin-1").strip()
+            except OSError as error:
+                raise AccessError(f"{source}: {error.strerror}") from None
         if not TOKEN.fullmatch(token):
             raise AccessError(f"{source}: empty, or contains characters that are not allowed")
         return token
-
-
-def _is_private(host: str) -> bool:
-    """Whether requests to a host stay on this machine or within a cluster."""
-    return is_loopback(host) or host.endswith(CLUSTER_DOMAINS)

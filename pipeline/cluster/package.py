@@ -1,7 +1,6 @@
-"""A compiled pipeline package: its digest, its tasks, and its runtime parameters."""
+"""A compiled pipeline package: its tasks and its runtime parameters."""
 
 import difflib
-import hashlib
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,8 +18,6 @@ from pipeline.config.pipeline_config import PipelineConfig
 from pipeline.config.sections import require_samples
 from trainer.options import TrainOptions
 
-DIGEST_DIGITS = 12
-
 
 @dataclass(frozen=True)
 class CompiledPackage:
@@ -28,25 +25,21 @@ class CompiledPackage:
 
     Attributes:
         path: the YAML file (spec 2.1.0).
-        digest: first digits of the SHA-256 of its bytes.
         parameters: KFP's specifications of the runtime parameters, by name.
         tasks: the displayed names of tasks, by KFP's own.
     """
 
     path: Path
-    digest: str
     parameters: dict[str, dict[str, Any]]
     tasks: dict[str, str]
 
 
 def read_package(path: Path) -> CompiledPackage:
     """Reads a package that KFP's compiler wrote."""
-    content = path.read_bytes()
-    root = next(yaml.load_all(content, yaml.CSafeLoader))["root"]
+    root = next(yaml.load_all(path.read_bytes(), yaml.CSafeLoader))["root"]
     parameters = root.get("inputDefinitions", {}).get("parameters", {})
     tasks = {key: task["taskInfo"]["name"] for key, task in root["dag"]["tasks"].items()}
-    digest = hashlib.sha256(content).hexdigest()[:DIGEST_DIGITS]
-    return CompiledPackage(path, digest, parameters, tasks)
+    return CompiledPackage(path, parameters, tasks)
 
 
 def parse_parameters(package: CompiledPackage, settings: Sequence[str]) -> dict[str, Any]:

@@ -1,8 +1,6 @@
 """The commands `iadb kubeflow`: the pipeline on a Kubeflow Pipelines cluster."""
 
-import dataclasses
 import functools
-import json
 import os
 import tempfile
 from datetime import datetime, timezone
@@ -22,9 +20,7 @@ from pipeline.commands.shared_options import (
 
 if TYPE_CHECKING:  # they import KFP's SDK or pydantic
     from pipeline.cluster.access import Access
-    from pipeline.cluster.client import Cluster, PipelineVersion
     from pipeline.cluster.package import CompiledPackage
-    from pipeline.cluster.state import ClusterRun
     from pipeline.config.pipeline_config import PipelineConfig
 
 TIMES_SHOWN = 3
@@ -97,7 +93,7 @@ def compile_to_file(
 ) -> None:
     """Write the pipeline as a KFP package, for other tools to upload."""
     package = _compile(_load(arguments), output)
-    click.echo(f"{output}: {len(package.tasks)} tasks, digest {package.digest}")
+    click.echo(f"{output}: {len(package.tasks)} tasks")
     click.echo(f"runtime parameters: {', '.join(package.parameters) or 'none'}")
 
 
@@ -113,32 +109,28 @@ def submit(
     wait: bool,
     access: "Access",
 ) -> None:
-    """Upload the pipeline and start a run.
+    """Compile the pipeline and start a run.
 
-    Uploads a version only if the cluster does not have the same one. With --wait, prints one line
-    per task, and exits with code 6 if the run fails; without, exits when the run has started.
+    With --wait, prints one line per task, and exits with code 6 if the run fails; without, exits
+    when the run has started.
     """
     from pipeline.cluster.client import Cluster
-    from pipeline.cluster.connection import ClusterError
-    from pipeline.commands.kubeflow_tables import print_tasks
+    from pipeline.commands.kubeflow_tasks import print_tasks
     from pipeline.console.tables import make_console
 
     config = _load(arguments)
     cluster = Cluster(access)
-    package, version, parameters = _upload(cluster, config, settings)
-    run_id = cluster.start(version, parameters, config.kubeflow.service_account)
+    with tempfile.TemporaryDirectory() as folder:
+        package, parameters = _prepare(config, settings, Path(folder))
+        run_id = cluster.start(config, package.path, parameters)
     click.echo(f"run {run_id} started")
     if not wait:
         return
     try:
-        run = print_tasks(make_console(), cluster.follow(run_id), package.tasks)
+        print_tasks(make_console(), cluster.follow(run_id), package.tasks)
     except KeyboardInterrupt:
-        raise KeyboardInterrupt("the run continues; see `iadb kubeflow status`") from None
-    except ClusterError as error:
-        raise ClusterError(
-            f"{error}; run {run_id} may continue: see `iadb kubeflow status`"
-        ) from None
-    _report_end(run, package)
+        raise KeyboardInterrupt("the run continues; see its page") from None
+    click.echo(f"run {run_id} succeeded")
 
 
 @kubeflow.command()
@@ -171,7 +163,7 @@ def schedule(
     delete: bool,
     access: "Access",
 ) -> None:
-    """Upload the pipeline and run it on a schedule.
+    """Compile the pipeline and run it on a schedule.
 
     Replaces a schedule of the same name. Runs one at a time; of those that were missed, for example
     while the cluster was down, only the newest is made up for. KFP's schedules have no time zone:
@@ -191,41 +183,13 @@ def schedule(
     six_fields = to_kubeflow(cron)
     times = next_times(cron, zone, datetime.now(timezone.utc), TIMES_SHOWN)
     cluster = Cluster(access)
-    _, version, parameters = _upload(cluster, config, settings)
-    replaced = cluster.schedule(
-        version, name, six_fields, parameters, config.kubeflow.service_account
-    )
+    with tempfile.TemporaryDirectory() as folder:
+        package, parameters = _prepare(config, settings, Path(folder))
+        replaced = cluster.schedule(config, package.path, parameters, name, six_fields)
     click.echo(f"schedule {name}: {six_fields}, {'replaced' if replaced else 'new'}")
     click.echo(f"next: {', '.join(f'{time:%Y-%m-%d %H:%M}' for time in times)} ({zone})")
     if zone != "UTC":
         click.echo(f"if the cluster's cronScheduleTimezone is {zone}; KFP's API does not expose it")
-
-
-@kubeflow.command()
-@click.option(
-    "--pipeline", metavar="NAME", help="Only this pipeline; default: the whole namespace."
-)
-@click.option(
-    "--last", default=20, show_default=True, type=click.IntRange(1, 1000), help="How many runs."
-)
-@click.option("--json", "as_json", is_flag=True, help="Print JSON, with the tasks of each run.")
-@access_options
-def status(pipeline: str | None, last: int, as_json: bool, access: "Access") -> None:
-    """List runs, newest first, and schedules."""
-    from pipeline.cluster.client import Cluster
-    from pipeline.commands.kubeflow_tables import print_status
-    from pipeline.console.tables import make_console
-
-    cluster = Cluster(access)
-    runs, schedules = cluster.runs(last, pipeline), cluster.schedules(pipeline)
-    if as_json:
-        found = {
-            "runs": [dataclasses.asdict(run) for run in runs],
-            "schedules": [dataclasses.asdict(schedule) for schedule in schedules],
-        }
-        click.echo(json.dumps(found, indent=2, default=datetime.isoformat))
-        return
-    print_status(make_console(), runs, schedules, pipeline)
 
 
 def _load(arguments: ConfigArguments) -> "PipelineConfig":
@@ -264,33 +228,14 @@ def _compile(config: "PipelineConfig", output: Path) -> "CompiledPackage":
     return read_package(output)
 
 
-def _upload(
-    cluster: "Cluster", config: "PipelineConfig", settings: tuple[str, ...]
-) -> tuple["CompiledPackage", "PipelineVersion", dict[str, Any]]:
-    """Compiles and uploads the pipeline; also parses the parameters of its runs."""
+def _prepare(
+    config: "PipelineConfig", settings: tuple[str, ...], folder: Path
+) -> tuple["CompiledPackage", dict[str, Any]]:
+    """Compiles the pipeline into a folder; also parses and checks the parameters of its runs."""
     from pipeline import failures
     from pipeline.cluster.package import check_parameters, parse_parameters
 
-    with tempfile.TemporaryDirectory() as folder:
-        package = _compile(config, Path(folder) / f"{config.name}.yaml")
-        parameters = parse_parameters(package, settings)
-        check_parameters(config, parameters, functools.partial(failures.say, error=True))
-        version = cluster.upload(package, config.name)
-    outcome = "uploaded" if version.uploaded else "exists already, nothing uploaded"
-    click.echo(f"version {version.name}: {outcome}")
-    return package, version, parameters
-
-
-def _report_end(run: "ClusterRun", package: "CompiledPackage") -> None:
-    from pipeline.cluster.connection import ClusterError
-
-    if run.state == "SUCCEEDED":
-        click.echo(f"run {run.id} succeeded")
-        return
-    failed = [
-        f"{package.tasks[task.name]}{task.error and f' ({task.error})'}"
-        for task in run.tasks
-        if task.state == "FAILED" and task.name in package.tasks
-    ]
-    reason = ", ".join(failed) or run.error or "KFP reports no reason"
-    raise ClusterError(f"run {run.id} {run.state.lower()}: {reason}")
+    package = _compile(config, folder / f"{config.name}.yaml")
+    parameters = parse_parameters(package, settings)
+    check_parameters(config, parameters, functools.partial(failures.say, error=True))
+    return package, parameters

@@ -24,7 +24,6 @@ class Operation:
     path: re.Pattern
     query: dict
     body: str | None
-    files: tuple
     answer: str
 
 
@@ -51,7 +50,6 @@ def _read_operation(name, source):
         path=re.compile(re.sub(r"\\{[\w.\\]+\\}", "([^/:]+)", re.escape(path))),
         query={key: types[argument] for key, argument in query},
         body=types[body[1]] if body else None,
-        files=tuple(re.findall(r"local_var_files\['(\w+)'\] =", source)),
         answer=re.search(r"response_type='([^']+)'", source)[1],
     )
 

@@ -11,11 +11,9 @@ import re
 import threading
 from collections import defaultdict
 from datetime import datetime, timedelta, timezone
-from email import message_from_bytes
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qsl, unquote_plus, urlsplit
 
-import yaml
 from kfp_openapi import WrongShapeError, check, read_operations
 
 OPERATIONS = read_operations()
@@ -56,9 +54,7 @@ class KfpStandIn:
         self.faults = defaultdict(list)
         self.called = []
         self.before = {}
-        self.experiments, self.pipelines, self.versions = {}, {}, {}
-        self.runs, self.recurring_runs, self.packages = {}, {}, {}
-        self.page_size = 100  # at most
+        self.experiments, self.runs, self.recurring_runs = {}, {}, {}
         self._clock = datetime(2026, 11, 25, 12, tzinfo=timezone.utc)
         self._numbers = itertools.count(1)
         self._lock = threading.Lock()
@@ -109,7 +105,7 @@ class KfpStandIn:
                 if self.token and handler.headers.get("authorization") != f"Bearer {self.token}":
                     raise RefusalError(401, "Request header error: there is no user identity")
                 query = self._read_query(operation, url.query)
-                content = self._read_body(operation, body, handler.headers)
+                content = self._read_body(operation, body)
                 given = (*arguments, content, query)
                 if operation.name in self.before:
                     self.before.pop(operation.name)(*given)
@@ -132,25 +128,6 @@ class KfpStandIn:
         self._allow(content.get("namespace"))
         return self._add(self.experiments, "experiment_id", content, unique=True)
 
-    def pipeline_service_list_pipelines(self, content, query):
-        return self._list("pipelines", self.pipelines, query)
-
-    def pipeline_service_create_pipeline(self, content, query):
-        self._allow(content.get("namespace"))
-        return self._add(self.pipelines, "pipeline_id", content, unique=True)
-
-    def pipeline_service_list_pipeline_versions(self, pipeline_id, content, query):
-        of_pipeline = {k: v for k, v in self.versions.items() if v["pipeline_id"] == pipeline_id}
-        return self._list("pipeline_versions", of_pipeline, query)
-
-    def upload_pipeline_version(self, content, query):
-        if query["pipelineid"] not in self.pipelines:
-            raise RefusalError(400, "Failed to create a pipeline version")
-        version = {"display_name": query["name"], "pipeline_id": query["pipelineid"]}
-        made = self._add(self.versions, "pipeline_version_id", version, unique=True)
-        self.packages[made["pipeline_version_id"]] = next(yaml.safe_load_all(content))
-        return made
-
     def run_service_create_run(self, content, query):
         self._check_work(content)
         started = {"state": "PENDING", "finished_at": NEVER}
@@ -158,9 +135,6 @@ class KfpStandIn:
 
     def run_service_get_run(self, run_id, content, query):
         return self._get(self.runs, run_id)
-
-    def run_service_list_runs(self, content, query):
-        return self._list("runs", self.runs, query)
 
     def recurring_run_service_create_recurring_run(self, content, query):
         self._check_work(content)
@@ -197,15 +171,7 @@ class KfpStandIn:
                 query[key] = int(value)
         return query
 
-    def _read_body(self, operation, body, headers):
-        if operation.files:
-            kind = headers["Content-Type"]
-            whole = message_from_bytes(b"Content-Type: " + kind.encode() + b"\r\n\r\n" + body)
-            (part,) = whole.get_payload()
-            name = part.get_param("name", header="Content-Disposition")
-            if name not in operation.files or not part.get_filename().endswith(".yaml"):
-                raise WrongShapeError(f"file {name}, {part.get_filename()}")
-            return part.get_payload(decode=True)
+    def _read_body(self, operation, body):
         if not operation.body:
             if body not in (b"", b"null"):
                 raise WrongShapeError(f"{operation.name} has no body, got {body!r}")
@@ -233,11 +199,9 @@ class KfpStandIn:
     def _check_work(self, content):
         """Checks the common fields of runs and recurring runs."""
         self._get(self.experiments, content["experiment_id"])
-        reference = content["pipeline_version_reference"]
-        version = self._get(self.versions, reference["pipeline_version_id"])
-        if version["pipeline_id"] != reference["pipeline_id"]:
-            raise RefusalError(400, "the version is of another pipeline")
-        inputs = self.packages[version["pipeline_version_id"]]["root"]["inputDefinitions"]
+        package = content["pipeline_spec"]
+        inputs = package["pipeline_spec"]["root"]["inputDefinitions"]
+        assert "platform_spec" in package  # the options of Kubernetes
         given = content["runtime_config"]["parameters"]
         for name, spec in inputs["parameters"].items():
             if name not in given and "defaultValue" not in spec:
@@ -251,7 +215,7 @@ class KfpStandIn:
         found = list(things.values())
         if experiment_id := query.get("experiment_id"):
             found = [thing for thing in found if thing["experiment_id"] == experiment_id]
-        elif field != "pipeline_versions":
+        else:
             self._allow(query.get("namespace"))
         if text := query.get("filter"):
             text = unquote_plus(text)  # once more than other parameters
@@ -259,12 +223,11 @@ class KfpStandIn:
                 text = text.replace(short, published)
             wanted = json.loads(text)
             check(wanted, "V2beta1Filter", f"filter of {field}")
-            found = [t for t in found if all(_matches(t, p) for p in wanted["predicates"])]
-        if order := query.get("sort_by"):
-            key, _, direction = order.partition(" ")
-            found.sort(key=lambda thing: thing[key], reverse=direction == "desc")
+            [predicate] = wanted["predicates"]
+            assert predicate["operation"] == "EQUALS"
+            found = [t for t in found if t[predicate["key"]] == predicate["string_value"]]
         start = int(query.get("page_token") or 0)
-        end = start + min(query.get("page_size") or 10, self.page_size)
+        end = start + (query.get("page_size") or 10)
         page = {field: found[start:end], "total_size": len(found)}
         return page | ({"next_page_token": str(end)} if end < len(found) else {})
 
@@ -274,11 +237,6 @@ class KfpStandIn:
     def _refuse(self, status, message):
         answer = {"error": message, "code": CODES[status], "message": message, "details": []}
         return status, "application/json", json.dumps(answer).encode()
-
-
-def _matches(thing, predicate):
-    value, wanted = thing[predicate["key"]], predicate["string_value"]
-    return value == wanted if predicate["operation"] == "EQUALS" else wanted in value
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -8,16 +8,15 @@ from pipeline.cluster.package import CompiledPackage, parse_parameters
 def every_type(tmp_path):
     kinds = ("NUMBER_INTEGER", "NUMBER_DOUBLE", "STRING")
     parameters = {kind.lower(): {"parameterType": kind, "defaultValue": 0} for kind in kinds}
-    return CompiledPackage(tmp_path, "0", parameters, {})
+    return CompiledPackage(tmp_path, parameters, {})
 
 
-def test_a_package_has_parameters_tasks_and_a_digest(package):
+def test_a_package_has_parameters_and_tasks(package):
     assert package.parameters == {
         "data_folder": {"parameterType": "STRING"},
         "steps": {"parameterType": "NUMBER_INTEGER", "defaultValue": 1000, "isOptional": True},
     }
     assert package.tasks == {"node": "ImageExampleGen", "node-2": "Trainer"}
-    assert len(package.digest) == 12
 
 
 def test_values_have_the_types_of_the_package(every_type):

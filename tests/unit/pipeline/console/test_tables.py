@@ -4,7 +4,7 @@ import io
 import re
 import subprocess
 import sys
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timezone
 
 import pytest
 from click.testing import CliRunner
@@ -12,8 +12,6 @@ from rich.console import Console
 from rich.text import Text
 
 from pipeline.cli import main
-from pipeline.cluster.state import ClusterRun, ClusterSchedule
-from pipeline.commands.kubeflow_tables import print_status
 from pipeline.console.tables import (
     UNLIMITED,
     Column,
@@ -190,21 +188,6 @@ def test_datasets_have_their_licenses_in_any_width(width):
     assert fits(output, width)
     assert "8,189 color flowers in 102 classes" in words(output) or width < 120
     assert "none stated" in words(output)
-
-
-@at_widths
-def test_runs_on_a_cluster_have_their_names_in_any_width(width):
-    names = [f"faces-of-the-north-2026030{day}-033000-5b1f9c2d" for day in range(3)]
-    runs = [
-        ClusterRun("1", name, "SUCCEEDED", NOW, NOW + timedelta(hours=31), "7", "", ())
-        for name in names
-    ]
-    schedules = [ClusterSchedule("7", "faces-of-the-north", "0 30 3 * * *", True, NOW)]
-    output = printed(width, print_status, runs, schedules, None)
-    assert fits(output, width)
-    assert "1 day, 7:00:00" in words(output)
-    for name in names:
-        assert name in re.sub(r"\s", "", output) or width < 120
 
 
 @pytest.mark.parametrize(("command", "rows"), [("models", 2), ("runs", 2), ("history", 3)])
