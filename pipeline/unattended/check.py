@@ -3,14 +3,11 @@
 Imports neither TFX nor TensorFlow: the pipeline runs in child processes.
 """
 
-import functools
 import shutil
-import sqlite3
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
-from typing import TypeVar
 
 from pipeline import failures
 from pipeline.config.pipeline_config import PipelineConfig
@@ -19,7 +16,6 @@ from pipeline.monitoring import prometheus, webhook
 from pipeline.registry import lineage
 from pipeline.registry.journal import Attempt, Journal, Outcome
 from pipeline.registry.models import load_models
-from pipeline.registry.outcome import RunResult
 from pipeline.registry.retention import clean
 from pipeline.unattended.new_data import Finding, look
 from pipeline.unattended.runs import IADB, JUDGED, CheckRuns, Ending
@@ -29,7 +25,6 @@ from trainer.common.signals import find_stop, stop_on_signals
 
 GB, MB = 1e9, 1e6  # bytes
 CLEANED = {*JUDGED, Outcome.HELD}  # outcomes after which old files are removed
-T = TypeVar("T")
 
 
 def check(
@@ -68,22 +63,24 @@ def check(
     journal = Journal(workspace.journal, config.data.folder)
     runs = CheckRuns(config, workspace, journal, report, now, iadb)
     begun, number, found = now(), 0, {}
-    free = functools.partial(_try_to_free_space, config, workspace, report)
     with ExitStack() as stack:
         try:
             with failures.resumable(), stop_on_signals():
                 stack.enter_context(workspace.checking())
-                _end_cut_off(journal, begun, report, free)
+                if _free_gb(workspace) < config.schedule.min_free_gb:
+                    _free_space(config, workspace, report)
+                _end_cut_off(journal, begun, report)
                 finding = look(config, journal)
                 found = finding.as_json()
-                number = _write(lambda: journal.begin(cause, found, begun), free)
+                number = journal.begin(cause, found, begun)
                 # A release accepts what was held, not what comes later.
-                _write(lambda: journal.forget_holds(finding.used_up), free)
+                journal.forget_holds(finding.used_up)
                 ending = _reason_to_wait(config, workspace, finding, begun)
                 if ending is None:
                     if problem:
                         raise problem
-                    _check_disk(config, workspace, report)
+                    workspace.check_free()
+                    _require_space(config, workspace)
                     report(finding.text)
                     ending = runs.run(finding, number)
         except InUseError as error:
@@ -105,17 +102,14 @@ def check(
             runs=runs.run_ids,
         )
         ended = _record(journal, ended, report)  # or the next check would end it as cut off
-    _follow_up(config, workspace, ended, runs.results, report)
-    return ended
-
-
-def _write(entry: Callable[[], T], free: Callable[[], None]) -> T:
-    """Writes to the journal; if that fails, frees disk space and tries again."""
+    if ended.outcome in CLEANED:  # what was stopped is resumed from what it has written
+        _free_space(config, workspace, report)
     try:
-        return entry()
-    except (OSError, sqlite3.Error):
-        free()
-        return entry()
+        prometheus.write(workspace, config.notify)
+    except Exception as error:
+        report(f"after the check: {failures.describe(error)[1]}")
+    webhook.notify(config.notify, ended, runs.results, workspace)
+    return ended
 
 
 def _record(journal: Journal, ended: Attempt, report: Callable[[str], None]) -> Attempt:
@@ -138,38 +132,11 @@ def _record(journal: Journal, ended: Attempt, report: Callable[[str], None]) -> 
     return ended
 
 
-def _follow_up(
-    config: PipelineConfig,
-    workspace: Workspace,
-    ended: Attempt,
-    results: Sequence[RunResult],
-    report: Callable[[str], None],
-) -> None:
-    """Frees disk space, writes the metrics and posts to the webhook; failures are reported only."""
-    steps = (
-        # What was stopped is resumed from what it has written.
-        lambda: _free_space(config, workspace, report) if ended.outcome in CLEANED else None,
-        lambda: prometheus.write(workspace, config.notify),
-        lambda: webhook.notify(config.notify, ended, results, workspace),
-    )
-    for step in steps:
-        try:
-            step()
-        except Exception as error:
-            report(f"after the check: {failures.describe(error)[1]}")
-
-
-def _end_cut_off(
-    journal: Journal,
-    now: datetime,
-    report: Callable[[str], None],
-    free: Callable[[], None],
-) -> None:
+def _end_cut_off(journal: Journal, now: datetime, report: Callable[[str], None]) -> None:
     """Ends the records of checks that were cut off: this process holds the lock, so none runs."""
     for cut_off in journal.unfinished():
         report(f"check {cut_off.number} of {cut_off.started:%F %H:%M} was cut off")
-        end = functools.partial(
-            journal.end,
+        journal.end(
             cut_off.number,
             Outcome.INTERRUPTED,
             f"cut off after {cut_off.started}: its process was killed (by the kernel if the "
@@ -178,7 +145,6 @@ def _end_cut_off(
             exit_code=exit_codes.INTERRUPTED,
             runs=cut_off.runs,
         )
-        _write(end, free)
 
 
 def _reason_to_wait(
@@ -213,41 +179,26 @@ def _is_too_old(config: PipelineConfig, workspace: Workspace, now: datetime) -> 
     )
 
 
+def _free_gb(workspace: Workspace) -> float:
+    return shutil.disk_usage(workspace.folder).free / GB
+
+
 def _free_space(
     config: PipelineConfig, workspace: Workspace, report: Callable[[str], None]
 ) -> None:
-    removals = clean(workspace, config.retention)
+    """Removes what `retention` does not keep; a failure is reported and stops nothing."""
+    try:
+        removals = clean(workspace, config.retention)
+    except Exception as error:
+        report(f"cleaning: {failures.describe(error)[1]}")
+        return
     if removals:
         size = sum(removal.size for removal in removals)
         report(f"removed {len(removals):,} old files and folders, {size / MB:,.1f} MB")
 
 
-def _try_to_free_space(
-    config: PipelineConfig, workspace: Workspace, report: Callable[[str], None]
-) -> None:
-    """Frees space; files that cannot be removed are reported and do not stop the check."""
-    try:
-        _free_space(config, workspace, report)
-    except OSError as error:
-        report(f"cleaning: {failures.describe(error)[1]}")
-
-
-def _free_gb(workspace: Workspace) -> float:
-    return shutil.disk_usage(workspace.folder).free / GB
-
-
-def _check_disk(
-    config: PipelineConfig, workspace: Workspace, report: Callable[[str], None]
-) -> None:
-    """Checks that there is space for a run, and frees some if there is not.
-
-    Raises:
-        WorkspaceError: there is still too little.
-    """
-    least = config.schedule.min_free_gb
-    if _free_gb(workspace) < least:
-        _try_to_free_space(config, workspace, report)
-    free = _free_gb(workspace)
+def _require_space(config: PipelineConfig, workspace: Workspace) -> None:
+    free, least = _free_gb(workspace), config.schedule.min_free_gb
     if free < least:
         raise WorkspaceError(
             f"workspace {workspace.folder}: {free:.1f} GB of disk space are free, a run needs "

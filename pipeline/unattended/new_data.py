@@ -1,7 +1,9 @@
 """Finds images that no run has read yet."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+
+import numpy as np
 
 from components.image_example_gen.errors import ImageDataError, NotHeldError
 from components.image_example_gen.folders.listing import check_not_unread
@@ -22,13 +24,13 @@ class SpanState:
 
     Attributes:
         number: of the span; 0 if the data have no spans.
-        folder: relative to the data folder.
-        images: number of image files; None if it is held, excluded or unlisted.
+        folder: relative to the data folder; empty also if it is gone.
+        images: number of image files; None if it is held, excluded or unlisted. Without any, it is
+            left out until they come.
         new: number of those files that no run has read.
         trained: whether a run has read some of it.
         late: whether new files arrived after a run had read a later span.
         in_window: whether the next run reads it.
-        waiting: whether it is left out until there are files in its folder.
         unlisted: whether a folder or an archive in it cannot be read: nothing is known then.
         held: when and why it was held, and when it was released; None if it never was.
     """
@@ -40,9 +42,13 @@ class SpanState:
     trained: bool
     late: bool
     in_window: bool
-    waiting: bool
     unlisted: bool
     held: HeldSpan | None
+
+    @property
+    def released(self) -> bool:
+        """Whether it was held, and a person has accepted that."""
+        return self.held is not None and self.held.released is not None
 
 
 @dataclass(frozen=True)
@@ -60,7 +66,7 @@ class Finding:
     @property
     def empty(self) -> tuple[int, ...]:
         """The spans that are left out until there are files in their folders."""
-        return tuple(span.number for span in self.spans if span.waiting)
+        return tuple(span.number for span in self.spans if span.images == 0 and span.folder)
 
     @property
     def new(self) -> dict[int, int]:
@@ -70,8 +76,7 @@ class Finding:
     @property
     def late(self) -> dict[int, int]:
         """Those of them that arrived after a run had read a later span."""
-        late = {span.number for span in self.spans if span.late}
-        return {number: count for number, count in self.new.items() if number in late}
+        return {span.number: span.new for span in self.spans if span.in_window and span.late}
 
     @property
     def outside(self) -> dict[int, int]:
@@ -81,14 +86,12 @@ class Finding:
     @property
     def held(self) -> tuple[SpanState, ...]:
         """The spans held for review."""
-        return tuple(span for span in self.spans if span.held and not span.held.released)
+        return tuple(span for span in self.spans if span.held and not span.released)
 
     @property
     def released(self) -> bool:
         """Whether some of the new images were held and then released by a person."""
-        return any(
-            span.held and span.held.released for span in self.spans if span.number in self.new
-        )
+        return any(span.released for span in self.spans if span.number in self.new)
 
     @property
     def used_up(self) -> tuple[int, ...]:
@@ -96,7 +99,7 @@ class Finding:
         return tuple(
             span.number
             for span in self.spans
-            if span.held and span.held.released and span.images is not None and not span.new
+            if span.released and span.images is not None and not span.new
         )
 
     @property
@@ -120,20 +123,19 @@ class Finding:
             numbers = ", ".join(str(span.number) for span in self.held[-SPANS_SHOWN:])
             found += f"; held (see `iadb spans`): {numbers}"
         elif self.held:
-            [folder] = self.held
-            reason = folder.held.reason
+            reason = self.held[0].held.reason
             found += f"; the folder is held: {reason}; to accept: `iadb spans release 0`"
         return found
 
     def _where(self) -> str:
-        new, late = self.new, self.late
-        parts = [f"{'late ' if n in late else ''}in span {n}" for n in new]
-        if len(new) == 1:
+        parts = [f"{'late ' if n in self.late else ''}in span {n}" for n in self.new]
+        if len(parts) == 1:
             return f" {parts[0]}"
-        counted = [f"{count:,} {part}" for count, part in zip(new.values(), parts, strict=True)]
-        earlier = len(counted) - SPANS_SHOWN
-        rest = [f"the rest in {earlier} earlier span{'' if earlier == 1 else 's'}"]
-        return f": {', '.join(counted[-SPANS_SHOWN:] + (rest if earlier > 0 else []))}"
+        counts = self.new.values()
+        counted = [f"{count:,} {part}" for count, part in zip(counts, parts, strict=True)]
+        if earlier := len(counted[:-SPANS_SHOWN]):
+            counted.append(f"the rest in {quantity(earlier, 'earlier span')}")
+        return f": {', '.join(counted[-SPANS_SHOWN - bool(earlier) :])}"
 
     def as_json(self) -> dict[str, object]:
         """The form for the journal; keys of JSON objects are strings."""
@@ -153,87 +155,60 @@ def look(config: PipelineConfig, journal: Journal) -> Finding:
     Raises:
         ImageDataError: the folder or its spans do not match the configuration.
     """
-    data = config.data
-    held = journal.held_spans()
-    remembered = journal.snapshots()
-    span_of = {span.number: span for span in list_spans(data.folder, data.pattern)}
+    data, numbered = config.data, has_spans(config.data.pattern)
+    held, remembered = journal.held_spans(), journal.snapshots()
     unreleased = {number for number, span in held.items() if span.released is None}
-    closed = unreleased | {*data.exclude}
-    numbered = has_spans(data.pattern)
+    there = {span.number: span for span in list_spans(data.folder, data.pattern)}
     # Also those whose folders are gone, or a person would look in vain for what is held.
-    numbers = sorted(span_of.keys() | (held.keys() if numbered else set()))
-    found: dict[int, bytes | None] = dict.fromkeys(numbers)
-    empty = set()  # a folder that is made before its files come is not the newest span yet
+    numbers = there.keys() | (held.keys() if numbered else set())
+    found: dict[int, bytes] = {}
     unlisted: dict[int, NotHeldError] = {}  # which matter only in a window
-    for number in found.keys() - closed:
-        span = span_of.get(number)
+    for number in numbers - unreleased - {*data.exclude}:
         try:
+            span = there.get(number)
             found[number] = snapshot(data.folder, span, data.paired_source) if span else b""
         except NotHeldError as error:
             unlisted[number] = error
-            continue
-        if span and not found[number]:
-            empty.add(number)
-    filled = {n: n in unlisted or bool(found[n]) for n in found.keys() - closed}
-    _check_there(data.folder, filled, remembered)
-    window, left_out = (), closed | empty
-    if span_of.keys() - left_out and data.span not in empty | unreleased:
-        window = choose_window(tuple(span_of.values()), data.span, data.window, left_out)
-    for span in window:
-        if span.number in unlisted:
-            raise unlisted[span.number]
-    states = [
-        _compare(
-            span_of.get(number) or Span(number, ""),
-            found[number],
-            span_of.get(number) in window,
-            number in empty,
-            number in unlisted,
-            remembered,
-            held.get(number),
+    if not unlisted and not any(found.values()):
+        _check_there(data.folder, found, remembered)
+    # A folder that is made before its files come is not the newest span yet.
+    empty = {number for number in found.keys() & there.keys() if not found[number]}
+    left_out = unreleased | {*data.exclude} | empty
+    window: tuple[Span, ...] = ()
+    if there.keys() - left_out and data.span not in empty | unreleased:
+        window = choose_window(tuple(there.values()), data.span, data.window, left_out)
+    read = [span.number for span in window]
+    for number in unlisted.keys() & {*read}:
+        raise unlisted[number]
+    latest = max(remembered, default=0)
+    states = []
+    for number in sorted(numbers):
+        before = digests(remembered.get(number, b""))
+        files = digests(found.get(number, b""))
+        new = len(np.union1d(files, before)) - len(before)
+        states.append(
+            SpanState(
+                number=number,
+                folder=there[number].folder if number in there else "",
+                images=len(files) if number in found else None,
+                new=new,
+                trained=number in remembered,
+                late=number in remembered and new > 0 and number < latest,
+                in_window=number in read,
+                unlisted=number in unlisted,
+                held=held.get(number),
+            )
         )
-        for number in numbers
-    ]
     return Finding(tuple(states), numbered)
 
 
-def _check_there(
-    folder: str,
-    filled: Mapping[int, bool],
-    remembered: Mapping[int, bytes],
-) -> None:
+def _check_there(folder: str, spans: Iterable[int], remembered: Mapping[int, bytes]) -> None:
     """Raises an ImageDataError if all images that runs have read are gone, or none can be read."""
-    before = sum(len(digests(remembered.get(span, b""))) for span in filled)
-    if not remembered and not any(filled.values()):
+    before = sum(len(digests(remembered.get(span, b""))) for span in spans)
+    if not remembered:
         check_not_unread(folder)
-    if before and not any(filled.values()):
+    if before:
         raise ImageDataError(
             f"{folder}: there are no images any more, of {quantity(before, 'file')} that runs have "
             "read; is the folder mounted?"
         )
-
-
-def _compare(
-    span: Span,
-    found: bytes | None,
-    in_window: bool,
-    waiting: bool,
-    unlisted: bool,
-    remembered: dict[int, bytes],
-    held: HeldSpan | None,
-) -> SpanState:
-    read = remembered.get(span.number, b"")
-    new = len(digests((found or b"") + read)) - len(digests(read))
-    trained = span.number in remembered
-    return SpanState(
-        number=span.number,
-        folder=span.folder,
-        images=None if found is None else len(digests(found)),
-        new=new,
-        trained=trained,
-        late=trained and new > 0 and span.number < max(remembered),
-        in_window=in_window,
-        waiting=waiting,
-        unlisted=unlisted,
-        held=held,
-    )

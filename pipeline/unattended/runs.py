@@ -77,9 +77,7 @@ class CheckRuns:
             InUseError: a run that this check did not start holds the workspace.
         """
         self._number = number
-        self._workspace.check_free()
-        overrides = self._overrides(finding)
-        result = self._run_with_retries(overrides)
+        result = self._run_with_retries(self._overrides(finding))
         if result.exit_code in WRONG_DATA and result.hold is not False and self._are_there(finding):
             return self._hold(finding, result)
         message, outcome = f"{finding.text}; {result.message}", result.outcome
