@@ -9,7 +9,7 @@ from components.image_trainer import names as trainer_names
 from components.real_features import names as feature_names
 from components.sample_evaluator import names as evaluator_names
 from pipeline import failures
-from pipeline.cluster.volumes import warn_of_unmounted
+from pipeline.cluster.package import warn_of_unmounted
 from pipeline.config.pipeline_config import ConfigError, PipelineConfig, require_runnable
 from pipeline.features import with_chosen_features
 from pipeline.graph import Locations, create_pipeline

@@ -1,21 +1,25 @@
-"""A compiled pipeline package: its tasks and its runtime parameters."""
+"""A compiled pipeline package: tasks, runtime parameters, and folders that its pods do not see."""
 
 import difflib
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import yaml
 
+from components.image_example_gen import names as example_names
 from components.image_example_gen.errors import ImageDataError
+from components.image_example_gen.folders.storage import is_remote
 from components.image_example_gen.pattern import parse_span
 from components.parameters import ParameterError, complete
 from components.sample_evaluator.options import EvaluateOptions
-from pipeline.cluster.volumes import warn_of_unmounted_images
 from pipeline.config.pipeline_config import PipelineConfig
 from pipeline.config.sections import require_samples
+from pipeline.config.values import FOLDERS
+from pipeline.runners.kubeflow.config import KubeflowConfig
+from trainer.common.text import printable
 from trainer.options import TrainOptions
 
 
@@ -109,3 +113,45 @@ def _parse(name: str, text: str, kind: str) -> Any:
     if not finite:
         raise ParameterError(f"--param {name}: got {text!r:.60}; expected {expected}")
     return value
+
+
+def warn_of_unmounted(config: PipelineConfig, report: Callable[[str], None]) -> None:
+    """Names the local folders of a configuration that are on no volume of the pods that use them.
+
+    Args:
+        config: of the pipeline.
+        report: is called with each line.
+    """
+    options = config.kubeflow
+    everywhere = options.volumes | options.default.volumes
+    if not is_remote(options.root) and not _is_below(options.root, everywhere):
+        report(
+            f"kubeflow.root={printable(options.root)} is on none of kubeflow.volumes: files "
+            "there are lost when the pod ends"
+        )
+    for key in FOLDERS:
+        warn_of_unmounted_images(f"data.{key}", getattr(config.data, key), options, report)
+
+
+def warn_of_unmounted_images(
+    key: str, folder: str | None, options: KubeflowConfig, report: Callable[[str], None]
+) -> None:
+    """Names a folder of images that is on no volume of the pod that reads images.
+
+    Args:
+        key: that sets the folder.
+        folder: local, or a URI, which needs no volume; None if it is not set.
+        options: of the pods.
+        report: is called with the line.
+    """
+    if not folder or is_remote(folder):
+        return
+    if not _is_below(folder, options.volumes | options.of_node(example_names.NODE).volumes):
+        report(
+            f"{key}={printable(folder)} is on none of kubeflow.volumes: the pod sees only what "
+            "the container image has there"
+        )
+
+
+def _is_below(folder: str, volumes: Mapping[str, str]) -> bool:
+    return any(PurePosixPath(folder).is_relative_to(path) for path in volumes.values())

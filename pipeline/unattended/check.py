@@ -99,7 +99,6 @@ def check(
             message=ending.message,
             exit_code=ending.exit_code,
             tries=runs.tries,
-            runs=runs.run_ids,
         )
         ended = _record(journal, ended, report)  # or the next check would end it as cut off
     if ended.outcome in CLEANED:  # what was stopped is resumed from what it has written
@@ -113,13 +112,12 @@ def check(
 
 
 def _record(journal: Journal, ended: Attempt, report: Callable[[str], None]) -> Attempt:
-    """Writes the end of a check to the journal, and its start if that failed; adds its number."""
+    """The check as the journal has it, which gets its end, and its start if it has none."""
     try:
-        if not ended.number:
-            number = journal.begin(ended.cause, ended.found, ended.started)
-            ended = replace(ended, number=number)
+        number = ended.number or journal.begin(ended.cause, ended.found, ended.started)
+        ended = replace(ended, number=number, runs=journal.attempt(number).runs)
         journal.end(
-            ended.number,
+            number,
             ended.outcome,
             ended.message,
             ended.ended,

@@ -42,7 +42,6 @@ class CheckRuns:
 
     Attributes:
         tries: number of runs that were started.
-        run_ids: TFX's ids of the pipeline runs.
         results: of the runs that ended.
     """
 
@@ -63,7 +62,6 @@ class CheckRuns:
         self._iadb = iadb
         self._number = 0
         self.tries = 0
-        self.run_ids: tuple[str, ...] = ()
         self.results: list[RunResult] = []
 
     def run(self, finding: Finding, number: int) -> Ending:
@@ -82,9 +80,8 @@ class CheckRuns:
             return self._hold(finding, result)
         message, outcome = f"{finding.text}; {result.message}", result.outcome
         if outcome not in JUDGED:
-            tries = f" ({self.tries} tries)" if self.tries > 1 else ""
-            outcome = Outcome.TIMED_OUT if outcome is Outcome.TIMED_OUT else Outcome.FAILED
-            return Ending(outcome, f"{message}{tries}", result.exit_code)
+            message += f" ({self.tries} tries)" if self.tries > 1 else ""
+            outcome = outcome if outcome is Outcome.TIMED_OUT else Outcome.FAILED
         return Ending(outcome, message, result.exit_code)
 
     def _are_there(self, finding: Finding) -> bool:
@@ -107,12 +104,11 @@ class CheckRuns:
 
         Released data are not held again.
         """
-        overrides = []
+        overrides, left_out = [], self._left_out(finding)
         if finding.numbered:
             overrides.append(f"data.span={finding.newest}")
-        left_out = self._left_out(finding)
-        if finding.numbered and left_out != {*self._config.data.exclude}:
-            overrides.append(f"data.exclude={sorted(left_out)}")
+            if left_out != {*self._config.data.exclude}:
+                overrides.append(f"data.exclude={sorted(left_out)}")
         if finding.released:
             if self._config.drift.on_drift == "hold":
                 overrides.append("drift.on_drift=warn")
@@ -144,11 +140,8 @@ class CheckRuns:
         started = datetime.now(timezone.utc)
         file = self._workspace.results / f"{started.astimezone():%Y%m%d-%H%M%S-%f}.json"
         self.tries += 1
-        try:
-            ended = supervise([*command, f"--result={file}"], hours * SECONDS_PER_HOUR)
-        finally:
-            result = read_result(file)
-            self.run_ids += result.runs if result else self._claimed()
+        ended = supervise([*command, f"--result={file}"], hours * SECONDS_PER_HOUR)
+        result = read_result(file)
         if result is None:  # it was killed, never held the workspace, or the disk is full
             now = datetime.now(timezone.utc)
             outcome = outcome_of(ended.code)
@@ -170,11 +163,6 @@ class CheckRuns:
             except WorkspaceError:  # the disk is full or read-only, as the result says
                 pass
         return result
-
-    def _claimed(self) -> tuple[str, ...]:
-        """The pipeline runs of a child that left no result."""
-        claimed = self._journal.attempt(self._number).runs
-        return tuple(run for run in claimed if run not in self.run_ids)
 
     def _hold(self, finding: Finding, result: RunResult) -> Ending:
         """Holds the span at fault, or else the newest: the next check then tries the others."""

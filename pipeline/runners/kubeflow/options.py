@@ -72,18 +72,11 @@ Volumes = Annotated[
 USER = 10001  # and group, of the image and of all pods
 # Environment variables that never hold a credential. A credential can have any name, so those of
 # other variables have to be in `plain`.
-PLAIN = frozenset(
-    (
-        *("LANG", "LC_ALL", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "MALLOC_ARENA_MAX"),
-        *("PYTHONPATH", "PYTHONUNBUFFERED", "PYTHONFAULTHANDLER", "PYTHONHASHSEED"),
-        *("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS"),
-        *("CUDA_VISIBLE_DEVICES", "NVIDIA_VISIBLE_DEVICES", "NVIDIA_DRIVER_CAPABILITIES"),
-        *("CUDA_LAUNCH_BLOCKING", "CUDA_CACHE_PATH", "XLA_FLAGS"),
-        *("NCCL_DEBUG", "NCCL_SOCKET_IFNAME", "NCCL_IB_DISABLE", "NCCL_P2P_DISABLE"),
-        *("TF_CPP_MIN_LOG_LEVEL", "TF_DETERMINISTIC_OPS", "TF_ENABLE_ONEDNN_OPTS"),
-        *("TF_FORCE_GPU_ALLOW_GROWTH", "TF_GPU_ALLOCATOR", "TF_GPU_THREAD_MODE", "TF_XLA_FLAGS"),
-        *("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"),
-    )
+PLAIN = re.compile(
+    "LANG|LC_ALL|TZ|TMPDIR|LD_LIBRARY_PATH|MALLOC_ARENA_MAX|PYTHON(PATH|UNBUFFERED|FAULTHANDLER|"
+    "HASHSEED)|(OMP|OPENBLAS|MKL|NUMEXPR)_NUM_THREADS|(CUDA|NCCL)_[A-Z0-9_]+|XLA_FLAGS|"
+    "NVIDIA_(VISIBLE_DEVICES|DRIVER_CAPABILITIES)|"
+    "TF_(CPP|DETERMINISTIC|ENABLE|FORCE|GPU|NUM|XLA)_[A-Z0-9_]+"
 )
 
 
@@ -185,7 +178,7 @@ class KubeflowOptions(Options):
     @model_validator(mode="after")
     def _no_credentials(self) -> "KubeflowOptions":
         for section, node in self._sections.items():
-            unknown = sorted(node.env.keys() - PLAIN - {*self.plain})
+            unknown = sorted(n for n in node.env if n not in self.plain and not PLAIN.fullmatch(n))
             if unknown:
                 raise ValueError(
                     f"{section}.env: {list_some(unknown)} may be a credential, which anyone could "

@@ -206,10 +206,9 @@ def test_a_run_that_fails_is_retried_and_then_reported_with_its_own_line(unatten
 
 def test_the_result_that_a_run_leaves_counts_more_than_its_last_line(unattended):
     unattended.put(1)
-    plan = {"message": "the loss is nan", "runs": ["run-8"]}
-    unattended.plan((1, "iadb: Exception ignored in: a thread"), **plan)
+    unattended.plan((1, "iadb: Exception ignored in: a thread"), message="the loss is nan")
     ended = unattended.check("schedule.retries=0")
-    assert (ended.outcome, ended.exit_code, ended.runs) == (Outcome.FAILED, 1, ("run-8",))
+    assert (ended.outcome, ended.exit_code, ended.runs) == (Outcome.FAILED, 1, ("run-0",))
     assert ended.message == "2 new images in span 1; the loss is nan"
 
 
@@ -217,7 +216,11 @@ def test_a_check_has_the_runs_of_its_tries_and_of_those_that_were_killed(unatten
     unattended.put(1)
     unattended.plan((137,), (137,), (0,))
     ended = unattended.check()
-    assert (ended.outcome, ended.tries, ended.runs) == (Outcome.BLESSED, 3, ("run-0", "run-1"))
+    assert (ended.outcome, ended.tries, ended.runs) == (
+        Outcome.BLESSED,
+        3,
+        ("run-0", "run-1", "run-2"),
+    )
 
 
 def test_a_check_does_not_claim_a_run_that_a_person_started_meanwhile(unattended):
