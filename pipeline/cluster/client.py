@@ -19,7 +19,7 @@ import tenacity
 import urllib3
 from kfp.client.token_credentials_base import TokenCredentialsBase
 from kfp_server_api import ApiException, Configuration, V2beta1RecurringRun, V2beta1Run
-from requests.utils import get_environ_proxies, select_proxy
+from requests.utils import get_environ_proxies, prepend_scheme_if_needed, select_proxy
 
 from pipeline.addresses import is_loopback
 from pipeline.cluster.access import Access, AccessError
@@ -60,6 +60,7 @@ class Cluster:
     def __init__(self, access: Access) -> None:
         self._namespace = access.namespace
         url = access.endpoint
+        proxy = None if is_loopback(access.host) else select_proxy(url, get_environ_proxies(url))
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", FutureWarning)  # KFP 1 is not supported
             self._client = kfp.Client(
@@ -69,9 +70,7 @@ class Cluster:
                 credentials=_Token(access) if access.has_token else None,
                 # urllib3 itself reads none of these variables.
                 ssl_ca_cert=os.environ.get("SSL_CERT_FILE") or os.environ.get("REQUESTS_CA_BUNDLE"),
-                proxy=None
-                if is_loopback(access.host)
-                else select_proxy(url, get_environ_proxies(url)),
+                proxy=proxy and prepend_scheme_if_needed(proxy, "http"),
             )
         self._client._context_setting["namespace"] = access.namespace or ""
         rest = self._client._run_api.api_client.rest_client  # sends the requests of all services

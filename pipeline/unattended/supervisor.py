@@ -13,7 +13,6 @@ from typing import TextIO
 
 from pipeline import failures
 from pipeline.parent_death import die_with_parent
-from trainer.common.signals import STOPS
 
 GRACE_SECONDS = 120.0  # from SIGTERM to SIGKILL, for the child to save its state
 DRAIN_SECONDS = 5.0  # wait for the last output; an orphan of the child may hold the pipe open
@@ -49,33 +48,27 @@ def supervise(
         KeyboardInterrupt, SystemExit: this process was interrupted. The child received the same
             signal and has ended.
     """
-    # Until the child is known, a signal would end this process alone.
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)
+    child = subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        errors="replace",
+        process_group=0,  # Ctrl-C reaches it once, through this process
+        preexec_fn=functools.partial(die_with_parent, os.getpid()),
+    )
+    last = _LastLine(child.stderr)
+    last.start()
+    timed_out = False
     try:
-        child = subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-            errors="replace",
-            process_group=0,  # Ctrl-C reaches it once, through this process
-            preexec_fn=functools.partial(_begin, os.getpid(), mask),
-        )
-        last = _LastLine(child.stderr)
-        last.start()
-        timed_out = False
-        try:
-            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-            child.wait(timeout)
-        except subprocess.TimeoutExpired:
-            timed_out = True
-            _end(child, signal.SIGTERM, grace)
-        except (KeyboardInterrupt, SystemExit) as stop:
-            interrupted = isinstance(stop, KeyboardInterrupt)
-            _end(child, signal.SIGINT if interrupted else signal.SIGTERM, grace)
-            raise
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        child.wait(timeout)
+    except subprocess.TimeoutExpired:
+        timed_out = True
+        _end(child, signal.SIGTERM, grace)
+    except (KeyboardInterrupt, SystemExit) as stop:
+        interrupted = isinstance(stop, KeyboardInterrupt)
+        _end(child, signal.SIGINT if interrupted else signal.SIGTERM, grace)
+        raise
     last.join(DRAIN_SECONDS)
     code = child.returncode
     if code == -signal.SIGKILL and not timed_out:
@@ -83,11 +76,6 @@ def supervise(
     if code < 0:
         return Ended(128 - code, f"killed by {signal.Signals(-code).name}", timed_out)
     return Ended(code, last.text or f"ended with exit code {code}", timed_out)
-
-
-def _begin(parent: int, mask: set[signal.Signals]) -> None:
-    signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-    die_with_parent(parent)
 
 
 def _end(child: subprocess.Popen, with_signal: signal.Signals, grace: float) -> None:
