@@ -51,10 +51,14 @@ def to_kubeflow(expression: str) -> str:
         (60, 24, 31, 12, 7),
         strict=True,
     ):
-        numbers = ",".join(map(str, sorted(values)))
+        numbers, star = ",".join(map(str, sorted(values))), field.startswith("*")
+        if size not in (31, 7):
+            spelled.append("*" if len(values) == size else numbers)
         # In robfig/cron as in cron, both days have to match if there is a star in one.
-        star = f"{field.partition(',')[0]}," if field.startswith("*") and size in (31, 7) else ""
-        spelled.append("*" if len(values) == size else star + numbers)
+        elif star:
+            spelled.append("*" if len(values) == size else f"{field.partition(',')[0]},{numbers}")
+        else:
+            spelled.append(numbers)
     return " ".join(spelled)
 
 

@@ -18,6 +18,7 @@ SATURDAY = datetime(2027, 3, 27, 12, 10, tzinfo=timezone.utc)
         ("0 0 1 jan,JUL *", "0 0 0 1 1,7 *"),
         ("5/20 * * 1-12 *", "0 5,25,45 * * * *"),
         ("0 0 1 * 1", "0 0 0 1 * 1"),
+        ("0 0 1 * 0-6", "0 0 0 1 * 0,1,2,3,4,5,6"),  # every day, as either is due
         # With a star in a day, robfig/cron 1.2 requires both days to match, as cron does.
         ("0 0 1 * */3", "0 0 0 1 * */3,0,3,6"),
         ("0 0 */10 * mon", "0 0 0 */10,1,11,21,31 * 1"),
