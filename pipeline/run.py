@@ -3,9 +3,7 @@
 import logging
 import os
 import sqlite3
-import sys
 import time
-from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,15 +12,13 @@ from rich.console import Console
 
 from components.features import check_available
 from components.garbage import without_garbage_collection
-from components.image_example_gen.errors import ImageDataError
-from components.image_example_gen.folders.listing import count_images
 from components.image_example_gen.pattern import has_spans
+from components.image_example_gen.spans import Listings
 from components.sample_evaluator.verdict.plan import announce
 from pipeline import failures
-from pipeline.choosing.check import check_images
 from pipeline.choosing.machine import this_machine
 from pipeline.config.pipeline_config import ConfigError, PipelineConfig, require_runnable
-from pipeline.config.sections import DataConfig, require_folder
+from pipeline.config.sections import find_sources, require_folder
 from pipeline.console.node_lines import NodeLines
 from pipeline.console.progress import showing
 from pipeline.features import with_chosen_features
@@ -59,6 +55,7 @@ def run_pipeline(
     verbose: bool,
     result: Path | None = None,
     check: int | None = None,
+    listings: Listings | None = None,
 ) -> bool:
     """Runs the pipeline once, prints a summary and writes the result (registry/outcome.py).
 
@@ -73,6 +70,7 @@ def run_pipeline(
         verbose: show all logs on standard error.
         result: file for the result; by default one in the workspace, named like the log.
         check: number of the check for new data that started the run; None for a person.
+        listings: of folders that were listed for the configuration.
 
     Returns:
         Whether the model is blessed and not withdrawn.
@@ -87,7 +85,11 @@ def run_pipeline(
         Exception: what the first failing node raised.
     """
     config, schema = _prepare(config, workspace, console)
-    with workspace.locked():
+    listings = listings or Listings()
+    images, *others = find_sources(config.data)
+    found = read_files.snapshots(images, listings.of(images))  # what comes later is new
+    count = sum(len(listings.of(each).images) for each in (images, *others))
+    with listings, workspace.locked():
         if lineage.follow_move(lineage.connect(workspace.metadata), workspace):
             console.print(f"  {MOVED}", soft_wrap=True)
         log = workspace.logs / f"{time.strftime('%Y%m%d-%H%M%S')}.log"
@@ -107,8 +109,7 @@ def run_pipeline(
             # TensorFlow takes seconds to start: all checks of the configuration come first.
             prepare_tensorflow(console)
             journal = Journal(workspace.journal, config.data.folder)
-            found = _snapshots(config)
-            check_space(config, workspace, _count_files(found, config.data))
+            check_space(config, workspace, count)
             try:
                 run = _run(config, workspace, runner, schema, lines)
             except Exception:
@@ -142,9 +143,7 @@ def _prepare(
     check_gpus(config.train)
     config = with_chosen_features(config)
     check_available(config.evaluate.features)
-    config = _without_held(config, workspace, console)
-    check_images(config.data)
-    return config, schema
+    return _without_held(config, workspace, console), schema
 
 
 def _without_held(config: PipelineConfig, workspace: Workspace, console: Console) -> PipelineConfig:
@@ -216,21 +215,6 @@ def check_gpus(options: TrainOptions) -> None:
             f"train.accumulate={options.accumulate} needs a single GPU, but there are {count}: set "
             f"it to 1, {fewer}"
         )
-
-
-def _snapshots(config: PipelineConfig) -> dict[int, bytes]:
-    """The files that the run will find; what arrives later is new for the next one."""
-    data = config.data
-    with suppress(ImageDataError):  # which the run itself will report
-        return read_files.snapshots(data.folder, data, data.span, data.paired_source)
-    return {}
-
-
-def _count_files(found: dict[int, bytes], data: DataConfig) -> int:
-    """The number of files in snapshots, in the held-out folder, and of sources without pairs."""
-    others = filter(None, (data.holdout, data.unpaired_source))
-    counted = sum(count_images(folder, sys.maxsize) for folder in others)
-    return counted + sum(len(files) // read_files.DIGEST_BYTES for files in found.values())
 
 
 def _tell_of_kill(workspace: Workspace, console: Console) -> None:

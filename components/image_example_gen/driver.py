@@ -11,12 +11,7 @@ from components.image_example_gen import names
 from components.image_example_gen.errors import ImageDataError
 from components.image_example_gen.options import WindowOptions
 from components.image_example_gen.pattern import parse_span
-from components.image_example_gen.spans import (
-    ImageSource,
-    Offer,
-    holdout_source,
-    unpaired_sources,
-)
+from components.image_example_gen.spans import ImageSource, Offer, run_sources
 from components.image_example_gen.windows import find_window, window_text
 
 
@@ -53,11 +48,12 @@ class Driver(driver.Driver):
         options = WindowOptions.model_validate_json(exec_properties[names.WINDOW_OPTIONS])
         newest = parse_span(exec_properties[names.REQUESTED_SPAN], options.pattern)
         window = find_window(folder, options, newest)
-        sources = [ImageSource(folder, window, sources=exec_properties[names.SOURCE])]
-        if holdout := exec_properties[names.HOLDOUT]:
-            sources.append(holdout_source(holdout, exec_properties[names.HOLDOUT_SOURCE]))
-        if unpaired := exec_properties[names.UNPAIRED_SOURCE]:
-            sources.append(unpaired_sources(unpaired, folder))
+        sources = run_sources(
+            ImageSource(folder, window, sources=exec_properties[names.SOURCE]),
+            exec_properties[names.HOLDOUT],
+            exec_properties[names.HOLDOUT_SOURCE],
+            exec_properties[names.UNPAIRED_SOURCE],
+        )
         self._offer = Offer(sources)  # a driver exists until its node has ended
         return exec_properties | {
             names.WINDOW: window_text(window),

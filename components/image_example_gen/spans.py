@@ -4,7 +4,7 @@ import os
 import weakref
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from components.image_example_gen.errors import ImageDataError
 from components.image_example_gen.files import ImageFile, Listing, fingerprint, sort_files
@@ -54,10 +54,13 @@ class ImageSource:
         """The folder of all images; that of the only span where their paths begin with it."""
         return self.folder or self.window[0].folder
 
-    def listing(self) -> Listing:
+    def listing(self, listings: "Listings | None" = None) -> Listing:
         """Lists the files of the window.
 
         With `sources`, images have theirs, and files without a partner have a problem.
+
+        Args:
+            listings: of the two folders of pairs, if they are wanted.
 
         Raises:
             ImageDataError: the last span of the window has no images, a folder is unreadable, no
@@ -65,12 +68,13 @@ class ImageSource:
         """
         if not self.sources:
             return self._list()
+        listings = listings or Listings()
         check_apart(self.root, self.sources)
-        found = self._list()
+        found = listings.of(replace(self, sources=""))
         # The paths of a held-out folder begin with it.
         *earlier, last = self.window if self.folder else (WHOLE_FOLDER,)
         window = (*(span for span in earlier if may_have_sources(self.sources, span)), last)
-        others = ImageSource(self.sources, window)._list()
+        others = listings.of(ImageSource(self.sources, window))
         files = match(found.images, others.images, self.sources)
         if not any(file.source for file in files):
             raise ImageDataError(
@@ -125,6 +129,60 @@ def unpaired_sources(folder: str, images: str) -> ImageSource:
     return ImageSource("", (Span(0, folder.rstrip("/")),))
 
 
+def run_sources(
+    images: ImageSource, holdout: str | None, sources: str | None, unpaired: str | None
+) -> list[ImageSource]:
+    """Returns all that a run reads.
+
+    Args:
+        images: to train on.
+        holdout: folder of images that are held out, if there is one.
+        sources: that of their sources, if they have any.
+        unpaired: folder of sources that are not paired with images, if there is one.
+
+    Raises:
+        ImageDataError: as `unpaired_sources`.
+    """
+    found = [images]
+    if holdout:
+        found.append(holdout_source(holdout, sources or ""))
+    if unpaired:
+        found.append(unpaired_sources(unpaired, images.folder))
+    return found
+
+
+class Listings:
+    """What a run has listed, each source once, for all parts of the run that ask for it.
+
+    The driver of the ingest takes it over, if it is in the same process.
+    """
+
+    def __init__(self) -> None:
+        self._made: dict[ImageSource, Listing] = {}
+
+    def __enter__(self) -> "Listings":
+        _of_runs.add(self)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        _of_runs.discard(self)
+
+    def of(self, source: ImageSource) -> Listing:
+        """Returns the listing of a source, and makes it the first time.
+
+        Raises:
+            ImageDataError: as `ImageSource.listing`.
+        """
+        if source not in self._made:
+            self._made[source] = source.listing(self)
+        return self._made[source]
+
+    def give(self) -> dict[ImageSource, Listing]:
+        """Returns all listings, and forgets them: a million files take their memory."""
+        made, self._made = self._made, {}
+        return made
+
+
 class Offer:
     """What the driver has listed, for an executor in the same process; gone with this object.
 
@@ -132,7 +190,7 @@ class Offer:
     fingerprint, by which later runs use the examples again.
 
     Args:
-        sources: to list.
+        sources: to list, unless a run has.
 
     Attributes:
         listings: of the sources.
@@ -143,12 +201,14 @@ class Offer:
     """
 
     def __init__(self, sources: Sequence[ImageSource]) -> None:
-        self.listings = {source: source.listing() for source in sources}
+        made = {source: listing for run in _of_runs for source, listing in run.give().items()}
+        self.listings = {source: made.get(source) or source.listing() for source in sources}
         files = (file for each in self.listings.values() for file in each.images)
         self.fingerprint = fingerprint(files)
         _offers[self.fingerprint] = self
 
 
+_of_runs: set[Listings] = set()
 _offers: weakref.WeakValueDictionary[str, Offer] = weakref.WeakValueDictionary()
 
 

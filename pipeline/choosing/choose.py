@@ -5,16 +5,18 @@ Networks and learning rates are those of the preset for the size.
 
 import functools
 from collections.abc import Collection, Mapping, Sequence
+from math import ceil
 from typing import Any
 
-from components.image_example_gen.options import ImageOptions
-from pipeline.choosing.look import BLACK, GRAY, LOW_PERCENTILE, WHITE
+from pipeline.choosing.look import LOW_PERCENTILE
 from pipeline.choosing.machine import Machine
 from pipeline.choosing.seen import Pictures
 from pipeline.config.pipeline_config import load
+from pipeline.config.sections import DataConfig
 from pipeline.config.values import flatten
 from trainer.common.resolution import from_sides
 
+CONDITIONAL = "model.conditional"
 SMALLEST, LARGEST, LARGEST_WITH_GPU = 8, 32, 64  # longer sides of the images
 LARGEST_JUDGED = 256  # of those that are only compared
 MIN_SHARE = 0.8  # of a side, that most images have: those of 28 pixels are enlarged to 32
@@ -64,74 +66,62 @@ FLOAT32_STEPS = {32: 2750}  # where there is no bfloat16, which trains about twi
 # Images in a batch where it is not that of a GPU: of so short a training, twice the steps on half
 # of the images learn more in the same time (docs/training.md).
 CPU_BATCHES = {16: 32, 32: 32}
-# What `choose_training` may set.
-TRAINING_KEYS = {
-    *(key for keys in OF_TRAINING.values() for key in keys),
-    *("train.steps", "train.batch_size", "train.flip", "train.augment"),
-}
 
 
-def choose(
-    pictures: Pictures, machine: Machine, given: ImageOptions | None = None
-) -> dict[str, Any]:
+def choose(pictures: Pictures, machine: Machine, data: DataConfig) -> dict[str, Any]:
     """Chooses values of the configuration; every other key keeps its default.
 
     Args:
         pictures: what was seen of the images.
         machine: that will train.
-        given: how images are converted, as far as that is not chosen; it decides which are too
-            small.
+        data: a resolution and a held-out share that are set there are not chosen.
 
     Returns:
         Values by key with dots, such as data.resolution.
     """
     resolution = _choose_sides(pictures, _choose_longer(pictures, largest_resolution(machine)))
+    percent = ceil(100 * HELD_OUT / max(pictures.usable, 1))
+    percent = min(max(percent, MIN_EVAL_PERCENT), MAX_EVAL_PERCENT)
+    if "resolution" in data.model_fields_set:
+        resolution = data.resolution
+    if "eval_percent" in data.model_fields_set:
+        percent = data.eval_percent
     network = choose_network(resolution, machine)
-    training = choose_training(trained_images(pictures), resolution, machine)
-    images = given or ImageOptions()
-    if "resolution" not in images.model_fields_set:
-        images = images.model_copy(update={"resolution": resolution})
+    training = choose_training(pictures.usable * (100 - percent) // 100, resolution, machine)
+    conditional = may_have_classes(data) and _are_sorted(pictures)
     return {
         **choose_images(pictures, resolution),
-        "data.eval_percent": _eval_percent(pictures),
-        "model.conditional": _are_sorted(pictures, images.smallest),
+        "data.eval_percent": percent,
+        CONDITIONAL: conditional,
         **network,
         **training,
         **choose_autoguidance(network["model.prediction"], training["train.steps"]),
+        **choose_class_balance(conditional),
     }
 
 
-def _are_sorted(pictures: Pictures, smallest: tuple[int, int]) -> bool:
-    """Whether folders sort nearly all images by what they show, with enough for each class.
+def may_have_classes(data: DataConfig) -> bool:
+    """Whether classes would do no harm.
 
-    `smallest`: height and width below which an image is rejected.
+    Sources say what to draw. Spans may have other classes, with which no warm start continues, and
+    images of data.holdout none.
     """
-    rejected = pictures.rejected_classes(*smallest)
-    large = [n for kind, n in pictures.kinds.items() if n >= PER_CLASS and kind not in rejected]
+    return not (data.source or data.degrade or data.pattern or data.holdout)
+
+
+def _are_sorted(pictures: Pictures) -> bool:
+    """Whether folders sort nearly all images by what they show, with enough for each class."""
+    large = [count for count in pictures.kinds.values() if count >= PER_CLASS]
     sorted_well = len(large) > 1 and sum(large) >= SORTED * pictures.files
     return sorted_well and pictures.have_classes
 
 
-def trained_images(pictures: Pictures) -> int:
-    """How many of the images are not held out."""
-    return pictures.usable * (100 - _eval_percent(pictures)) // 100
-
-
-def _eval_percent(pictures: Pictures) -> int:
-    percent = -(-100 * HELD_OUT // max(pictures.usable, 1))
-    return min(max(percent, MIN_EVAL_PERCENT), MAX_EVAL_PERCENT)
-
-
 def choose_images(pictures: Pictures, resolution: tuple[int, int]) -> dict[str, Any]:
     """The values that set how the images are converted."""
-    # On white, what is nearly white would vanish.
-    background = WHITE
-    if pictures.transparent:
-        background = GRAY if pictures.two_toned else BLACK if pictures.bright else WHITE
     return {
         "data.resolution": from_sides(resolution),
         "data.channels": 1 if pictures.gray else 3,
-        "data.background": background,
+        "data.background": pictures.background,
     }
 
 

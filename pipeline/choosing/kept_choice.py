@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from pipeline.choosing.choose import NETWORK, TRAINING_KEYS
+from pipeline.choosing.choose import CONDITIONAL, NETWORK, OF_TRAINING
 from pipeline.config.pipeline_config import ConfigError, load
 from pipeline.config.sections import DataConfig
 from pipeline.config.values import flatten
@@ -25,11 +25,11 @@ KEYS = {
     *NEEDED,
     "data.channels",
     "data.background",
-    "model.conditional",
+    CONDITIONAL,
     *NETWORK,
-    *TRAINING_KEYS,
-    "train.class_balance",
-    "train.precision",
+    *(key for keys in OF_TRAINING.values() for key in keys),
+    *("train.steps", "train.batch_size", "train.flip", "train.augment"),
+    *("train.class_balance", "train.precision"),
     "sample.autoguidance",
     "sample.autoguidance_interval",
 }

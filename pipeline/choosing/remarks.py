@@ -3,18 +3,20 @@
 import json
 import os
 import shlex
-from collections.abc import Collection
+from math import ceil
 
-from pipeline.choosing.check import warn_of_rejected
 from pipeline.choosing.choose import PER_CLASS, choose_judged
 from pipeline.choosing.seen import Pictures
 from pipeline.config.pipeline_config import PipelineConfig
 from pipeline.config.sections import DataConfig
+from pipeline.schema import min_images
 from trainer.common.resolution import from_sides, to_sides
 from trainer.common.text import list_some, percentage, printable, quantity
 
 LEAST_KEPT = 0.6  # of the area of a picture, without a remark
 MANY_CUT = 0.1  # share of the pictures that may keep less, without a remark
+ROUNDING = 1e-9  # in a share
+ENOUGH = 1.5  # times the required images: a hash divides them, seldom exactly
 BY_CLASS = "samples are drawn by class; without classes: --set model.conditional=false"
 CLASSES = "to draw images of one class, by the name of its folder: --set model.conditional=true"
 NUMBERED = "if the folders with numbers for names are classes: --set model.conditional=true"
@@ -24,68 +26,40 @@ FEW = 3  # names of small classes
 
 def say_what_folders_are(pictures: Pictures, config: PipelineConfig) -> list[str]:
     """What the folders do to the samples; no line without folders."""
-    rejected = pictures.rejected_classes(*config.data.smallest)
-    folder = config.data.folder
     if config.model.conditional and pictures.have_classes:
-        return [BY_CLASS, *_say_which_are_few(pictures, rejected, folder)]
-    splits = pictures.splits
-    if splits and not config.data.pattern and not config.data.holdout:
-        if pictures.labeled or "/" in pictures.wrapper:  # there is no such folder
-            return [SPLITS]
-        example = max(splits, key=lambda name: "train" in os.path.basename(name).lower())
-        return [f"{SPLITS}; {_to_read(folder, example)}"]
+        return [BY_CLASS, *_say_which_are_few(pictures)]
+    names, beside = [*pictures.classes], pictures.beside_images
+    if pictures.have_splits and not config.data.holdout:
+        train = max(names, key=lambda name: "train" in name.lower())
+        return [SPLITS if pictures.labeled else f"{SPLITS}; {_to_read(config, train)}"]
     if config.source is not None:
         return []
-    beside = pictures.beside_images
-    others = {name: n for name, n in pictures.classes.items() if name not in beside}
-    if beside and (others or sum(pictures.classes.values()) < pictures.files):
-        named = sorted(others, key=lambda name: ("image" in name.lower(), others[name]))
-        example = [_to_read(folder, named[-1])] if named else []
+    if beside:
+        others = [name for name in names if name not in beside]
+        others.sort(key=lambda name: ("image" in name.lower(), pictures.classes[name]))
+        example = [_to_read(config, name) for name in others[-1:]]
         return ["; ".join([f"images in {list_some(beside)} are read like all others", *example])]
-    if pictures.wrapper and not splits:
-        about = f"if the folders in {printable(pictures.wrapper)} are classes"
-        if "/" in pictures.wrapper:  # in an archive
-            return [f"{about}, pack them without the one around them"]
-        return [f"{about}: --data {printable(shlex.quote(os.path.join(folder, pictures.wrapper)))}"]
-    if not pictures.have_classes:
-        return []
     for folders, line in ((pictures.kinds, CLASSES), (pictures.numbered, NUMBERED)):
-        usable = folders.keys() - rejected
-        if sum(folders[name] >= PER_CLASS for name in usable) > 1:
+        large = sum(count >= PER_CLASS for count in folders.values())
+        if pictures.have_classes and large > 1:
             return [line]
     return []
 
 
-def _say_which_are_few(pictures: Pictures, rejected: Collection[str], folder: str) -> list[str]:
+def _to_read(config: PipelineConfig, name: str) -> str:
+    folder = os.path.join(config.data.folder, name)
+    return f"to read one: --data {printable(shlex.quote(folder))}"
+
+
+def _say_which_are_few(pictures: Pictures) -> list[str]:
     """Names the classes of so few images that samples may be copies; no line without any."""
-    few = [name for name, n in pictures.classes.items() if n < PER_CLASS and name not in rejected]
+    few = [name for name, count in pictures.classes.items() if count < PER_CLASS]
     if not few:
         return []
-    what, remedy = "label", ""
-    if not pictures.labeled:
-        top = f"the top of {printable(folder)}, where they have no class"
-        what, remedy = "folder", f"; move the files into one larger folder, or to {top}"
-    have, each = ("has", "it") if len(few) == 1 else ("have", "each")
+    what, have = "label" if pictures.labeled else "folder", "has" if len(few) == 1 else "have"
     return [
         f"{quantity(len(few), what)} {have} fewer than {PER_CLASS} pictures, "
-        f"{list_some(few, FEW)}: {each} becomes a class, whose samples may be near copies of "
-        f"these{remedy}"
-    ]
-
-
-def _to_read(folder: str, name: str) -> str:
-    return f"to read one: --data {printable(shlex.quote(os.path.join(folder, name)))}"
-
-
-def say_which_are_rejected(pictures: Pictures, data: DataConfig) -> list[str]:
-    """Names the folders of which no image will be used, as far as was looked."""
-    height, width = data.smallest
-    rejected = sorted(pictures.rejected_classes(height, width))
-    if not rejected:
-        return []
-    return [
-        f"images in {list_some(rejected)} cannot be opened, are damaged or smaller than "
-        f"{width}x{height} (data.min_size), as far as was looked, and will be rejected"
+        f"{list_some(few, FEW)}: each becomes a class, whose samples may be near copies of these"
     ]
 
 
@@ -109,25 +83,20 @@ def warn_of_unusable(pictures: Pictures, data: DataConfig) -> list[str]:
     """Says that a run stops because so many images cannot be read or are too small."""
     height, width = data.smallest
     small = pictures.smaller_than(height, width)
-    lines = warn_of_rejected(_rejected(pictures, height, width), data)
-    if not lines or not small:
-        return lines
+    if 1 - pictures.readable * (1 - small) <= data.max_rejected + ROUNDING:
+        return []
     reason = (
         f"{percentage(small)} of them are less than {width} wide or {height} high, and will be "
         "rejected: data.min_size, by default half of data.resolution"
     )
-    return [reason, *lines]
-
-
-def _rejected(pictures: Pictures, height: int, width: int) -> float:
-    """The share that cannot be read, or is less high or less wide."""
-    return 1 - pictures.readable * (1 - pictures.smaller_than(height, width))
+    allowed = f"{100 * data.max_rejected:g}%"
+    stops = f"a run stops if so many are rejected: data.max_rejected allows {allowed}"
+    return [reason, stops] if small else [stops]
 
 
 def warn_of_no_classes(pictures: Pictures, config: PipelineConfig) -> list[str]:
     """Says that a run stops because a conditional model has no classes."""
-    rejected = pictures.rejected_classes(*config.data.smallest)
-    if not config.model.conditional or len(pictures.classes.keys() - rejected) > 1:
+    if not config.model.conditional or len(pictures.classes) > 1:
         return []
     return [
         "a run stops without classes: model.conditional=true needs images in at least 2 folders "
@@ -135,12 +104,42 @@ def warn_of_no_classes(pictures: Pictures, config: PipelineConfig) -> list[str]:
     ]
 
 
+def warn_of_too_few(trained: int, held_out: int, config: PipelineConfig) -> list[str]:
+    """Says that a run stops, or may stop, for too few images; no line if they suffice.
+
+    Args:
+        trained: about how many images will be trained on.
+        held_out: about how many will be held out.
+        config: of the run; a schema of one's own may require another number.
+    """
+    required, validation = min_images(), config.validation
+    strict = validation.schema_file is None and validation.on_anomaly == "stop"
+    if not strict or min(trained, held_out) >= ENOUGH * required:
+        return []
+    return [
+        f"a run stops with fewer than {required} images to train on or {required} held out: here "
+        f"are about {trained} and {held_out}"
+    ]
+
+
+def warn_of_no_verdict(trained: int, held_out: int, config: PipelineConfig) -> list[str]:
+    """Says that no model is blessed, or may not be, for too few images, as in `warn_of_too_few`."""
+    required, percent = config.evaluate.min_samples, config.data.eval_percent
+    if min(trained, held_out) >= ENOUGH * required:
+        return []
+    suffice = ceil(100 * ENOUGH * required / min(percent, 100 - percent))
+    return [
+        f"no model is blessed with fewer than {required} images to train on or {required} held out "
+        f"(evaluate.min_samples): here are about {trained} and {held_out}; {suffice:,} pictures "
+        "suffice"
+    ]
+
+
 def warn_of_cut(pictures: Pictures, data: DataConfig) -> list[str]:
     """Says that many pictures lose much of their area; no line if they do not."""
-    height, width = data.shape[:2]
+    height, width = data.resolution
     ratios = [(w / h) / (width / height) for h, w in pictures.sizes]
-    kept = [min(ratio, 1 / ratio) for ratio in ratios]
-    cut = sum(share < LEAST_KEPT for share in kept) / len(kept)
+    cut = sum(min(ratio, 1 / ratio) < LEAST_KEPT for ratio in ratios) / len(ratios)
     if data.fit != "crop" or cut < MANY_CUT:
         return []
     return [

@@ -2,36 +2,28 @@
 
 import re
 import shlex
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 from pipeline.config.yaml_text import quote
 from trainer.common.text import percentage
 
+BLACK, GRAY, WHITE = "#000000", "#808080", "#ffffff"
 # The ratio of the sides, of three in four images, from which a square would lose too much of them.
 OBLONG = 1.2
-LOOKED_AT = 3  # images of a class, from which something is said of all
-TURNED = 0.05  # share of images turned against the others from which it is said
-# Names of folders, in small letters, that are no classes: splits of a data set (train2017, testA),
-# what belongs to images, numbers, dates and those of cameras (100CANON), and hashes.
-TRAIN = re.compile(r"(?:train(?:ing|val)?|trn)[-_]?(?:\d+|[ab])?")
-OTHER_SPLITS = re.compile(
-    r"(?:val|valid|validate|validation|eval|dev|te?st|testing|h[eo]ld[-_ ]?out|unlabell?ed)"
-    r"[-_]?(?:\d+|[ab])?"
-)
-# As part of a name, such as DIV2K_train_HR.
-NAMED_SPLIT = re.compile(
-    r"(?:.*[-_ ])?(?:(train|training|trainset|trainval)|val|valid|validation|dev|test|testing"
-    r"|testset|query|gallery|pred|unlabell?ed)"
-    r"(?:[-_ ].*)?"
+# Names of folders, in small letters, that are no classes: splits of a data set (train2017, testA,
+# DIV2K_train_HR), what belongs to images, numbers, dates and those of cameras (100CANON), hashes.
+SPLIT = re.compile(
+    r"(?P<before>.*[-_ ])?"
+    r"(?:(?P<train>train(?:ing|set|val)?|trn)|val|valid|validate|validation|eval|dev|te?st"
+    r"|testing|testset|h[eo]ld[-_ ]?out|query|gallery|pred|unlabell?ed)"
+    r"[-_]?(?:\d+|[ab])?(?P<after>[-_ ].*)?"
 )
 BESIDE_IMAGES = {
     *("annotation", "annotations", "labels", "mask", "masks", "depth", "gt"),
     *("groundtruth", "ground_truth", "segmentationclass", "segmentationobject", "segmentation"),
     *("segmentations", "trimap", "trimaps", "mattes", "thumbnails"),
 }
-BESIDE_SOME = {"label", "thumbs", "previews"}  # which may be classes, unless beside one of IMAGES
-IMAGES = {"image", "images", "img", "imgs", "photo", "photos", "picture", "pictures", "rgb"}
 NUMBERED = re.compile(
     r"(?:batch|chunk|data|folder|fold|group|images?|img|page|part|photos from|set|shard|split"
     r"|video)?[-_. ]?\d+(?:[-_. x]\d+)*_*|\d{6}_[a-z_]|dji_\d{3}.*"
@@ -59,22 +51,14 @@ class Pictures:
         wide: a quarter of these ratios are larger.
         gray: whether nearly all images are gray.
         transparent: whether some images have transparent pixels.
-        bright: whether what is visible of those is nearly white, or vanishes on white in some.
-        two_toned: whether it is nearly white, or vanishes on white, in some of them, and nearly
-            black in others.
+        background: a color on which none of those vanishes; white if there are none.
         classes: numbers of files by class, that of first-level folders or in archives; empty if
             there are none.
         sizes: (height, width) of the images in the sample.
-        sizes_by_class: the same by class; (0, 0) for those that cannot be read.
         labeled: whether archives name the classes.
         spans: a data.pattern for which all images would lie in spans; empty if there is none, or
             if a pattern is set.
-        turned: share of images that are upright where most are landscape, or the other way round.
-        unread: how many other files are pictures or archives that are not read, by their endings,
-            and what to do with them; empty if there are none.
-        links: how many links to folders there are, which are not followed; empty if none.
-        wrapper: the one folder that has all images, in folders of its own; empty without one.
-        wrapped: names of those folders.
+        unread: what else is there that is not read, with what to do about it.
     """
 
     files: int
@@ -89,18 +73,12 @@ class Pictures:
     wide: float
     gray: bool
     transparent: bool
-    bright: bool
+    background: str
     classes: Mapping[str, int]
     sizes: tuple[tuple[int, int], ...]
-    sizes_by_class: Mapping[str, Sequence[tuple[int, int]]] = field(default_factory=dict)
-    two_toned: bool = False
     labeled: bool = False
     spans: str = ""
-    turned: float = 0.0
     unread: tuple[str, ...] = ()
-    links: str = ""
-    wrapper: str = ""
-    wrapped: tuple[str, ...] = ()
 
     @property
     def are_oblong(self) -> bool:
@@ -115,22 +93,18 @@ class Pictures:
     @property
     def have_splits(self) -> bool:
         """Whether their folders are the splits of a data set."""
-        return are_splits(self.classes)
-
-    @property
-    def splits(self) -> list[str]:
-        """The folders that are splits of a data set, also in a wrapper; empty if none are."""
-        if self.have_splits:
-            return [*self.classes]
-        wrapped = self.wrapped if are_splits(self.wrapped) else ()
-        return [f"{self.wrapper}/{name}" for name in wrapped]
+        found = [match for name in self.classes if (match := SPLIT.fullmatch(name.lower()))]
+        plain = [match for match in found if not (match["before"] or match["after"])]
+        if len(plain) == len(self.classes) > 1:
+            return True
+        if len(found) < len(self.classes):
+            found = plain
+        return 0 < sum(match["train"] is not None for match in found) < len(found)
 
     @property
     def beside_images(self) -> list[str]:
         """Names of folders whose images belong to the images in others, such as masks."""
-        if self.labeled:
-            return []
-        return beside_images(self.classes)
+        return [name for name in self.classes if not self.labeled and name.lower() in BESIDE_IMAGES]
 
     @property
     def kinds(self) -> Mapping[str, int]:
@@ -139,7 +113,21 @@ class Pictures:
         Numbers and dates are none, but for numbers of which some have one digit, nor are names that
         all begin with a year. Labels in archives always are.
         """
-        return self.classes if self.labeled else kinds_among(self.classes)
+        if self.labeled:
+            return self.classes
+        names = [name.lower() for name in self.classes]
+        hashes = len({*map(len, names)}) == 1 and all(HASH.fullmatch(name) for name in names)
+        hashes = hashes and {*map(str.isdigit, "".join(names))} == {True, False}
+        if hashes or self.beside_images or all(map(YEAR.fullmatch, names)):
+            return {}
+        numbered = {
+            name
+            for name in self.classes
+            if NUMBERED.fullmatch(name.lower()) or CAMERA.fullmatch(name)
+        }
+        if any(len(name) == 1 for name in numbered):
+            return self.classes
+        return {name: count for name, count in self.classes.items() if name not in numbered}
 
     @property
     def numbered(self) -> Mapping[str, int]:
@@ -157,25 +145,14 @@ class Pictures:
         """An estimate of the share, of those that can be read, that is less high or less wide."""
         return sum(h < height or w < width for h, w in self.sizes) / len(self.sizes)
 
-    def rejected_classes(self, height: int, width: int) -> set[str]:
-        """Classes of which no image that was looked at can be read and is so high and wide."""
-        return {
-            label
-            for label in self.classes
-            if len(sizes := self.sizes_by_class.get(label, ())) >= LOOKED_AT
-            and all(h < height or w < width for h, w in sizes)
-        }
-
     def beside(self, sources: "Pictures") -> "Pictures":
         """These, with the colors and the background that suit their sources as well."""
-        transparent = [each for each in (self, sources) if each.transparent]
+        backgrounds = {each.background for each in (self, sources) if each.transparent}
         return replace(
             self,
             gray=self.gray and sources.gray,
-            transparent=bool(transparent),
-            bright=any(each.bright for each in transparent),
-            two_toned=any(each.two_toned for each in transparent)
-            or len({each.bright for each in transparent}) > 1,
+            transparent=bool(backgrounds),
+            background=GRAY if len(backgrounds) > 1 else (backgrounds or {WHITE}).pop(),
         )
 
     def describe(self) -> str:
@@ -194,15 +171,9 @@ class Pictures:
         if self.spans:
             setting = shlex.quote(f"data.pattern={quote(self.spans)}")
             text += f"; the folders look like spans: --set {setting} reads the newest"
-        if self.turned >= TURNED and self.are_oblong:
-            which = "upright" if self.aspect > 1 else "landscape"
-            text += f"; {percentage(self.turned)} of them {which}"
         if self.problem:
             text += f"; {percentage(1 - self.readable)} cannot be read: {self.problem}"
-        text += "".join(f"; {line}" for line in self.unread)
-        if self.links:
-            text += f"; not followed: {self.links}"
-        return text
+        return text + "".join(f"; {line}" for line in self.unread)
 
     def describe_size(self) -> str:
         """Their usual size and how it varies, to follow the word pictures."""
@@ -221,38 +192,3 @@ class Pictures:
             if wide
             else f"{shorter}x{round(shorter / self.aspect)}"
         )
-
-
-def beside_images(folders: Collection[str]) -> list[str]:
-    """The names of folders whose images belong to the images in others."""
-    has_images = any(name.lower() in IMAGES for name in folders)
-    beside = BESIDE_IMAGES | (BESIDE_SOME if has_images else set())
-    return [name for name in folders if name.lower() in beside]
-
-
-def kinds_among(folders: Mapping[str, int]) -> Mapping[str, int]:
-    """Those of folders, by name, that may sort images by what they show."""
-    names = [name.lower() for name in folders]
-    hashes = len({*map(len, names)}) == 1 and all(HASH.fullmatch(name) for name in names)
-    hashes = hashes and {*map(str.isdigit, "".join(names))} == {True, False}
-    if hashes or beside_images(names) or all(map(YEAR.fullmatch, names)):
-        return {}
-    numbered = {
-        name for name in folders if NUMBERED.fullmatch(name.lower()) or CAMERA.fullmatch(name)
-    }
-    if any(len(name) == 1 for name in numbered):
-        return folders
-    return {name: count for name, count in folders.items() if name not in numbered}
-
-
-def are_splits(folders: Collection[str]) -> bool:
-    """Whether folders with these names are the splits of a data set."""
-    names = [name.lower() for name in folders]
-    trained, others = (
-        sum(pattern.fullmatch(name) is not None for name in names)
-        for pattern in (TRAIN, OTHER_SPLITS)
-    )
-    if len(names) > 1 and (trained + others == len(names) or min(trained, others) > 0):
-        return True
-    named = [NAMED_SPLIT.fullmatch(name) for name in names]
-    return all(named) and {each[1] is None for each in named} == {True, False}

@@ -32,7 +32,7 @@ def clean(arguments: ConfigArguments, workspace: Workspace, dry_run: bool, if_fr
     from pipeline.registry import retention
 
     try:
-        removals = retention.clean(workspace, arguments.load().retention, dry_run=dry_run)
+        removals = retention.clean(workspace, arguments.load_as_given().retention, dry_run=dry_run)
     except InUseError as error:
         if not if_free:
             raise

@@ -22,7 +22,7 @@ def show(arguments: ConfigArguments) -> None:
     """
     from pipeline.config.yaml_text import dump
 
-    resolved = arguments.load_or_choose()
+    resolved = arguments.load()
     source = arguments.describe(resolved.data.folder)
     click.echo(f"# From {source}. Keys that are left out keep their defaults.")
     click.echo(dump(resolved), nl=False)

@@ -84,7 +84,7 @@ def evaluate(
         from pipeline.evaluation.evaluate import evaluate_candidate
         from pipeline.evaluation.inputs import SAVED_MODEL
 
-        config, notes, remarks = arguments.load(), (), ()
+        config, notes, remarks = arguments.load_as_given(), (), ()
         folders = [candidate, *([baseline] if baseline else [])]
         # A model brings its own conversion.
         if arguments.is_default and not any((each / SAVED_MODEL).is_file() for each in folders):

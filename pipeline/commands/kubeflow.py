@@ -174,7 +174,7 @@ def schedule(
 
     if (cron is None) != delete:
         raise click.UsageError("either --cron or --delete is required")
-    config = arguments.load() if delete else _load(arguments)
+    config = arguments.load_as_given() if delete else _load(arguments)
     name = name or config.name
     if delete:
         count = Cluster(access).unschedule(config.name, name)
@@ -198,7 +198,7 @@ def _load(arguments: ConfigArguments) -> "PipelineConfig":
     from pipeline.config.values import ConfigError
 
     try:
-        return arguments.load_or_choose(cluster=True)
+        return arguments.load(cluster=True)
     except ImageDataError as error:
         raise ConfigError(
             f"{error}; to choose for images that this machine cannot read, name a configuration "

@@ -2,7 +2,6 @@
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
@@ -15,9 +14,6 @@ from pipeline.commands.shared_options import (
 )
 from pipeline.workspace import Workspace
 from trainer.common import exit_codes
-
-if TYPE_CHECKING:
-    from pipeline.config.pipeline_config import PipelineConfig
 
 QUIET = {0, exit_codes.NOT_BLESSED}  # exit codes that are no failures
 
@@ -67,25 +63,37 @@ def run(
     if if_new_data:
         if runner != "local" or verbose:
             raise click.UsageError("--if-new-data cannot be combined with --runner or --verbose")
-        _run_if_new_data(*arguments.load_for_check(workspace), workspace, cause)
+        _run_if_new_data(arguments, workspace, cause)
         return
-    config = arguments.load_or_choose(workspace)
+    from components.image_example_gen.spans import Listings
+
+    listings = Listings()
+    config = arguments.load(workspace, listings)
     from pipeline.console.tables import make_console
     from pipeline.run import run_pipeline
 
-    console = make_console()
     blessed = run_pipeline(
-        config, workspace, runner, console, verbose=verbose, result=result, check=check
+        config,
+        workspace,
+        runner,
+        make_console(),
+        verbose=verbose,
+        result=result,
+        check=check,
+        listings=listings,
     )
     if not blessed:
         sys.exit(exit_codes.NOT_BLESSED)
 
 
-def _run_if_new_data(
-    config: "PipelineConfig", problem: Exception | None, workspace: Workspace, cause: str
-) -> None:
+def _run_if_new_data(arguments: ConfigArguments, workspace: Workspace, cause: str) -> None:
+    from components.image_example_gen.errors import ImageDataError
     from pipeline.unattended.check import check
 
+    try:
+        config, problem = arguments.load(workspace), None
+    except ImageDataError as error:  # which the check records: nothing can be chosen
+        config, problem = arguments.load_as_given(), error
     result = check(config, workspace, cause=cause, report=failures.say, problem=problem)
     if result.exit_code in QUIET:
         failures.say(f"{result.outcome}: {result.message}")

@@ -35,7 +35,7 @@ def schedule(arguments: ConfigArguments, workspace: Workspace, cron: str, zone: 
     from pipeline.unattended.runs import IADB
     from pipeline.unattended.schedule import CAUSE, run_schedule
 
-    config, _ = arguments.load_for_check(workspace)  # each check will look again
+    config = arguments.load_as_given()  # each check will look at the images
     require_folder(config.data, workspace.folder)
     command = [*IADB, "run", "--if-new-data", f"--cause={CAUSE}", f"--workspace={workspace.folder}"]
     command += arguments.as_options()
@@ -63,5 +63,5 @@ def notify_test(arguments: ConfigArguments, workspace: Workspace) -> None:
         outcome=Outcome.NOTHING_NEW,
         message="this is a test of the webhook",
     )
-    webhook.post(arguments.load().notify, webhook.message(attempt, workspace))
+    webhook.post(arguments.load_as_given().notify, webhook.message(attempt, workspace))
     click.echo("the webhook accepted the message")

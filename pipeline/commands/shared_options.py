@@ -25,7 +25,7 @@ from trainer.common import exit_codes, xmp
 from trainer.common.text import printable
 
 if TYPE_CHECKING:
-    from components.image_example_gen.errors import ImageDataError
+    from components.image_example_gen.spans import Listings
     from pipeline.config.pipeline_config import PipelineConfig
 
 
@@ -176,23 +176,18 @@ class ConfigArguments:
         """Whether neither a preset nor a file is given."""
         return self.preset is None and self.file is None
 
-    def load(self) -> "PipelineConfig":
-        """The configuration as it is given, on top of the defaults.
-
-        Raises:
-            ConfigError: the configuration is not valid.
-        """
-        from pipeline.config.pipeline_config import load
-
-        return load(self.preset, self.file, self.overrides)
-
-    def load_or_choose(
-        self, workspace: Workspace | None = None, *, cluster: bool = False
+    def load(
+        self,
+        workspace: Workspace | None = None,
+        listings: "Listings | None" = None,
+        *,
+        cluster: bool = False,
     ) -> "PipelineConfig":
         """The configuration; where none is given, one for the images, which it reports.
 
         Args:
             workspace: keeps what is chosen, and later runs reuse it; None keeps nothing.
+            listings: get what is listed for a choice.
             cluster: whether the choice is for the machines of a cluster, and not for this one.
 
         Raises:
@@ -201,34 +196,26 @@ class ConfigArguments:
             WorkspaceError: the workspace cannot be written.
         """
         if not self.is_default:
-            return self.load()
-        from pipeline.choosing.chosen import configure, configure_run
+            return self.load_as_given()
+        from pipeline.choosing.chosen import configure
 
-        say = functools.partial(failures.say, error=True)
-        if workspace is not None:
-            return configure_run(self.overrides, workspace, say)
-        choice = configure(self.overrides, cluster=cluster)
+        choice = configure(self.overrides, workspace, listings, cluster=cluster)
         for line in choice.lines:
-            say(line)
+            failures.say(line, error=True)
         return choice.config
 
-    def load_for_check(
-        self, workspace: Workspace
-    ) -> "tuple[PipelineConfig, ImageDataError | None]":
-        """As `load_or_choose`, but where nothing can be chosen the defaults hold.
+    def load_as_given(self) -> "PipelineConfig":
+        """The configuration without a choice, on top of the defaults.
 
-        Returns:
-            The configuration, and why nothing could be chosen: then no run may start.
+        Raises:
+            ConfigError: the configuration is not valid.
         """
-        from components.image_example_gen.errors import ImageDataError
+        from pipeline.config.pipeline_config import load
 
-        try:
-            return self.load_or_choose(workspace), None
-        except ImageDataError as error:
-            return self.load(), error
+        return load(self.preset, self.file, self.overrides)
 
     def describe(self, folder: str | None) -> str:
-        """What `load_or_choose` made the configuration of, in one line.
+        """What `load` made the configuration of, in one line.
 
         Args:
             folder: data.folder of the configuration.

@@ -40,7 +40,7 @@ def spans(
     from pipeline.registry.journal import Journal
     from pipeline.unattended.new_data import look
 
-    config = arguments.load()
+    config = arguments.load_as_given()
     require_folder(config.data, workspace.folder)
     found = look(config, Journal(workspace.journal, config.data.folder)).spans
     if as_json:

@@ -11,6 +11,8 @@ from components.drift_gate import names as drift_names
 from components.image_example_gen import names as example_names
 from components.image_example_gen.options import ImageOptions, WindowOptions
 from components.image_example_gen.pattern import MAX_DIGITS, has_spans
+from components.image_example_gen.spans import ImageSource, run_sources
+from components.image_example_gen.windows import find_window
 from components.metrics import MAX_DIMENSION, get_metric
 from components.real_features import names as feature_names
 from components.sample_evaluator import names as evaluator_names
@@ -224,3 +226,14 @@ def require_folder(data: DataConfig, workspace: Path) -> None:
                 f"data.{key}: the workspace {workspace} is inside it, and a run would read the "
                 "output of an earlier one; choose a workspace outside with --workspace"
             )
+
+
+def find_sources(data: DataConfig) -> list[ImageSource]:
+    """Finds all images that a run reads; the first are those of data.folder.
+
+    Raises:
+        ImageDataError: the folders or their spans do not match the configuration.
+    """
+    window = find_window(data.folder, data, data.span)
+    images = ImageSource(data.folder, window, sources=data.paired_source or "")
+    return run_sources(images, data.holdout, data.holdout_source, data.unpaired_source)

@@ -7,17 +7,15 @@ removed may come back.
 """
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable
 from hashlib import blake2b
 
 import numpy as np
 
-from components.image_example_gen.files import ImageFile
-from components.image_example_gen.folders.listing import walk_images
-from components.image_example_gen.options import WindowOptions
+from components.image_example_gen.files import ImageFile, Listing
+from components.image_example_gen.folders.listing import list_folder, walk_images
 from components.image_example_gen.pairs import match
-from components.image_example_gen.spans import Span, may_have_sources
-from components.image_example_gen.windows import find_window
+from components.image_example_gen.spans import ImageSource, Span, may_have_sources
 from pipeline.registry.journal import Journal
 
 DIGEST_BYTES = 8
@@ -32,33 +30,20 @@ def snapshot(folder: str, span: Span, sources: str | None = None) -> bytes:
     Raises:
         ImageDataError: its folder, or that of all sources, is missing or unreadable.
     """
-    files = _walk(folder, span)
-    if sources:
-        there = _walk(sources, span) if may_have_sources(sources, span) else ()
-        matched = match(files, there, sources)
-        files = (file for file in matched if file.source)
-    return digests(b"".join(map(_digest, files))).tobytes()
+    if not sources:
+        return _snapshot(walk_images(_join(folder, span), Counter()))
+    files = _list(folder, span)
+    there = _list(sources, span) if may_have_sources(sources, span) else []
+    return _snapshot(file for file in match(files, there, sources) if file.source)
 
 
-def snapshots(
-    folder: str,
-    options: WindowOptions,
-    newest: int | None,
-    sources: str | None = None,
-) -> dict[int, bytes]:
-    """The snapshots of the spans that a run reads, by number.
-
-    Args:
-        folder: as in `find_window`, like the next two.
-        options: which folders below it are read.
-        newest: number of the last span.
-        sources: folder of sources that are paired with images, if there are any.
-
-    Raises:
-        ImageDataError: the folders or their spans do not match the arguments.
-    """
-    window = find_window(folder, options, newest)
-    return {span.number: snapshot(folder, span, sources) for span in window}
+def snapshots(source: ImageSource, listing: Listing) -> dict[int, bytes]:
+    """The snapshots of the spans of a source that was listed, by number."""
+    found = {span.number: [] for span in source.window}
+    for file in listing.images:
+        if file.source or not source.sources:
+            found[file.span].append(file)
+    return {span: _snapshot(files) for span, files in found.items()}
 
 
 def digests(files: bytes) -> np.ndarray:
@@ -75,9 +60,20 @@ def remember(journal: Journal, found: dict[int, bytes]) -> None:
     journal.forget_holds(found)
 
 
-def _walk(folder: str, span: Span) -> Iterator[ImageFile]:
-    return walk_images(f"{folder.rstrip('/')}/{span.folder}".rstrip("/") or "/", Counter())
+def _join(folder: str, span: Span) -> str:
+    return f"{folder.rstrip('/')}/{span.folder}".rstrip("/") or "/"
+
+
+def _list(folder: str, span: Span) -> list[ImageFile]:
+    listed = list_folder(_join(folder, span), required=False, span=span.number, below=span.folder)
+    return listed.images
+
+
+def _snapshot(files: Iterable[ImageFile]) -> bytes:
+    return digests(b"".join(map(_digest, files))).tobytes()
 
 
 def _digest(file: ImageFile) -> bytes:
-    return blake2b(file.state.encode(), digest_size=DIGEST_BYTES).digest()
+    below = f"{file.span_folder}/" if file.span_folder else ""
+    state = file.state.removeprefix(below)
+    return blake2b(state.encode(), digest_size=DIGEST_BYTES).digest()

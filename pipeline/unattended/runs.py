@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 
 from components.image_example_gen.errors import ImageDataError
-from pipeline.choosing.check import check_images
 from pipeline.config.pipeline_config import PipelineConfig
+from pipeline.config.sections import find_sources
 from pipeline.config.yaml_text import dump
 from pipeline.registry.journal import Journal, Outcome
 from pipeline.registry.outcome import WRONG_DATA, RunResult, outcome_of, read_result
@@ -89,7 +89,9 @@ class CheckRuns:
         span = {"span": finding.newest} if finding.numbered else {}
         exclude = tuple(sorted(self._left_out(finding)))
         try:
-            check_images(self._config.data.model_copy(update={**span, "exclude": exclude}))
+            data = self._config.data.model_copy(update={**span, "exclude": exclude})
+            for source in find_sources(data):
+                source.listing()
             there = {each.number: each.new for each in look(self._config, self._journal).spans}
         except ImageDataError:
             return False

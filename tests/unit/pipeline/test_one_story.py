@@ -8,6 +8,7 @@ from click.testing import CliRunner
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 
 from components.drift_gate.component import DriftError
+from components.image_example_gen.spans import WHOLE_FOLDER
 from components.image_trainer.names import SERVING
 from pipeline.cli import main
 from pipeline.config.pipeline_config import load
@@ -49,7 +50,7 @@ class Place:
         file = self.workspace.results / f"{run_id}.json"
         log = self.workspace.logs / f"{run_id}.log"
         with self.workspace.locked(), recording(self.workspace, file, log, [run_id]):
-            found = read_files.snapshots(data.folder, data, data.span)
+            found = {0: read_files.snapshot(data.folder, WHOLE_FOLDER)}
             model = self.recorded.run(**options)
             write_model(self.workspace.artifacts / "Trainer" / "model" / run_id / SERVING)
             if options.get("blessed", True) is None:

@@ -1,15 +1,14 @@
+import contextlib
 import os
 import subprocess
 import sys
 
 import pytest
 
+from components.image_example_gen import spans
 from components.image_example_gen.errors import ImageDataError
 from components.image_example_gen.pattern import has_spans
-from components.image_example_gen.spans import (
-    ImageSource,
-    unpaired_sources,
-)
+from components.image_example_gen.spans import ImageSource, Listings, Offer, unpaired_sources
 from components.image_example_gen.windows import list_spans
 
 
@@ -163,6 +162,27 @@ def test_sources_without_pairs_have_paths_that_begin_with_their_folder(tmp_path)
         (f"{tmp_path}/in/1/cats/x.png", "in/1/cats/x.png", 0)
     ]
     assert source.root == str(tmp_path)
+
+
+@pytest.mark.parametrize("in_run", [True, False])
+def test_a_run_and_its_driver_list_a_folder_once(tmp_path, monkeypatch, in_run):
+    touch(str(tmp_path), "images/a.png", "images/b.png", "sources/a.png", "sources/c.png")
+    listed, list_folder = [], spans.list_folder
+    monkeypatch.setattr(
+        spans, "list_folder", lambda folder, **_: listed.append(folder) or list_folder(folder, **_)
+    )
+    images, sources = str(tmp_path / "images"), str(tmp_path / "sources")
+    pairs = ImageSource(images, sources=sources)
+    with Listings() if in_run else contextlib.nullcontext(Listings()) as listings:
+        looked_at = listings.of(ImageSource(images)).images
+        assert [file.path for file in looked_at] == ["a.png", "b.png"]
+        paths = [file.path for file in listings.of(pairs).images]
+        assert paths == [f"{sources}/c.png", "a.png", "b.png"]
+        assert listed == [images, sources]
+        assert [file.path for file in Offer([pairs]).listings[pairs].images] == paths
+        assert len(listed) == (2 if in_run else 4)
+        Offer([pairs])  # of a second run of the graph
+        assert len(listed) == (4 if in_run else 6)
 
 
 def test_spans_and_their_files_are_listed_without_tensorflow_and_without_tfx(tmp_path):

@@ -5,17 +5,12 @@ from dataclasses import replace
 
 import pytest
 
-from components.image_example_gen.options import ImageOptions
-from pipeline.choosing.choose import (
-    AUGMENT,
-    CPU_STEPS,
-    FLOAT32_STEPS,
-    choose,
-    choose_network,
-)
+from pipeline.choosing import choose as choosing
+from pipeline.choosing.choose import AUGMENT, CPU_STEPS, FLOAT32_STEPS, choose_network
 from pipeline.choosing.machine import Machine
 from pipeline.choosing.seen import Pictures
 from pipeline.config.pipeline_config import load
+from pipeline.config.sections import DataConfig
 
 CPU, GPU = Machine(cores=2, gpus=0), Machine(cores=16, gpus=1)
 PHOTOS = Pictures(
@@ -31,10 +26,14 @@ PHOTOS = Pictures(
     wide=1.5,
     gray=False,
     transparent=False,
-    bright=False,
+    background="#ffffff",
     classes={},
     sizes=((128, 128),),
 )
+
+
+def choose(pictures, machine):
+    return choosing.choose(pictures, machine, DataConfig())
 
 
 def by_class(sizes, **others):
@@ -109,13 +108,6 @@ def test_images_of_3_by_2_are_cropped_to_a_rounded_aspect_without_being_enlarged
     assert resolution(replace(pictures, median=18)) == [20, 32]
 
 
-def test_what_the_configuration_accepts_is_not_too_small_for_a_class():
-    pictures = by_class({"cats": 900, "icons": 90}, sizes_by_class={"icons": 3 * [(12, 12)]})
-    for given in ({"min_size": 8}, {"resolution": 16}):
-        assert choose(pictures, CPU, ImageOptions(**given))["model.conditional"]
-    assert not choose(pictures, CPU, ImageOptions(channels=3))["model.conditional"]
-
-
 @pytest.mark.parametrize(
     ("pictures", "chosen"),
     [
@@ -130,10 +122,6 @@ def test_what_the_configuration_accepts_is_not_too_small_for_a_class():
         (by_class({"0000": 1000, "0001": 1000}), False),
         (by_class({str(digit): 180 for digit in range(10)}), True),
         (replace(by_class({"cats": 450, "dogs": 450}), files=1001), False),
-        (by_class({"cats": 900, "icons": 90}, sizes_by_class={"icons": 3 * [(12, 12)]}), False),
-        (by_class({"cats": 900, "icons": 90}, sizes_by_class={"icons": 2 * [(12, 12)]}), True),
-        (by_class({"cats": 900, "bad": 90}, sizes_by_class={"bad": 5 * [(0, 0)]}), False),
-        (by_class({"a": 90, "b": 90}, sizes_by_class={"a": [(64, 64), (9, 9), (9, 9)]}), True),
     ],
 )
 def test_samples_are_drawn_by_class_where_folders_sort_enough_images(pictures, chosen):
@@ -151,17 +139,6 @@ def test_small_folders_hold_out_a_larger_part(files, percent):
 def test_files_that_cannot_be_read_do_not_count():
     chosen = choose(replace(PHOTOS, files=2000, readable=0.25), CPU)
     assert chosen["data.eval_percent"] == 40
-
-
-def test_bright_pictures_with_transparency_get_a_black_background():
-    assert choose(PHOTOS, CPU)["data.background"] == "#ffffff"
-    chosen = choose(replace(PHOTOS, gray=True, transparent=True, bright=True), CPU)
-    assert (chosen["data.background"], chosen["data.channels"]) == ("#000000", 1)
-
-
-def test_white_pictures_beside_black_ones_get_a_gray_background():
-    chosen = choose(replace(PHOTOS, transparent=True, bright=True, two_toned=True), CPU)
-    assert chosen["data.background"] == "#808080"
 
 
 def test_a_folder_of_few_pictures_does_not_make_dates_classes():

@@ -28,7 +28,7 @@ from trainer.common import exit_codes
 NOW = datetime(2026, 3, 1, 3, 0, tzinfo=timezone.utc)
 STAND_IN = """
 import json, pathlib, sys, time, yaml
-from components.image_example_gen.options import WindowOptions
+from pipeline.config.sections import DataConfig, find_sources
 from pipeline.registry import read_files
 from pipeline.registry.journal import Journal
 folder, arguments = pathlib.Path(sys.argv[1]), sys.argv[2:]
@@ -44,9 +44,8 @@ data = yaml.safe_load(config)["data"]
 for text in arguments:
     key, _, value = text.removeprefix("--set=data.").partition("=")
     data |= {key: yaml.safe_load(value)} if text.startswith("--set=data.") else {}
-keys = "pattern", "window", "exclude"
-window = WindowOptions(**{key: data[key] for key in keys})
-found = read_files.snapshots(data["folder"], window, data["span"])
+images, *_ = find_sources(DataConfig(**data))
+found = read_files.snapshots(images, images.listing())
 time.sleep(seconds)
 if code in (0, 5):
     journal = Journal(folder / "workspace" / "journal.sqlite", data["folder"])

@@ -9,6 +9,7 @@ import pytest
 
 from components.image_example_gen.errors import ImageDataError
 from pipeline.config.pipeline_config import load
+from pipeline.config.sections import find_sources
 from pipeline.registry import read_files
 from pipeline.registry.journal import Journal
 from pipeline.unattended.new_data import look
@@ -32,8 +33,8 @@ def config_of(folder, *overrides):
 
 
 def snapshots(config):
-    data = config.data
-    return read_files.snapshots(data.folder, data, data.span, data.paired_source)
+    images, *_ = find_sources(config.data)
+    return read_files.snapshots(images, images.listing())
 
 
 def read(config, journal):
