@@ -18,18 +18,6 @@ OTHER_NAMES = {  # of the same in other programs
     "size": "resolution",
 }
 OPTIONS = {"cron": "`iadb schedule --cron`"}  # what is no key
-REPLACED = {  # keys that are gone, with what took their place
-    "data.older_share": "read fewer spans with data.window",
-    "data.source_pattern": "name the folder of all sources in data.source",
-    "distill.method": "leave it out: students learn mean slopes",
-    "distill.pairs": "leave it out: students learn from the training images",
-    "evaluate.features.weights": "set evaluate.features.name=onnx:URI",
-    "evaluate.require_improvement": "set max_worsening in evaluate.thresholds",
-    "sample.atol": "each solver takes sample.nb_step steps",
-    "sample.rtol": "each solver takes sample.nb_step steps",
-    "schedule.challenger_every": "train one with `iadb run --set train.warm_start=false`",
-    "schedule.challenger_on_drift": "train one with `iadb run --set train.warm_start=false`",
-}
 
 
 def suggest(model: type[BaseModel], location: Sequence[str]) -> str:
@@ -40,30 +28,25 @@ def suggest(model: type[BaseModel], location: Sequence[str]) -> str:
         location: sections and name of the unknown key.
 
     Returns:
-        What took the place of the key, the key of that name in another section, one that other
-        programs call so, a similar one in the same section, a very similar one in another section,
-        or all that are allowed.
+        The key of that name in another section, one that other programs call so, a similar one in
+        the same section, a very similar one in another section, or all that are allowed.
     """
-    if replacement := REPLACED.get(".".join(location)):
-        return replacement
     *sections, name = location
     here = keys_of(model, sections)
     everywhere: dict[str, list[str]] = {}
     for key in sorted(_all_keys(model), key=lambda key: key.count(".")):
         everywhere.setdefault(key.rpartition(".")[2], []).append(key)
-    if name in everywhere:
-        meant = everywhere[name]
-    elif name in OPTIONS:
-        meant = [OPTIONS[name]]
-    elif other := OTHER_NAMES.get(name):
-        meant = [other] if other in here else everywhere[other]
-    elif close := difflib.get_close_matches(name, here, n=1):
-        meant = close
-    elif close := difflib.get_close_matches(name, everywhere, n=1, cutoff=CLOSE):
-        meant = everywhere[close[0]]
-    else:
+    if name in OPTIONS:
+        return f"did you mean {OPTIONS[name]}?"
+    if name not in everywhere:
+        similar = difflib.get_close_matches(name, here, n=1)
+        similar += difflib.get_close_matches(name, everywhere, n=1, cutoff=CLOSE)
+        name = OTHER_NAMES.get(name) or next(iter(similar), None)
+        if name in here:
+            return f"did you mean {name}?"
+    if name is None:
         return f"allowed here: {', '.join(here)}"
-    return f"did you mean {' or '.join(meant[:SUGGESTED])}?"
+    return f"did you mean {' or '.join(everywhere[name][:SUGGESTED])}?"
 
 
 def keys_of(model: type[BaseModel], sections: Sequence[str]) -> list[str]:

@@ -29,10 +29,6 @@ def test_plain_values_are_those_of_yaml_1_2(text, value):
     assert parse(f"{text or '~'}: 1") == {value: 1}
 
 
-def test_an_alias_repeats_a_value():
-    assert parse("a: &x {b: [1]}\nc: *x") == {"a": {"b": [1]}, "c": {"b": [1]}}
-
-
 def test_a_key_that_stands_twice_is_named_with_both_lines():
     assert failure("a: 1\nb: {c: 1}\n\n'a': 2") == (
         "line 4: the key a is already on line 1; keep one"
@@ -40,23 +36,14 @@ def test_a_key_that_stands_twice_is_named_with_both_lines():
     assert failure("b:\n- {c: 1,\n  c: 2}").startswith("line 3: the key c is already on line 2")
 
 
-BOMB = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
-    f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]\n" for n in range(1, 9)
-)
-CHAIN = "a0: &a0 [x]\n" + "".join(f"a{n}: &a{n} [*a{n - 1}]\n" for n in range(1, 900))
-
-
 WRONG = [
-    (BOMB, "line 5: more than 20,000 values, with aliases written out"),
-    (CHAIN, "more than 20,000 values"),
-    ("a: &a [*a]", "line 1: an alias stands inside the value that it names"),
-    ("a: &a {!!merge <<: *a}", "line 1: an alias stands inside"),
-    ("a: &a {b: 1}\nc: {!!merge <<: *a}", "line 2: not YAML: could not determine"),
+    ("a: &x {b: [1]}\nc: *x", "line 2: an alias (*) is not read: write the value out"),
+    ("a: &a [*a]", "line 1: an alias (*) is not read"),
     ("[" * 20_000, f"line 1: nested deeper than {MAX_DEPTH} levels"),
     ("{a: " * 20_000, "nested deeper"),
     ("- " * 20_000, "nested deeper"),
     ("? " * 20_000, "nested deeper"),
-    ("- x\n" * 30_000, "line 20000: more than 20,000 values"),
+    ("- x\n" * 30_000, "more than 20,000 values"),
     ("x" * 10_000_000, f"more than {MAX_CHARACTERS:,} characters"),
     ("9" * 100_000, "is not a valid int"),
     ("!!int x", "line 1: 'x' is not a valid int"),
@@ -64,7 +51,7 @@ WRONG = [
     ("!!binary aGk=", "not YAML: could not determine a constructor"),
     ("!!python/object/apply:os.system ['true']", "not YAML: could not determine"),
     ("? [a]\n: 1", "line 1: a key must be a single value"),
-    ("*" + 1000 * "a", "line 1: not YAML: found undefined alias"),
+    ("*" + 1000 * "a", "line 1: an alias (*) is not read"),
     ("a: 1\n---\nb: 2", "line 2: not YAML: expected a single document"),
     ("a: \x07", "not YAML: unacceptable character"),
     ("data: !!map [a]", "line 1: not YAML: expected a mapping node"),
