@@ -2,6 +2,7 @@
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -14,6 +15,9 @@ from pipeline.commands.shared_options import (
 )
 from pipeline.workspace import Workspace
 from trainer.common import exit_codes
+
+if TYPE_CHECKING:
+    from pipeline.config.pipeline_config import PipelineConfig
 
 QUIET = {0, exit_codes.NOT_BLESSED}  # exit codes that are no failures
 
@@ -63,7 +67,7 @@ def run(
     if if_new_data:
         if runner != "local" or verbose:
             raise click.UsageError("--if-new-data cannot be combined with --runner or --verbose")
-        _run_if_new_data(arguments, workspace, cause)
+        _run_if_new_data(*arguments.load_for_check(workspace), workspace, cause)
         return
     from components.image_example_gen.spans import Listings
 
@@ -86,14 +90,11 @@ def run(
         sys.exit(exit_codes.NOT_BLESSED)
 
 
-def _run_if_new_data(arguments: ConfigArguments, workspace: Workspace, cause: str) -> None:
-    from components.image_example_gen.errors import ImageDataError
+def _run_if_new_data(
+    config: "PipelineConfig", problem: Exception | None, workspace: Workspace, cause: str
+) -> None:
     from pipeline.unattended.check import check
 
-    try:
-        config, problem = arguments.load(workspace), None
-    except ImageDataError as error:  # which the check records: nothing can be chosen
-        config, problem = arguments.load_as_given(), error
     result = check(config, workspace, cause=cause, report=failures.say, problem=problem)
     if result.exit_code in QUIET:
         failures.say(f"{result.outcome}: {result.message}")

@@ -35,7 +35,7 @@ def schedule(arguments: ConfigArguments, workspace: Workspace, cron: str, zone: 
     from pipeline.unattended.runs import IADB
     from pipeline.unattended.schedule import CAUSE, run_schedule
 
-    config = arguments.load_as_given()  # each check will look at the images
+    config, _ = arguments.load_for_check(workspace)  # each check will look again
     require_folder(config.data, workspace.folder)
     command = [*IADB, "run", "--if-new-data", f"--cause={CAUSE}", f"--workspace={workspace.folder}"]
     command += arguments.as_options()

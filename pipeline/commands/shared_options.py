@@ -25,6 +25,7 @@ from trainer.common import exit_codes, xmp
 from trainer.common.text import printable
 
 if TYPE_CHECKING:
+    from components.image_example_gen.errors import ImageDataError
     from components.image_example_gen.spans import Listings
     from pipeline.config.pipeline_config import PipelineConfig
 
@@ -203,6 +204,21 @@ class ConfigArguments:
         for line in choice.lines:
             failures.say(line, error=True)
         return choice.config
+
+    def load_for_check(
+        self, workspace: Workspace
+    ) -> "tuple[PipelineConfig, ImageDataError | None]":
+        """As `load`, but where nothing can be chosen the defaults hold.
+
+        Returns:
+            The configuration, and why nothing could be chosen: then no run may start.
+        """
+        from components.image_example_gen.errors import ImageDataError
+
+        try:
+            return self.load(workspace), None
+        except ImageDataError as error:
+            return self.load_as_given(), error
 
     def load_as_given(self) -> "PipelineConfig":
         """The configuration without a choice, on top of the defaults.
