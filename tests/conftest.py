@@ -25,7 +25,7 @@ LONGEST_FIRST = (
     "test_distillation_run.py",
     "test_paired_run.py",
     "test_workers.py",
-    "test_exported_network.py",
+    "test_onnx_export.py",
     "test_check.py",
     "test_run.py",
     "test_interruptions.py",

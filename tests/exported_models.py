@@ -6,10 +6,9 @@ import numpy as np
 from tests.small_network import build_unet
 from trainer.ode import solvers
 from trainer.options import ModelOptions, SampleOptions
-from trainer.serving.exported import ExportedGuide
+from trainer.serving.exported_network import ExportedGuide
 from trainer.serving.onnx_network import write_network
 from trainer.serving.sampler import Sampler
-from trainer.serving.translator import Translator
 
 SHAPE = (8, 8, 1)
 OPTIONS = ModelOptions(channels=(8,), attention=(False,), blocks=1, norm_groups=4)
@@ -54,14 +53,14 @@ def write_sampler(folder, network=None, shape=SHAPE, **arguments):
 
 
 def make_translator(source, shape=SHAPE, **sample):
-    """Makes a model that translates, without writing it. `source` as of Translator."""
+    """Makes a model that translates, without writing it. `source` as of Sampler."""
     options = _sample_options(sample)
     keras.utils.set_random_seed(0)
     network = build_unet(OPTIONS, shape, source_channels=source.seen_channels(shape[-1]))
     randomize(network, 0.1)
     guide = _guide(network, options)
     how = (options.solver, options.nb_step)
-    return Translator(source, network, shape, *how, limits=options.limits, guide=guide)
+    return Sampler(network, shape, *how, limits=options.limits, source=source, guide=guide)
 
 
 def write_translator(folder, source, shape=SHAPE, **sample):

@@ -23,8 +23,8 @@ from trainer.names import METADATA, STUDENT_KEY, TEACHER
 from trainer.ode import solvers
 from trainer.options import ModelOptions, SampleOptions, TrainOptions
 from trainer.serving import onnx_network
-from trainer.serving.export import exported_guide, exported_model
-from trainer.serving.exported import ExportedModel
+from trainer.serving.exported_network import exported_guide, in_float32
+from trainer.serving.sampler import Sampler
 from trainer.source.options import Source
 from trainer.train import Trained, train
 
@@ -190,16 +190,16 @@ def _export(
 ) -> None:
     """Writes the sampler, the weights and, if it is small, the network as ONNX."""
     guide = exported_guide(model)
-    exported = exported_model(
-        data.source,
-        model.sampling_network,
+    exported = Sampler(
+        in_float32(model.sampling_network),
         data.shape,
         solvers.get(sample.solver, sample.grid),
         sample.nb_step,
         data.labels,
         sample.guidance,
         sample.limits,
-        guide=guide,
+        data.source,
+        guide,
         fixed_steps=is_student,
     )
     with phase("writing the sampler"):
@@ -210,7 +210,7 @@ def _export(
         _write_network(exported, folder)
 
 
-def _write_network(exported: ExportedModel, folder: str) -> None:
+def _write_network(exported: Sampler, folder: str) -> None:
     with phase("converting the network to ONNX"):
         try:
             onnx_network.write_network(exported.evaluate, folder)

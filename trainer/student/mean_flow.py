@@ -120,7 +120,7 @@ class MeanFlowModel(IADBModel):
         Raises:
             ValueError: always.
         """
-        raise ValueError("Keras cannot save a student: export it (trainer/serving/export.py)")
+        raise ValueError("Keras cannot save a student: export it (trainer/serving/sampler.py)")
 
     def lesson(self, batch: Unpacked, drawn: Draws) -> Lesson:
         """The mean slopes of the steps that were drawn: the teacher's first, then the student's.

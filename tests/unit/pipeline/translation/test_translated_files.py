@@ -23,7 +23,7 @@ from tests.pipeline.stand_ins import save_sampler
 from trainer.common import exit_codes
 from trainer.common.xmp import EVALUATION, packet, png_chunk
 from trainer.limit_options import LimitOptions
-from trainer.serving.translator import Translator
+from trainer.serving.sampler import Sampler
 from trainer.source.options import Source
 
 OUT = Path("out")
@@ -120,7 +120,7 @@ def model(tmp_path_factory):
     source, limits = Source(degrade="blur 1"), LimitOptions(images=16, states=256)
     x = keras.Input((8, 8, 2))
     network = keras.Model([x, keras.Input(())], 0.0 * x[..., :1])
-    translator = Translator(source, network, (8, 8, 1), "euler", STEPS, limits=limits)
+    translator = Sampler(network, (8, 8, 1), "euler", STEPS, limits=limits, source=source)
     translator.save(
         str(folder), {"nb_step": STEPS, "shape": (8, 8, 1), "source": source.model_dump()}
     )

@@ -5,7 +5,7 @@ import pytest
 from trainer.networks.step_length import StepLength, take_steps, widened
 from trainer.networks.unet import build_unet
 from trainer.options import ModelOptions
-from trainer.serving.export import in_float32
+from trainer.serving.exported_network import in_float32
 from trainer.step.copies import frozen_copy
 
 GRID = (0.0, 0.2, 0.6, 1.0)

@@ -7,7 +7,7 @@ from trainer.networks.unet import build_unet
 from trainer.networks.within_range import WithinRange, within_range
 from trainer.ode import solvers
 from trainer.options import ModelOptions
-from trainer.serving.export import in_float32
+from trainer.serving.exported_network import in_float32
 from trainer.step.copies import frozen_copy
 
 SMALL = ModelOptions(channels=(8, 16), attention=(False, False), blocks=1, norm_groups=4)

@@ -14,7 +14,7 @@ from trainer.limit_options import LimitOptions
 from trainer.names import METADATA
 from trainer.ode import solvers
 from trainer.options import ModelOptions
-from trainer.serving.exported import ExportedGuide, digest
+from trainer.serving.exported_network import ExportedGuide, digest
 from trainer.serving.sampler import Sampler
 from trainer.step.path import noise_from_seeds
 
@@ -211,7 +211,7 @@ def test_deblend_uses_the_label_without_guidance(conditional):
     x_alpha = noise_from_seeds(seeds(1, 2), SHAPE)
     alpha = tf.constant([0.25, 0.75])
     sampler = Sampler(conditional, SHAPE, "euler", 3, LABELS, guidance=3.0)
-    found = sampler.deblend(x_alpha, alpha, tf.constant(["cat", ""]))["difference"]
+    found = sampler.deblend(x_alpha, alpha, label=tf.constant(["cat", ""]))["difference"]
     ids = tf.constant([LABELS.index("cat"), len(LABELS)])
     np.testing.assert_allclose(found, conditional([x_alpha, alpha, ids]), atol=1e-5)
 
@@ -219,11 +219,11 @@ def test_deblend_uses_the_label_without_guidance(conditional):
 @pytest.mark.parametrize("name", solvers.SOLVERS)
 def test_with_any_solver_an_image_and_its_trajectory_depend_only_on_its_seed(sampler, name):
     draw = sampler(solvers.get(name, "late"))
-    together = draw.generate(seeds(5, 6, 7, 8, 9), tf.constant(6))["image"].numpy().astype(int)
+    together = draw.generate(tf.constant(6), seeds(5, 6, 7, 8, 9))["image"].numpy().astype(int)
     for i in range(5):
-        alone = draw.generate(seeds(5 + i), tf.constant(6))["image"].numpy()
+        alone = draw.generate(tf.constant(6), seeds(5 + i))["image"].numpy()
         assert np.abs(together[i] - alone[0]).max() <= 1
-    states = draw.trajectory(seeds(9, 5), tf.constant(6))["trajectory"].numpy()
+    states = draw.trajectory(tf.constant(6), seeds(9, 5))["trajectory"].numpy()
     assert np.abs(together[[4, 0]] - states[:, -1]).max() <= 1
 
 

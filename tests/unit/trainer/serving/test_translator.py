@@ -13,7 +13,7 @@ from pipeline.registry import serving
 from trainer import preprocessing
 from trainer.limit_options import LimitOptions
 from trainer.names import WARM_UP
-from trainer.serving.translator import Translator
+from trainer.serving.sampler import Sampler
 from trainer.source.options import Source
 
 SHAPE = (8, 16, 3)
@@ -39,7 +39,8 @@ def build(source, labels=()):
 
 def save(folder, source, labels=()):
     limits = LimitOptions(images=16)
-    translator = Translator(source, build(source, labels), SHAPE, "euler", 3, labels, 1.0, limits)
+    network = build(source, labels)
+    translator = Sampler(network, SHAPE, "euler", 3, labels, limits=limits, source=source)
     translator.save(str(folder), {"nb_step": 3, "source": source.model_dump()})
     return folder
 
@@ -125,7 +126,7 @@ def test_a_map_has_one_answer_and_a_way_back(models):
 def test_the_way_back_has_the_contrast_of_sources():
     network = build(NOISY)
     network.set_weights([np.zeros_like(weights) for weights in network.get_weights()])
-    translator = Translator(NOISY, network, SHAPE, "euler", 3)
+    translator = Sampler(network, SHAPE, "euler", 3, source=NOISY)
     # Without a difference, x0 is x1: what is 3/4 of a source of contrast 1.
     image = tf.constant(preprocessing.to_uint8(tf.fill([1, *SHAPE], 0.75 * 0.5)))
     (back,) = translator.invert(image=image, nb_step=tf.constant(4)).values()

@@ -7,7 +7,7 @@ from tensorflow_serving.apis import prediction_log_pb2
 from tests.small_network import build_unet
 from trainer.names import WARM_UP
 from trainer.options import ModelOptions
-from trainer.serving.exported import ExportedGuide
+from trainer.serving.exported_network import ExportedGuide
 from trainer.serving.sampler import Sampler
 
 SHAPE = (4, 4, 3)
