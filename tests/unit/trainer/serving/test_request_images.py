@@ -231,7 +231,7 @@ def test_an_opaque_image_has_nothing_to_fill():
 def test_a_hole_that_vanishes_in_the_size_of_the_model_is_too_narrow(fit):
     image = np.full([200, 320, 4], 255, np.uint8)
     image[100, :, 3] = 0
-    expected = "row 0: the hole is narrower than half a pixel of the model: make it wider"
+    expected = "row 0: nothing to fill: make the pixels of the hole transparent, and the hole wider"
     assert expected in error(encode(image), degrade="mask strokes", fit=fit)
 
 
