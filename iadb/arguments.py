@@ -6,8 +6,7 @@ from numbers import Integral
 
 import numpy as np
 
-from pipeline.drawing.arguments import known_label
-from pipeline.registry.serving import StoredModel
+from trainer.serving.stored_model import StoredModel
 
 LEAST_SEED, LAST_SEED = -(2**63), 2**63 - 1  # int64, as models take them
 Labels = str | Sequence[str]  # of all images, or one for each
@@ -48,7 +47,7 @@ def known_labels(model: StoredModel, label: Labels | None, count: int) -> list[s
     if isinstance(label, np.ndarray) and label.ndim == 0:
         label = label.item()
     if isinstance(label, str | bytes | set | dict) or not hasattr(label, "__len__"):
-        return [known_label(model, label)] * count
+        return [model.known_label(label)] * count
     if len(label) != count:
         raise ValueError(f"expected one label, or one for each of {count}, got {len(label)}")
-    return [known_label(model, each) for each in label]
+    return [model.known_label(each) for each in label]

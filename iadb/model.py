@@ -2,9 +2,7 @@
 
 import os
 from collections.abc import Sequence
-from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -12,18 +10,14 @@ from components.atomic_pusher.versions import SAVED_MODEL, TEACHER_NOTE
 from iadb.arc import arc
 from iadb.arguments import Labels, check_number, known_labels, seeds_from
 from iadb.sources import read_result, requests_of
-from pipeline.drawing.arguments import known_label, within_limits
-from pipeline.drawing.draw import Draw, draw_samples, draw_trajectories, load_drawing
+from pipeline.drawing import draw_samples, draw_trajectories
 from pipeline.export import mlflow_model
 from pipeline.registry import serving
 from pipeline.translation.files import ROW
-from pipeline.translation.model import LoadedModel, find_source
 from pipeline.workspace import Workspace
 from trainer.light.noise import noise_from_seeds
 from trainer.light.sampler import to_uint8
-from trainer.limit_options import LimitOptions
-from trainer.names import FIXED_STEPS, TEACHER
-from trainer.serving.model_error import reason
+from trainer.serving.stored_model import StoredModel
 
 FLOAT_BATCH = 64  # images that are transported or inverted at a time
 
@@ -60,7 +54,7 @@ def load(folder: str | os.PathLike[str]) -> "Model":
         raise ValueError(str(error)) from None
 
 
-class Model:
+class Model(StoredModel):
     """A model that draws images from noise, or translates images.
 
     The conditional ones take a `label`, the name of a class in `labels`, or an empty string for any
@@ -76,14 +70,7 @@ class Model:
     """
 
     def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self._stored = serving.read_model(folder, "nb_step", "shape")
-        self.metadata: dict[str, Any] = self._stored.metadata
-        self.shape: tuple[int, int, int] = tuple(self.metadata["shape"])
-        self.labels: list[str] = self.metadata.get("labels", [])
-        self.nb_step: int = self.metadata["nb_step"]
-        self._source = find_source(self._stored)
-        self._limits = LimitOptions.model_validate(self.metadata.get("limits", {}))
+        super().__init__(folder, serving.read_model(folder, "nb_step", "shape").about)
 
     def __repr__(self) -> str:
         return f"iadb.load({str(self.folder)!r})"
@@ -107,10 +94,8 @@ class Model:
         """
         self._check("sample", count=count, nb_step=nb_step)
         if label is not None:
-            label = known_labels(self._stored, label, count)
-        return draw_samples(
-            self._stored, seeds_from(seed, count), nb_step, label=label, draw=self._generate
-        )
+            label = known_labels(self, label, count)
+        return draw_samples(self, seeds_from(seed, count), nb_step, label=label)
 
     def trajectory(
         self,
@@ -129,10 +114,8 @@ class Model:
         """
         self._check("trajectory", count=count, nb_step=nb_step)
         if label is not None:
-            label = known_labels(self._stored, label, count)
-        return draw_trajectories(
-            self._stored, seeds_from(seed, count), nb_step, label=label, draw=self._trajectory
-        )
+            label = known_labels(self, label, count)
+        return draw_trajectories(self, seeds_from(seed, count), nb_step, label=label)
 
     def noise(self, count: int = 1, *, seed: int = 0) -> np.ndarray:
         """Returns the x0 of seeds, float32 [count, H, W, C].
@@ -156,7 +139,7 @@ class Model:
         """
         x0 = np.asarray(x0)
         self._check("transport", x0, nb_step=nb_step)
-        label = known_labels(self._stored, label, len(x0))
+        label = known_labels(self, label, len(x0))
         if x0.dtype.kind != "f":
             raise ValueError("expected x0 of type float; images become x0 by invert")
         x1 = self._solve("transport", "x0", x0.astype(np.float32), nb_step, label)
@@ -177,9 +160,9 @@ class Model:
         """
         images = np.asarray(images)
         self._check("invert", images, nb_step=nb_step)
-        label = known_labels(self._stored, label, len(images))
-        if self.metadata.get(FIXED_STEPS):
-            number, path = self.metadata.get(TEACHER_NOTE), self.metadata.get(TEACHER)
+        label = known_labels(self, label, len(images))
+        if self.about.fixed_steps:
+            number, path = self.metadata.get(TEACHER_NOTE), self.about.teacher
             # The path is that of the training, which may be gone, or of another machine.
             teacher = f"model {number} (`iadb models`)" if number is not None else path
             raise ValueError(
@@ -250,14 +233,14 @@ class Model:
             ValueError: the model does not translate, does not know the label, a file or an array
                 is no such image, there is one in place of several, or a seed is no int64.
         """
-        if not self._source:
+        if not self.about.source:
             raise ValueError(f"{self!r} draws images from noise; it translates none")
         if isinstance(images, str | bytes | os.PathLike):
             raise ValueError(f"expected a list of images, got one {type(images).__name__}")
-        label = known_label(self._stored, label)
+        label = self.known_label(label)
         seeds_from(seed, len(images))
         results: list[np.ndarray] = []
-        for files in requests_of(images, self.shape, self._limits.images):
+        for files in requests_of(images, self.shape, self.about.limits.images):
             translated = self._translate(files, len(results), seed, label)
             results += [read_result(result, self.shape) for result in translated]
         return np.stack(results) if results else np.empty((0, *self.shape), np.uint8)
@@ -270,8 +253,9 @@ class Model:
         count: int = 1,
         nb_step: int | None = None,
     ) -> None:
-        maps_back = name == "invert" and self._source and self._source.use == "map"
-        if self._source and not maps_back:
+        source = self.about.source
+        maps_back = name == "invert" and source and source.use == "map"
+        if source and not maps_back:
             raise ValueError(f"{self!r} translates images: call translate, not {name}")
         check_number("count", count)
         if nb_step is not None:
@@ -289,13 +273,8 @@ class Model:
         nb_step: int | None,
         labels: list[str],
     ) -> np.ndarray:
-        nb_step, size = within_limits(self._stored, nb_step, FLOAT_BATCH)
-        results = [np.empty((0, *self.shape), np.uint8 if self._source else np.float32)]
-        for start in range(0, len(rows), size):
-            batch = rows[start : start + size]
-            inputs = {name: batch, "nb_step": nb_step, "label": labels[start : start + size]}
-            results.append(_call(self._saved_model, signature, inputs))
-        return np.concatenate(results)
+        nb_step, size = self.within_limits(nb_step, FLOAT_BATCH)
+        return self.call_in_parts(signature, {name: rows, "label": labels}, nb_step, size)
 
     def _translate(self, files: list[bytes], start: int, seed: int, label: str) -> list[bytes]:
         """Translates the files from row `start` on, which errors name."""
@@ -305,28 +284,7 @@ class Model:
             "label": [label] * len(files),
         }
         try:
-            return list(_call(self._saved_model, "serving_default", rows))
+            return list(self.call("serving_default", rows))
         except ValueError as error:
             named = ROW.sub(lambda row: f"images, row {start + int(row[1])}: ", str(error))
             raise ValueError(named) from None
-
-    @cached_property
-    def _generate(self) -> Draw:
-        return load_drawing("generate", self.folder)
-
-    @cached_property
-    def _trajectory(self) -> Draw:
-        return load_drawing("trajectory", self.folder)
-
-    @cached_property
-    def _saved_model(self) -> LoadedModel:
-        return LoadedModel(self.folder)
-
-
-def _call(model: LoadedModel, signature: str, inputs: dict[str, Any]) -> np.ndarray:
-    import tensorflow as tf
-
-    try:
-        return model.call(signature, inputs)
-    except tf.errors.InvalidArgumentError as error:
-        raise ValueError(reason(error.message)) from None

@@ -97,7 +97,7 @@ def _write_card(
         samples = to_path(evaluation.uri) / evaluator_names.SAMPLES_PNG
         pushed = card.Card(
             number=model.id,
-            about=model_metadata.parse((version / versions.METADATA).read_text("utf-8"), "shape"),
+            about=model_metadata.read(version, "shape").recorded,
             trained=datetime.fromtimestamp(milliseconds / 1000).astimezone(),
             verdict="blessed",
             reason=blessing.get_string_custom_property(evaluator_names.REASON),

@@ -20,8 +20,10 @@ from components.sample_evaluator.evaluate import evaluate
 from components.sample_evaluator.evaluation import EvaluatedModel, Evaluation, RealImages
 from components.sample_evaluator.options import EvaluateOptions
 from components.sample_evaluator.verdict import gate
+from trainer.common.remote_path import to_path
 from trainer.common.text import list_some
-from trainer.names import METADATA
+from trainer.serving import model_metadata
+from trainer.serving.model_metadata import MetadataError
 
 
 class Executor(base_executor.BaseExecutor):
@@ -103,10 +105,9 @@ def _other_split(model: EvaluatedModel, baseline: EvaluatedModel) -> Sequence[st
 def _recorded(model: EvaluatedModel, key: str) -> dict[str, Any]:
     """A dictionary in the metadata of a model; empty without one, or if they are damaged."""
     try:
-        with fileio.open(f"{model.sampler}/{METADATA}") as file:
-            found = json.load(file).get(key)
-            return found if isinstance(found, dict) else {}
-    except (OSError, tf.errors.OpError, ValueError, AttributeError):  # the model will say so
+        found = model_metadata.read(to_path(model.sampler)).recorded.get(key)
+        return found if isinstance(found, dict) else {}
+    except (OSError, tf.errors.OpError, MetadataError):  # the model will say so
         return {}
 
 

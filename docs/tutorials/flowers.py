@@ -23,7 +23,7 @@ from components.image_example_gen.options import ImageOptions
 from pipeline.commands.shared_options import OutputFile, UserPath
 from pipeline.config.pipeline_config import PipelineConfig, load
 from pipeline.config.values import presets
-from pipeline.drawing.picture_files import write_gif
+from pipeline.drawing import write_gif
 from trainer import preprocessing
 from trainer.build import build_model
 from trainer.common import xmp

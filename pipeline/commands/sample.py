@@ -11,7 +11,7 @@ from pipeline.workspace import Workspace
 from trainer.common.text import list_some, quantity
 
 if TYPE_CHECKING:
-    from pipeline.registry.serving import StoredModel
+    from trainer.serving.stored_model import StoredModel
 
 ROWS = 16  # of source, result and image below each other
 MODEL = click.option(
@@ -65,12 +65,9 @@ def sample(
     """
     from pipeline.console.progress import showing
     from pipeline.console.tables import make_console
-    from pipeline.drawing.arguments import check_steps, known_label, labels_of
-    from pipeline.drawing.draw import draw_samples, draw_trajectories
-    from pipeline.drawing.picture_files import GIF_IMAGES, mark_of, write_gif, write_grid
+    from pipeline.drawing import GIF_IMAGES, draw_samples, draw_trajectories, write_gif, write_grid
     from pipeline.logs import logging_to
     from pipeline.registry import serving
-    from pipeline.translation.model import find_source
     from trainer.common.image_grid import MAX_COLUMNS, columns_of_classes
 
     if gif and gif.absolute() == output.absolute():
@@ -79,10 +76,10 @@ def sample(
         raise click.BadParameter(f"--gif shows at most {GIF_IMAGES} images", param_hint="--count")
     model = serving.read_model(serving.find_model(workspace.serving, model), "nb_step")
     if label is not None:
-        label = known_label(model, label)
+        label = model.known_label(label)
     if steps:
-        check_steps(model, steps)
-    if source := find_source(model):
+        model.check_steps(steps)
+    if source := model.about.source:
         if gif:
             raise click.BadParameter("shows the path from noise alone", param_hint="--gif")
         first = seed if source.draws_noise else None
@@ -91,7 +88,7 @@ def sample(
     samples = f"{quantity(count, 'sample')} of {model}"
     seeds = range(seed, seed + count)
     notes: list[str] = []
-    classes = [*dict.fromkeys(labels_of(model, seeds, label))]
+    classes = [*dict.fromkeys(model.labels_of(seeds, label))]
     columns = columns_of_classes(count, len(classes))
     how = {"label": label, "warn": notes.append}
     with (
@@ -103,10 +100,9 @@ def sample(
             images = trajectories[:, -1]
         else:
             images = draw_samples(model, seeds, steps, **how)
-        mark = mark_of(model)
-        write_grid(images, output, mark, columns)
+        write_grid(images, output, model.mark, columns)
         if gif:
-            write_gif(trajectories, gif, mark, columns)
+            write_gif(trajectories, gif, model.mark, columns)
     for note in notes:
         click.echo(f"iadb: {note}", err=True)
     written = f"{output} and {gif}" if gif else output
@@ -129,7 +125,7 @@ def _show_translations(
     """Writes the grid; the seed is None where a source has one answer."""
     from pipeline.console.progress import showing
     from pipeline.console.tables import make_console
-    from pipeline.drawing.picture_files import mark_of, write_grid
+    from pipeline.drawing import write_grid
     from pipeline.logs import logging_to
     from pipeline.translation.held_out import draw_rows
 
@@ -137,10 +133,9 @@ def _show_translations(
         logging_to(Path(os.devnull), verbose=False),
         showing(make_console(), f"translations by {model}"),
     ):
-        rows = draw_rows(workspace, model.folder, count, seed or 0, steps, label)
-        mark = mark_of(model)
+        rows = draw_rows(workspace, model, count, seed or 0, steps, label)
         columns = rows.shape[1] * (1 + (len(rows) - 1) // ROWS)
-        write_grid(rows.reshape(-1, *rows.shape[2:]), output, mark, columns)
+        write_grid(rows.reshape(-1, *rows.shape[2:]), output, model.mark, columns)
     start = "" if seed is None else f", from seed {seed}"
     sources = quantity(len(rows), "held-out source")
     click.echo(f"{sources} translated by {model}{start}: {output}")

@@ -57,7 +57,9 @@ def translate(
     from pipeline.registry import serving
     from pipeline.translation.files import plan_outputs, translate_files
 
-    model = serving.find_model(workspace.serving, model)
+    model = serving.read_model(
+        serving.find_model(workspace.serving, model), "nb_step", "shape", "limits"
+    )
     planned = plan_outputs(files, output, answers)
     notes: list[str] = []
     try:

@@ -64,7 +64,7 @@ class ServedModel:
             found = CHECK.search(error.message)
             if not found:
                 raise
-            parts = found[1].partition("] [Condition ")[0]  # as in trainer/serving/model_error.py
+            parts = found[1].partition("] [Condition ")[0]  # as in trainer/serving/stored_model.py
             said = ROW.sub(lambda row: f"row {first + int(row[1])}", parts.replace("] [", " "))
             raise _refused(said) from None
         return pd.DataFrame({name: output.numpy() for name, output in outputs.items()})

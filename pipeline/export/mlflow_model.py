@@ -14,7 +14,6 @@ import yaml
 
 from pipeline.export.new_folder import copy_model, new_folder
 from pipeline.registry import serving
-from pipeline.translation.model import find_source
 
 DESCRIPTION, DATA, CODE = "MLmodel", "model", "code"
 LOADER = Path(__file__).with_name("mlflow_loader.py")
@@ -82,11 +81,11 @@ def _description(version: Path) -> dict:
 def _inputs(version: Path) -> dict[str, str]:
     """MLflow's types of the inputs of `serving_default`, by name."""
     model = serving.read_model(version)
-    source = find_source(model)
+    source = model.about.source
     inputs = {"image_bytes": "binary"} if source else {}
     if not source or source.draws_noise:
         inputs["seed"] = "long"
-    if model.metadata.get("labels"):
+    if model.labels:
         inputs["label"] = "string"
     return inputs
 

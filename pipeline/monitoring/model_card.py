@@ -16,7 +16,7 @@ from pipeline.monitoring.dashboard.collect import TrainedModel, collect
 from pipeline.monitoring.dashboard.datasets import IngestedImages
 from pipeline.registry import lineage
 from pipeline.registry.models import load_models
-from pipeline.registry.serving import NoModelError, read_metadata
+from pipeline.registry.serving import NoModelError, read_model
 from pipeline.workspace import Workspace
 from trainer.common.text import first_line
 from trainer.names import MODEL_CARD
@@ -62,7 +62,7 @@ def _write(trained: TrainedModel, version: Path) -> None:
     model, found, dataset = trained.model, trained.evaluation, trained.dataset
     metrics = found.files.read(found.folder / evaluator_names.METRICS_JSON) if found else None
     try:
-        about, evaluation = read_metadata(version, "shape"), json.loads(metrics or b"{}")
+        about, evaluation = read_model(version, "shape").metadata, json.loads(metrics or b"{}")
     except (NoModelError, ValueError):
         return  # damaged, or not of a training of this project
     made_of = card.Card(

@@ -4,7 +4,7 @@ import shlex
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from components.atomic_pusher.versions import (
     METADATA,
@@ -17,9 +17,10 @@ from pipeline.workspace import Workspace
 from trainer.common import exit_codes
 from trainer.common.progress import phase
 from trainer.common.remote_path import AnyPath
-from trainer.common.text import first_line
 from trainer.names import FINGERPRINT
 from trainer.serving import model_metadata
+from trainer.serving.model_metadata import MetadataError
+from trainer.serving.stored_model import StoredModel
 
 
 class NoModelError(RuntimeError):
@@ -115,45 +116,30 @@ def find_live_student(serving: AnyPath, teacher: int | None) -> AnyPath | None:
     return live if teacher is not None and notes.get(TEACHER_NOTE) == teacher else None
 
 
-def read_metadata(model: AnyPath, *needed: str) -> dict[str, Any]:
-    """The metadata beside a model: its configuration, its training, its default nb_step.
+def read_model(folder: AnyPath, *needed: str) -> StoredModel:
+    """The model in a folder, with its metadata: its configuration, its training, its steps.
 
     Args:
-        model: folder of a SavedModel.
-        needed: the fields without which the caller cannot use the model.
+        folder: of a SavedModel.
+        needed: the fields of the metadata without which the caller cannot use the model.
 
     Raises:
-        NoModelError: the file is missing or damaged, or lacks a field that is needed.
-        OSError: it cannot be read.
+        NoModelError: the metadata are missing or damaged, or lack a field that is needed.
+        OSError: they cannot be read.
     """
-    file = model / METADATA
+    file = folder / METADATA
     instead = "choose another version with --model, or make one live with `iadb promote`"
     try:
-        return model_metadata.parse(file.read_text("utf-8"), *needed)
+        return StoredModel(folder, model_metadata.read(folder, *needed))
     except (FileNotFoundError, NotADirectoryError) as error:
         raise NoModelError(f"{file} is missing; {instead}") from error
-    except ValueError as error:  # also what is not UTF-8
-        raise NoModelError(f"{file} is damaged ({first_line(error)}); {instead}") from error
+    except MetadataError as error:
+        raise NoModelError(f"{file} is damaged ({error}); {instead}") from error
 
 
-class StoredModel(NamedTuple):
-    """A SavedModel and its metadata, read once: retention may remove both while it is in use.
-
-    Attributes:
-        folder: of the SavedModel.
-        metadata: as of `read_metadata`.
-    """
-
-    folder: AnyPath
-    metadata: dict[str, Any]
-
-    def __str__(self) -> str:
-        return str(self.folder)
-
-
-def read_model(folder: AnyPath, *needed: str) -> StoredModel:
-    """Reads the metadata of the model in a folder; arguments and errors as of `read_metadata`."""
-    return StoredModel(folder, read_metadata(folder, *needed))
+def read_metadata(folder: AnyPath) -> dict[str, Any]:
+    """All that is recorded beside a model; errors as of `read_model`."""
+    return read_model(folder).metadata
 
 
 def check(model: AnyPath) -> subprocess.CompletedProcess:

@@ -15,7 +15,7 @@ import uvicorn
 from starlette.applications import Starlette
 
 from pipeline.addresses import listen, names_of, url
-from pipeline.registry.serving import find_model, newest_trained, read_metadata, what_makes_one
+from pipeline.registry.serving import find_model, newest_trained, read_model, what_makes_one
 from pipeline.serve.app import Access, Service, make_app
 from pipeline.serve.live import Live, newest
 from pipeline.serve.middleware import ACCESS
@@ -97,7 +97,7 @@ def _live(options: ServeOptions, say: Callable[[str], None]) -> Live:
             lambda: newest(serving), say, has_trained=lambda: newest_trained(serving) is not None
         )
     model = find_model(serving, options.model).resolve()
-    read_metadata(model, *NEEDED)
+    read_model(model, *NEEDED)
     live = Live(lambda: model, lambda line: None)
     live.update()
     if live.failed:

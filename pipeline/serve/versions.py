@@ -4,19 +4,18 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from components.garbage import without_garbage_collection
-from pipeline.registry.serving import read_metadata
+from pipeline.registry.serving import read_model
 from pipeline.serve.errors import RequestError
 from pipeline.serve.tensors import BYTES, Signature, TensorSpec
 from trainer.common.text import shorten
-from trainer.limit_options import LimitOptions
-from trainer.names import FIXED_STEPS, WARM_UP
+from trainer.names import WARM_UP
 from trainer.options import SampleOptions
-from trainer.serving.model_error import reason
+from trainer.serving.stored_model import reason
 from trainer.source.options import Source
 
 if TYPE_CHECKING:
@@ -44,7 +43,7 @@ class Version:
 
     Attributes:
         folder, number: as given.
-        metadata: of assets.extra/iadb.json.
+        about: its metadata.
         limits: what one request may ask for.
         source: how a model that translates uses its sources; None for one that draws from noise.
         signatures: by name.
@@ -63,10 +62,8 @@ class Version:
 
         self.folder = folder
         self.number = number
-        self.metadata: dict[str, Any] = read_metadata(folder, *NEEDED)
-        self.limits = LimitOptions.model_validate(self.metadata["limits"])
-        source = self.metadata.get("source")
-        self.source = source and Source.model_validate(source)
+        self.about = read_model(folder, *NEEDED).about
+        self.limits, self.source = self.about.limits, self.about.source
         self._model = tf.saved_model.load(str(folder))
         stored = saved_model_pb2.SavedModel.FromString((folder / "saved_model.pb").read_bytes())
         self.definitions: dict[str, Message] = {
@@ -118,10 +115,10 @@ class Version:
         """
         if NB_STEP in inputs and self.solving:
             return self.solving.own_steps(int(inputs[NB_STEP]), self.solving.choice(inputs))
-        if NB_STEP in inputs and not self.metadata.get(FIXED_STEPS):
+        if NB_STEP in inputs and not self.about.fixed_steps:
             return int(inputs[NB_STEP])
         own = NB_STEP in inputs or signature.name == DEFAULT_SIGNATURE
-        return self.metadata[NB_STEP] if own else 1
+        return self.about.nb_step if own else 1
 
     def most_rows(self, signature: Signature, inputs: Mapping[str, np.ndarray]) -> int:
         """How many rows one call with these solver steps may have; 0 if they are too many."""
@@ -150,9 +147,9 @@ class Version:
     def _solving(self) -> "Solving | None":
         from pipeline.serve.solving import Solving
 
-        if self.metadata.get(FIXED_STEPS):
+        if self.about.fixed_steps:
             return None
-        sample = SampleOptions.model_validate(self.metadata["config"]["sample"])
+        sample = SampleOptions.model_validate(self.about.config["sample"])
         name = SLOPE if SLOPE in self.signatures else NETWORK
         return Solving(sample, self.signatures[name], self._functions[name], self.source)
 

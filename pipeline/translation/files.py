@@ -7,22 +7,25 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from components.image_example_gen.errors import RejectedImage
-from pipeline.drawing.arguments import known_label
 from pipeline.failures import WORKSPACE_ERRNO, OutputError
-from pipeline.registry.serving import read_model
-from pipeline.translation.model import About, LoadedModel, read_about
 from pipeline.translation.requests import to_request
 from trainer.common import exit_codes, xmp
 from trainer.common.files import atomic_write
 from trainer.common.progress import Report, phase, report
-from trainer.common.remote_path import AnyPath
 from trainer.common.text import first_line, printable, quantity, shorten
-from trainer.serving.model_error import reason
+from trainer.serving.stored_model import ModelArgumentError, StoredModel
+from trainer.source.options import Source
 
 TRANSLATING = "translating"  # the phase
 OF_ONE_FILE = {errno.ENAMETOOLONG, errno.EISDIR}  # errors in writing after which others may succeed
 REQUEST_BYTES = 64 << 20  # of the copies of a file in one request, or one copy
 ROW = re.compile(r"^image_bytes, row (\d+): ")  # in the error of a model
+
+
+class NotATranslatorError(ValueError):
+    """A model that draws from noise alone, where one that translates is needed."""
+
+    exit_code = exit_codes.USAGE
 
 
 class TranslationError(ValueError):
@@ -35,6 +38,20 @@ class UnreadableImageError(ValueError):
     """Some or all of the files could not be translated; the others were."""
 
     exit_code = exit_codes.DATA
+
+
+def source_of(model: StoredModel) -> Source:
+    """What a model translates.
+
+    Raises:
+        NotATranslatorError: it draws from noise alone.
+    """
+    if not model.about.source:
+        raise NotATranslatorError(
+            f"{model} draws images from noise and translates none; train a model with "
+            "data.source or data.degrade, for example --set 'data.degrade=downscale 4'"
+        )
+    return model.about.source
 
 
 def plan_outputs(files: Sequence[Path], output: Path, answers: int) -> dict[Path, list[Path]]:
@@ -72,7 +89,7 @@ def plan_outputs(files: Sequence[Path], output: Path, answers: int) -> dict[Path
 
 
 def translate_files(
-    model: AnyPath,
+    model: StoredModel,
     planned: dict[Path, list[Path]],
     seed: int | None,
     label: str,
@@ -81,7 +98,7 @@ def translate_files(
     """Translates files, one after another, and writes PNG files.
 
     Args:
-        model: folder of a SavedModel that translates.
+        model: that translates.
         planned: as of `plan_outputs`; their folders are made before the model is loaded.
         seed: of the first answer to each file, 0 if None; those of the others follow.
         label: of all images, for a conditional model; empty for none.
@@ -92,24 +109,23 @@ def translate_files(
 
     Raises:
         NotATranslatorError: the model draws from noise alone.
-        UnknownLabelError: the model does not know the label.
+        ModelArgumentError: the model does not know the label.
         TranslationError: more answers are asked for than the model gives, or a seed where it
             gives one.
         OutputError: a folder cannot be made, for another reason than the disk and permissions.
         UnreadableImageError: some files cannot be translated; all others were.
     """
-    label = known_label(read_model(model), label)
-    about = read_about(model)
+    label = model.known_label(label)
     answers = max((len(paths) for paths in planned.values()), default=0)
-    _check_answers(about, answers, seed)
+    _check_answers(model, answers, seed)
     for folder in {path.parent for paths in planned.values() for path in paths}:
         _make(folder)
-    translator = LoadedModel(model)
+    model.load()
     bad = 0
     report(Report(TRANSLATING, expected=len(planned)))
     for file, paths in planned.items():
         with phase(TRANSLATING):
-            problem = _translate(translator, about.shape, file, paths, seed or 0, label)
+            problem = _translate(model, file, paths, seed or 0, label)
             if problem:
                 bad += 1
                 warn(f"{printable(str(file))}: {problem}")
@@ -133,18 +149,11 @@ def _make(folder: Path) -> None:
 
 
 def _translate(
-    translator: LoadedModel,
-    shape: tuple[int, int, int],
-    file: Path,
-    paths: Sequence[Path],
-    seed: int,
-    label: str,
+    model: StoredModel, file: Path, paths: Sequence[Path], seed: int, label: str
 ) -> str | None:
     """Writes the answers to a file; returns why that is impossible, in a few words."""
-    import tensorflow as tf
-
     try:
-        content = to_request(file.read_bytes(), shape)
+        content = to_request(file.read_bytes(), model.shape)
         size = max(1, REQUEST_BYTES // len(content))  # rows, each with a copy of the file
         seeds, results = range(seed, seed + len(paths)), []
         for start in range(0, len(seeds), size):
@@ -154,13 +163,13 @@ def _translate(
                 "seed": part,
                 "label": [label] * len(part),
             }
-            results.extend(translator.call("serving_default", rows))
+            results.extend(model.call("serving_default", rows))
     except RejectedImage as problem:
         return str(problem)
     except OSError as error:
         return error.strerror or first_line(error)
-    except tf.errors.InvalidArgumentError as error:
-        return ROW.sub("", reason(error.message))
+    except ModelArgumentError as error:
+        return ROW.sub("", str(error))
     try:
         for path, result in zip(paths, results, strict=True):
             with atomic_write(path) as partial:
@@ -172,14 +181,15 @@ def _translate(
     return None
 
 
-def _check_answers(about: About, answers: int, seed: int | None) -> None:
+def _check_answers(model: StoredModel, answers: int, seed: int | None) -> None:
+    source = source_of(model)
     given = {"--answers": answers > 1, "--seed": seed is not None}
-    if any(given.values()) and not about.source.draws_noise:
+    if any(given.values()) and not source.draws_noise:
         options = " and ".join(option for option, is_given in given.items() if is_given)
         raise TranslationError(
             f"{options}: this model maps a source to one answer (model.source=map)"
         )
-    limit = about.limits.images
+    limit = model.about.limits.images
     if answers > limit:
         raise TranslationError(
             f"--answers {answers}: the model draws at most {limit} in one request "

@@ -5,17 +5,17 @@ from typing import Any
 import numpy as np
 
 from components.atomic_pusher.versions import METADATA, MODEL_NOTE
-from pipeline.drawing.arguments import limit_batch
 from pipeline.registry import lineage
 from pipeline.registry.models import RegisteredModel, load_models
 from pipeline.registry.serving import read_metadata
-from pipeline.translation.model import LoadedModel, read_about
+from pipeline.translation.files import source_of
 from pipeline.workspace import Workspace
 from trainer import examples
 from trainer.common import exit_codes
 from trainer.common.progress import Report, phase, report
 from trainer.common.remote_path import AnyPath
 from trainer.common.text import printable
+from trainer.serving.stored_model import StoredModel
 from trainer.source.options import Source
 
 DRAWING = "drawing"  # the phase
@@ -30,7 +30,7 @@ class NoHeldOutImagesError(RuntimeError):
 
 def draw_rows(
     workspace: Workspace,
-    model: AnyPath,
+    model: StoredModel,
     count: int,
     seed: int,
     nb_step: int | None,
@@ -40,7 +40,7 @@ def draw_rows(
 
     Args:
         workspace: of the run that trained the model.
-        model: folder of a SavedModel that translates.
+        model: that translates.
         count: number of images, if as many were held out.
         seed: of the first answer; those of the others follow.
         nb_step: solver steps; those of the model if None.
@@ -52,31 +52,30 @@ def draw_rows(
 
     Raises:
         NoHeldOutImagesError: the workspace has no record of the model, or no images any more.
-        TooManyStepsError: nb_step exceeds the limits of the model.
+        ModelArgumentError: nb_step exceeds the limits of the model.
     """
-    about = read_about(model)
-    paired = about.source.paired
-    steps = nb_step or about.nb_step
-    size = limit_batch(model, about.limits, steps, BATCH)
-    files = _find_examples(workspace, model, examples.EVAL if paired else examples.SOURCE_EVAL)
-    translator = LoadedModel(model)
-    images, labels, sources = _read(files, count, about.source)
+    source = source_of(model)
+    steps, size = model.within_limits(nb_step, BATCH)
+    split = examples.EVAL if source.paired else examples.SOURCE_EVAL
+    files = _find_examples(workspace, model.folder, split)
+    model.load()
+    images, labels, sources = _read(files, count, source)
     report(Report(DRAWING, expected=len(images)))
     rows = []
     for start in range(0, len(images), size):
         part, before = images[start : start + size], sources[start : start + size]
         with phase(DRAWING):
             asked = [own if label is None else label for own in labels[start : start + size]]
-            results = translator.call(
+            results = model.call(
                 "translate",
                 {
                     "source": before,
                     "seed": range(seed + start, seed + start + len(part)),
                     "nb_step": steps,
-                    "label": [each if each in about.labels else "" for each in asked],
+                    "label": [each if each in model.labels else "" for each in asked],
                 },
             )
-            shown = [before[..., : part.shape[-1]], results, *([part] if paired else [])]
+            shown = [before[..., : part.shape[-1]], results, *([part] if source.paired else [])]
             rows.append(np.stack(shown, axis=1))
             report(Report(DRAWING, done=len(part)))
     return np.concatenate(rows)

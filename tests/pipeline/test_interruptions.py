@@ -14,7 +14,7 @@ from tfx.orchestration.portable import launcher
 
 from pipeline import failures
 from pipeline.cli import main
-from pipeline.drawing.draw import draw_samples
+from pipeline.drawing import draw_samples
 from pipeline.registry import serving
 from pipeline.registry.lineage import connect, runs
 from pipeline.registry.names import Outcome

@@ -13,7 +13,6 @@ from iadb import load
 from pipeline.cli import main
 from pipeline.registry import serving
 from pipeline.translation.held_out import draw_rows
-from pipeline.translation.model import LoadedModel
 from tests.pipeline.conftest import NODES, Runs, states
 from tests.pipeline.stand_ins import quick_evaluation
 from trainer.common import exit_codes
@@ -127,7 +126,7 @@ def test_files_are_mapped_to_images_and_back(mapped, runs, tmp_path):
     out = tmp_path / "out"
     result = iadb("translate", *files, "--workspace", mapped.workspace.folder, "-o", out)
     assert result.exit_code == 0, result.output
-    model = LoadedModel(mapped.first.pushed)
+    model = serving.read_model(mapped.first.pushed)
     sources, translated = (
         np.stack([np.asarray(Image.open(folder / file.name)) for file in files])[..., np.newaxis]
         for folder in (tmp_path, out)

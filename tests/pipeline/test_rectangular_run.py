@@ -8,7 +8,7 @@ from click.testing import CliRunner
 from PIL import Image, ImageDraw
 
 from pipeline.cli import main
-from pipeline.drawing.draw import draw_samples
+from pipeline.drawing import draw_samples
 from pipeline.registry import serving
 from pipeline.registry.serving import read_model
 from pipeline.workspace import Workspace

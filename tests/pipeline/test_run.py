@@ -10,7 +10,7 @@ import pytest
 from components.image_example_gen.errors import ImageDataError
 from pipeline import graph
 from pipeline.config.pipeline_config import ConfigError
-from pipeline.drawing.draw import draw_samples
+from pipeline.drawing import draw_samples
 from pipeline.registry import lineage, serving
 from pipeline.registry.names import Outcome
 from pipeline.registry.outcome import read_result

@@ -11,12 +11,14 @@ import keras
 import tensorflow as tf
 from pydantic import ValidationError
 
+from trainer.common.remote_path import to_path
 from trainer.common.resolution import from_sides
 from trainer.common.text import first_line
 from trainer.common.validation import explain
 from trainer.iadb import IADBModel
 from trainer.names import METADATA
 from trainer.options import ModelOptions, SampleOptions
+from trainer.serving import model_metadata
 from trainer.source.options import Source
 
 RAW = "raw.weights.h5"
@@ -96,8 +98,8 @@ def read_sampling(base: str) -> SampleOptions:
         MisfitError: the metadata are missing or damaged.
     """
     try:
-        return SampleOptions.model_validate(_read_metadata(base)["config"]["sample"])
-    except (tf.errors.OpError, ValueError, KeyError, TypeError) as error:
+        return SampleOptions.model_validate(model_metadata.read(to_path(base)).config["sample"])
+    except (tf.errors.OpError, OSError, ValueError, KeyError) as error:
         raise _unreadable(f"{base}/{METADATA}", error) from error
 
 
@@ -129,20 +131,13 @@ def _description(
     }
 
 
-def _read_metadata(base: str) -> dict[str, Any]:
-    with tf.io.gfile.GFile(f"{base}/{METADATA}") as file:
-        return json.load(file)
-
-
 def _read_description(base: str) -> dict[str, Any]:
     try:
-        metadata = _read_metadata(base)
-        options = ModelOptions.model_validate(metadata["config"]["model"])
-        labels = metadata.get("labels", [])
-        split = metadata["split"] | by_conversion(metadata["conversion"])
-        source = metadata.get("source") and Source.model_validate(metadata["source"])
-        return _description(options, metadata["shape"], labels, split, source)
-    except (tf.errors.OpError, ValueError, KeyError, TypeError) as error:
+        about = model_metadata.read(to_path(base), "shape", "split", "conversion")
+        options = ModelOptions.model_validate(about.config["model"])
+        split = about.split | by_conversion(about.recorded["conversion"])
+        return _description(options, about.shape, about.labels, split, about.source)
+    except (tf.errors.OpError, OSError, ValueError, KeyError, TypeError) as error:
         raise _unreadable(f"{base}/{METADATA}", error) from error
 
 

@@ -1,13 +1,15 @@
-"""Reads the metadata beside a SavedModel, assets.extra/iadb.json, for those who use the model."""
+"""The metadata beside a SavedModel, assets.extra/iadb.json, for those who use the model."""
 
 import json
 from typing import Annotated, Any
 
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from trainer.common.remote_path import AnyPath
 from trainer.common.text import first_line
 from trainer.common.validation import explain
 from trainer.limit_options import LimitOptions
+from trainer.names import METADATA
 from trainer.source.options import Source
 
 Side = Annotated[int, Field(strict=True, ge=1)]
@@ -18,7 +20,13 @@ class MetadataError(ValueError):
 
 
 class ModelMetadata(BaseModel):
-    """The fields that readers rely on, to be validated. The defaults only make a field optional."""
+    """The fields that readers rely on. A default only stands for a field that nobody needs here.
+
+    Attributes:
+        recorded: all that the file has, as it is.
+    """
+
+    model_config = ConfigDict(frozen=True)
 
     nb_step: int = Field(1, strict=True, ge=1, lt=2**31)
     shape: tuple[Side, Side, Side] = (1, 1, 1)
@@ -31,9 +39,28 @@ class ModelMetadata(BaseModel):
     warm_started_from: str | None = None
     config: dict[str, dict[str, Any]] = {}
     split: dict[str, Any] | None = None
+    recorded: dict[str, Any] = {}
 
 
-def parse(content: str, *needed: str) -> dict[str, Any]:
+def read(folder: AnyPath, *needed: str) -> ModelMetadata:
+    """Reads the metadata beside the SavedModel in a folder.
+
+    Args:
+        folder: of the SavedModel.
+        needed: as of `parse`.
+
+    Raises:
+        MetadataError: as of `parse`, or they are not UTF-8.
+        OSError: they cannot be read; FileNotFoundError: there are none.
+    """
+    try:
+        content = (folder / METADATA).read_text("utf-8")
+    except UnicodeDecodeError as error:
+        raise MetadataError(first_line(error)) from error
+    return parse(content, *needed)
+
+
+def parse(content: str, *needed: str) -> ModelMetadata:
     """Returns metadata whose known fields are what they should be.
 
     Args:
@@ -51,9 +78,9 @@ def parse(content: str, *needed: str) -> dict[str, Any]:
     if not isinstance(about, dict):
         raise MetadataError("not an object")
     try:
-        ModelMetadata.model_validate(about)
+        known = ModelMetadata.model_validate(about)
     except ValidationError as error:
         raise MetadataError(explain(error.errors()[0])) from error
     if missing := [name for name in needed if name not in about]:
         raise MetadataError(f"{missing[0]}: missing")
-    return about
+    return known.model_copy(update={"recorded": about})

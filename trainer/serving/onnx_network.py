@@ -15,11 +15,13 @@ from tensorflow.python.framework.convert_to_constants import convert_variables_t
 
 from trainer.common import exit_codes
 from trainer.common.progress import phase
+from trainer.common.remote_path import to_path
 from trainer.common.text import first_line
 from trainer.light import network_file
 from trainer.names import FINGERPRINT, FIXED_STEPS, METADATA, NETWORK
 from trainer.options import SampleOptions
 from trainer.serving import model_metadata
+from trainer.serving.model_metadata import MetadataError
 
 OPSET = 18
 INPUTS = ("x_alpha", "alpha", "label")
@@ -115,19 +117,16 @@ def _describe(folder: str) -> dict[str, Any]:
     """The metadata of the file."""
     path = f"{folder}/{METADATA}"
     try:
-        with tf.io.gfile.GFile(path) as file:
-            metadata = model_metadata.parse(file.read())
-    except tf.errors.NotFoundError as error:
+        about = model_metadata.read(to_path(folder))
+    except FileNotFoundError as error:
         raise ExportError(f"{path} is missing; export another version") from error
-    except ValueError as error:  # also what is not UTF-8
-        raise ExportError(
-            f"{path} is damaged ({first_line(error)}); export another version"
-        ) from error
-    if metadata.get("source"):
+    except MetadataError as error:
+        raise ExportError(f"{path} is damaged ({error}); export another version") from error
+    if about.source:
         raise ExportError(f"{folder} translates images: only networks that draw them are exported")
     try:
-        sample = SampleOptions.model_validate(metadata["config"]["sample"])
-    except (KeyError, TypeError, ValidationError) as error:
+        sample = SampleOptions.model_validate(about.config["sample"])
+    except (KeyError, ValidationError) as error:
         raise ExportError(f"{path} does not say how the model samples") from error
     try:
         with tf.io.gfile.GFile(f"{folder}/{FINGERPRINT}", "rb") as file:
@@ -137,7 +136,7 @@ def _describe(folder: str) -> dict[str, Any]:
     return {
         **sample.model_dump(exclude={"limits", "autoguidance", "autoguidance_interval"}),
         "noise": network_file.NOISE,
-        "fixed_steps": metadata.get(FIXED_STEPS, False),
-        "labels": metadata.get("labels", []),
+        FIXED_STEPS: about.fixed_steps,
+        "labels": about.labels,
         "fingerprint": fingerprint,
     }

@@ -1,23 +1,21 @@
 """A sampler SavedModel, loaded for evaluation."""
 
-import json
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import tensorflow as tf
-from pydantic import BaseModel, Field, ValidationError
 
 from components.sample_evaluator.names import NOT_A_SAMPLER, SIGNATURE, TRANSLATE
 from components.sharing import shared
 from trainer.common import exit_codes, xmp
 from trainer.common.progress import phase
+from trainer.common.remote_path import to_path
 from trainer.common.text import first_line, list_some
-from trainer.common.validation import explain
 from trainer.labels import NO_LABEL
-from trainer.limit_options import LimitOptions
-from trainer.names import METADATA, TEACHER
-from trainer.source.options import Source
+from trainer.names import METADATA
+from trainer.serving import model_metadata
+from trainer.serving.model_metadata import MetadataError
+from trainer.serving.stored_model import SavedModelError, StoredModel
 
 TRAJECTORY = "trajectory"  # an optional signature
 
@@ -32,14 +30,6 @@ class OtherDataError(SamplerError):
     """A model draws images of another shape than the data, or translates other sources."""
 
 
-class _Metadata(BaseModel):
-    nb_step: int = Field(strict=True, ge=1)
-    labels: list[str] = []
-    limits: LimitOptions | None = None
-    source: Source | None = None
-    teacher: str | None = Field(None, alias=TEACHER)
-
-
 class LoadedSampler:
     """Draws the image of each seed, or of each source, with a SavedModel.
 
@@ -48,7 +38,7 @@ class LoadedSampler:
         labels: known labels of a conditional model; empty for others.
         source: what a model that translates expects; None for one that draws from noise alone.
         teacher: the sampler that a student was distilled from; None for other models.
-        metadata: of the model, all of it.
+        about: the metadata of the model.
 
     Batches may be larger than the model accepts in one call; they are split.
     """
@@ -60,26 +50,26 @@ class LoadedSampler:
             SamplerError: the model or its metadata is missing, damaged, or of another kind.
         """
         self._path = path
-        self.metadata, known = _read_metadata(path)
-        self.nb_step, self.labels, self.teacher = known.nb_step, known.labels, known.teacher
-        self._limits, self.source = known.limits, known.source
+        self._model = _read(path)
+        self.about = self._model.about
+        self.nb_step, self.labels = self._model.nb_step, self._model.labels
+        self.source, self.teacher = self.about.source, self.about.teacher
         self._signature = TRANSLATE if self.source else SIGNATURE
         try:
-            with phase("loading the model"):
-                self._model = tf.saved_model.load(path)
-            signatures = list(self._model.signatures)
-        except Exception as error:  # TF raises many types on a damaged SavedModel
-            raise SamplerError(
-                f"{path} does not load as a SavedModel: {first_line(error)}"
-            ) from error
-        if self._signature not in signatures:
-            found = list_some(sorted(signatures)) or "none"
+            self._signatures = self._model.load()
+        except SavedModelError as error:
+            raise SamplerError(str(error)) from error
+        if self._signature not in self._signatures:
+            found = list_some(sorted(self._signatures)) or "none"
             raise SamplerError(f"{path} has the signatures {found}: it {NOT_A_SAMPLER}")
 
     @property
     def source_shape(self) -> tuple[int, int, int] | None:
         """H, W, S of a source; None for a model that takes none."""
-        return tuple(self._inputs(TRANSLATE)["source"].shape[1:]) if self.source else None
+        if not self.source:
+            return None
+        _, inputs = self._signatures[TRANSLATE].structured_input_signature
+        return tuple(inputs["source"].shape[1:])
 
     def sample(
         self,
@@ -100,10 +90,8 @@ class LoadedSampler:
             uint8 [N, H, W, C].
         """
         steps = self.nb_step if nb_step is None else nb_step
-        rows = {} if sources is None else {"source": tf.constant(sources)}
-        if "seed" in self._inputs(self._signature):
-            rows["seed"] = tf.constant(seeds, tf.int64)
-        return self._call(self._signature, labels, steps, **rows)
+        rows = {"seed": seeds} if sources is None else {"seed": seeds, "source": sources}
+        return self._call(self._signature, labels, steps, rows)
 
     def image_shape(self) -> tuple[int, int, int]:
         """Returns H, W, C of an image drawn in one step.
@@ -128,12 +116,12 @@ class LoadedSampler:
     @property
     def mark(self) -> str:
         """The XMP packet of pictures of the images that it draws (trainer/common/xmp.py)."""
-        return xmp.packet(str(self.metadata.get("weights", "")), xmp.EVALUATION)
+        return xmp.packet(self.about.weights or "", xmp.EVALUATION)
 
     @property
     def has_trajectory(self) -> bool:
         """Whether the model shows its way from noise to image, and needs no source for it."""
-        return not self.source and TRAJECTORY in self._model.signatures
+        return not self.source and TRAJECTORY in self._signatures
 
     def trajectory(self, seeds: np.ndarray, labels: Sequence[str]) -> np.ndarray:
         """The states from noise to image of each seed, with the solver steps of the model.
@@ -145,28 +133,17 @@ class LoadedSampler:
         Returns:
             uint8 [N, nb_step + 1, H, W, C].
         """
-        return self._call(TRAJECTORY, labels, self.nb_step, seed=tf.constant(seeds, tf.int64))
-
-    def _inputs(self, signature: str) -> dict[str, tf.TensorSpec]:
-        return self._model.signatures[signature].structured_input_signature[1]
+        return self._call(TRAJECTORY, labels, self.nb_step, {"seed": seeds})
 
     def _call(
-        self, signature: str, labels: Sequence[str], nb_step: int, **rows: tf.Tensor
+        self, signature: str, labels: Sequence[str], nb_step: int, rows: dict[str, np.ndarray]
     ) -> np.ndarray:
         """Calls a signature as often as the limits of the model require."""
-        if self.labels:
-            known = [label if label in self.labels else NO_LABEL for label in labels]
-            rows["label"] = tf.constant(known, tf.string)
-        steps = tf.constant(nb_step, tf.int32)
-        count = len(next(iter(rows.values())))
-        size = self._limits.images_of(nb_step) if self._limits else count
-        size = max(size, 1)  # where the limits allow no image, the model says so
-        parts = []
-        for start in range(0, max(count, 1), size):
-            part = {name: value[start : start + size] for name, value in rows.items()}
-            (found,) = self._model.signatures[signature](**part, nb_step=steps).values()
-            parts.append(found.numpy())
-        return np.concatenate(parts)
+        known = [label if label in self.labels else NO_LABEL for label in labels]
+        size = max(
+            self.about.limits.images_of(nb_step), 1
+        )  # where there is none, the model says so
+        return self._model.call_in_parts(signature, {**rows, "label": known}, nb_step, size)
 
 
 @shared
@@ -210,18 +187,16 @@ def check_sampler(
     return sampler
 
 
-def _read_metadata(path: str) -> tuple[dict[str, Any], _Metadata]:
-    """The metadata of a model, all of it and what the evaluation reads."""
-    file = f"{path}/{METADATA}"
-    if not tf.io.gfile.isdir(path):
+def _read(path: str) -> StoredModel:
+    """The model in a folder, with its metadata."""
+    folder = to_path(path)
+    if not folder.is_dir():
         raise SamplerError(f"{path}: no such folder")
-    if not tf.io.gfile.exists(file):
-        raise SamplerError(f"{path} {NOT_A_SAMPLER}")
     try:
-        with tf.io.gfile.GFile(file) as stream:
-            metadata: dict[str, Any] = json.load(stream)
-        return metadata, _Metadata.model_validate(metadata)
-    except ValidationError as error:
-        raise SamplerError(f"{file}: {explain(error.errors()[0])}") from error
-    except (tf.errors.OpError, ValueError) as error:
-        raise SamplerError(f"{file} cannot be read: {first_line(error)}") from error
+        return StoredModel(folder, model_metadata.read(folder, "nb_step"))
+    except FileNotFoundError as error:
+        raise SamplerError(f"{path} {NOT_A_SAMPLER}") from error
+    except MetadataError as error:
+        raise SamplerError(f"{folder / METADATA}: {error}") from error
+    except (OSError, tf.errors.OpError) as error:
+        raise SamplerError(f"{folder / METADATA} cannot be read: {first_line(error)}") from error

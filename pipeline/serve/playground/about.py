@@ -11,7 +11,6 @@ from pipeline.serve.versions import DEFAULT_SIGNATURE, Version
 from pipeline.workspace import Workspace
 from trainer.common import xmp
 from trainer.common.text import printable
-from trainer.names import FIXED_STEPS
 from trainer.ode.methods import TABLEAUS
 
 MAX_LABELS = 2_000
@@ -85,8 +84,8 @@ def describe(name: str, version: Version, workspace: Workspace | None) -> About:
         version: that is live.
         workspace: whose records are read; None for none.
     """
-    metadata = version.metadata
-    sample, conversion = metadata["config"]["sample"], metadata["conversion"]
+    known = version.about
+    sample, conversion = known.config["sample"], known.recorded["conversion"]
     about = About(
         name=name,
         version=version.number,
@@ -94,13 +93,13 @@ def describe(name: str, version: Version, workspace: Workspace | None) -> About:
         shape=list(version.image_shape),
         fit=conversion["fit"],
         background=conversion["background"],
-        labels=metadata.get("labels", [])[:MAX_LABELS],
-        source=metadata.get("source"),
+        labels=known.labels[:MAX_LABELS],
+        source=known.recorded.get("source"),
         source_shape=list(version.source_shape) if version.source else None,
         inputs=list(version.signatures[DEFAULT_SIGNATURE].inputs),
         signatures=sorted(version.signatures),
-        nb_step=metadata["nb_step"],
-        fixed_steps=bool(metadata.get(FIXED_STEPS)),
+        nb_step=known.nb_step,
+        fixed_steps=known.fixed_steps,
         solver=sample["solver"],
         grid=sample["grid"],
         guidance=sample["guidance"],
@@ -110,7 +109,7 @@ def describe(name: str, version: Version, workspace: Workspace | None) -> About:
         most_steps=version.limits.nb_step,
         states=version.limits.states,
         values=tf_serving.MAX_VALUES,
-        mark=base64.b64encode(xmp.png_chunk(xmp.packet(metadata.get("weights", "")))).decode(),
+        mark=base64.b64encode(xmp.png_chunk(xmp.packet(known.weights or ""))).decode(),
     )
     trained = _record(workspace, version.number) if workspace else None
     if trained:

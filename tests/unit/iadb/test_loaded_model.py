@@ -9,7 +9,7 @@ import pytest
 
 import iadb
 from components.atomic_pusher.versions import METADATA, SAVED_MODEL
-from pipeline.drawing.draw import draw_samples
+from pipeline.drawing import draw_samples
 from pipeline.export import mlflow_model
 from pipeline.registry.serving import read_model
 from tests.exported_models import write_sampler, write_translator, write_with_network

@@ -18,7 +18,6 @@ from components.parameters import ParameterError
 from data.errors import DataError
 from pipeline import failures
 from pipeline.config.pipeline_config import ConfigError
-from pipeline.drawing.arguments import UnknownLabelError
 from pipeline.registry import lineage
 from pipeline.registry.journal import Journal
 from pipeline.registry.serving import NoModelError
@@ -27,6 +26,7 @@ from tests.recorded import Recorded
 from tests.small_disk import needs_mount, on_disk
 from trainer.common import exit_codes
 from trainer.labels import TooFewClassesError
+from trainer.serving.stored_model import ModelArgumentError
 
 # Writes to ML Metadata on a full disk.
 FULL_STORE = """
@@ -58,7 +58,7 @@ FULL, FREE = "the disk is full", "free some space"
         (ConfigError("a\n\x1b[1mb"), exit_codes.USAGE, "a\n\\x1b[1mb"),
         (ImageDataError("a\nb\x1b[1m"), exit_codes.DATA, r"a\nb\x1b[1m"),
         (NoModelError("none"), exit_codes.USAGE, "none"),
-        (UnknownLabelError("none"), exit_codes.USAGE, "none"),
+        (ModelArgumentError("none"), exit_codes.USAGE, "none"),
         (FeatureError("no weights"), exit_codes.USAGE, "no weights"),
         (ParameterError("steps"), exit_codes.USAGE, "steps"),
         (TooFewClassesError("one"), exit_codes.DATA, "one"),

@@ -86,7 +86,7 @@ def test_seeds_are_named_only_where_a_source_has_several_answers(
 )
 def test_one_sample_has_one_seed(tmp_path, monkeypatch, count, drawn):
     monkeypatch.setattr(
-        "pipeline.drawing.draw.draw_samples",
+        "pipeline.drawing.draw_samples",
         lambda model, seeds, *_, **how: np.zeros([len(seeds), 8, 8, 3], np.uint8),
     )
     model, grid = write_model(tmp_path / "model"), tmp_path / "grid.png"

@@ -9,8 +9,7 @@ from click.testing import CliRunner
 from PIL import Image
 
 from pipeline.cli import main
-from pipeline.drawing.arguments import UnknownLabelError, known_label
-from pipeline.drawing.draw import MAX_STATES, draw_samples, draw_trajectories
+from pipeline.drawing import MAX_STATES, draw_samples, draw_trajectories
 from pipeline.registry.serving import read_model
 from tests.exported_models import write_sampler
 from tests.small_network import build_unet
@@ -19,6 +18,7 @@ from trainer.limit_options import LimitOptions
 from trainer.names import METADATA
 from trainer.options import ModelOptions
 from trainer.serving.sampler import Sampler
+from trainer.serving.stored_model import ModelArgumentError
 
 
 class Walks(tf.Module):
@@ -93,7 +93,9 @@ def test_all_states_of_large_images_are_drawn_in_smaller_batches(tmp_path):
         drawn.append(len(seeds))
         return np.zeros((len(seeds), nb_step + 1, 1, 1, 1), np.uint8)
 
-    assert len(draw_trajectories(read_model(tmp_path), range(7), draw=draw)) == 7
+    model = read_model(tmp_path)
+    model.drawing = lambda *_: draw
+    assert len(draw_trajectories(model, range(7))) == 7
     assert drawn == [3, 3, 1]
 
 
@@ -177,24 +179,24 @@ def test_an_unknown_label_is_reported_with_the_known_ones(names, tmp_path):
 
 
 def test_of_a_very_long_label_the_beginning_is_reported(names, tmp_path):
-    with pytest.raises(UnknownLabelError, match=r"^label 'x{78}…: unknown; there are ox"):
-        known_label(read_model(names), "x" * 10_000_000)
+    with pytest.raises(ModelArgumentError, match=r"^label 'x{78}…: unknown; there are ox"):
+        read_model(names).known_label("x" * 10_000_000)
 
 
 def test_a_label_is_known_however_its_accents_are_composed(tmp_path):
     labels = ["e\u0301te\u0301", "x"]  # as a folder of macOS is named
     (tmp_path / METADATA).parent.mkdir()
     (tmp_path / METADATA).write_text(json.dumps({"labels": labels}), "utf-8")
-    assert known_label(read_model(tmp_path), "\u00e9t\u00e9") == "e\u0301te\u0301"
-    assert known_label(read_model(tmp_path), "") == ""
+    assert read_model(tmp_path).known_label("\u00e9t\u00e9") == "e\u0301te\u0301"
+    assert read_model(tmp_path).known_label("") == ""
 
 
 @pytest.mark.parametrize("label", [3, 0, b"ox"])
 def test_a_label_that_is_no_text_is_reported(names, label):
     with pytest.raises(
-        UnknownLabelError, match=r"^label .*: expected the name of a class, as text"
+        ModelArgumentError, match=r"^label .*: expected the name of a class, as text"
     ):
-        known_label(read_model(names), label)
+        read_model(names).known_label(label)
 
 
 def test_a_misspelled_label_is_reported_with_the_closest_one(names, tmp_path):

@@ -9,12 +9,12 @@ import pytest
 from PIL import Image
 
 import iadb
-from pipeline.drawing import draw as drawing
-from pipeline.drawing.draw import draw_samples, draw_trajectories
+from pipeline.drawing import draw_samples, draw_trajectories
 from pipeline.registry.serving import read_model
 from tests.exported_models import write_with_network
 from tests.unit.pipeline.drawing.sample_command import iadb_sample
 from trainer.names import NETWORK
+from trainer.serving import stored_model
 
 LABELS = ["ox", "cow"]
 
@@ -74,7 +74,7 @@ def test_a_damaged_network_is_reported_in_one_line_and_tensorflow_draws(model, t
 def test_on_a_machine_with_a_gpu_tensorflow_draws(model, monkeypatch, draw):
     monkeypatch.setattr("trainer.light.gpus.find", lambda: "0")
     monkeypatch.setattr("trainer.light.gpus.has_libraries", lambda: True)
-    monkeypatch.setattr(drawing, "LightSampler", None)  # would fail
+    monkeypatch.setattr(stored_model, "LightSampler", None)  # would fail
     assert len(draw(model)) == 2
 
 
@@ -88,7 +88,7 @@ def test_a_gpu_without_libraries_is_none(model, monkeypatch):
 def test_the_command_leaves_the_choice_of_what_draws_to_the_machine(model, tmp_path, monkeypatch):
     monkeypatch.setattr("trainer.light.gpus.find", lambda: "0")
     monkeypatch.setattr("trainer.light.gpus.has_libraries", lambda: True)
-    monkeypatch.setattr(drawing, "LightSampler", None)
+    monkeypatch.setattr(stored_model, "LightSampler", None)
     assert iadb_sample(model, tmp_path, "--count", 1).exit_code == 0
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline.drawing.picture_files import FRAME_MS, LAST_FRAME_MS, write_gif, write_grid
+from pipeline.drawing import FRAME_MS, LAST_FRAME_MS, write_gif, write_grid
 from trainer.common import xmp
 from trainer.common.image_grid import image_grid
 

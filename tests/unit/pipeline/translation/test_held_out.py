@@ -7,17 +7,18 @@ from pathlib import Path
 import pytest
 
 from components.atomic_pusher.versions import METADATA, MODEL_NOTE
-from pipeline.drawing.arguments import TooManyStepsError
+from pipeline.registry.serving import read_model
 from pipeline.translation.held_out import NoHeldOutImagesError, _find_examples, draw_rows
 from pipeline.workspace import Workspace
 from tests.recorded import Recorded
+from trainer.serving.stored_model import ModelArgumentError
 from trainer.source.options import Source
 
 
 @pytest.fixture
 def model(tmp_path, monkeypatch):
     """The metadata of a model that translates, where loading one would fail."""
-    monkeypatch.setattr("pipeline.translation.held_out.LoadedModel", None)
+    monkeypatch.setattr("trainer.serving.stored_model._load", None)
     write_about(tmp_path / "model")
     return tmp_path / "model"
 
@@ -73,6 +74,6 @@ def test_another_model_that_has_the_same_number_in_its_workspace_is_not_taken_fo
 def test_missing_images_and_too_many_steps_are_reported_before_tensorflow_starts(model, tmp_path):
     workspace = Workspace(tmp_path)
     with pytest.raises(NoHeldOutImagesError, match="translate files: `iadb translate FILES`"):
-        draw_rows(workspace, model, 4, 0, None, None)
-    with pytest.raises(TooManyStepsError, match="9999 solver steps"):
-        draw_rows(workspace, model, 4, 0, 9999, None)
+        draw_rows(workspace, read_model(model), 4, 0, None, None)
+    with pytest.raises(ModelArgumentError, match="9999 solver steps"):
+        draw_rows(workspace, read_model(model), 4, 0, 9999, None)

@@ -13,6 +13,7 @@ from PIL import Image
 
 from components.atomic_pusher.versions import METADATA, SAVED_MODEL
 from pipeline.cli import main
+from pipeline.registry.serving import read_model
 from pipeline.translation.files import (
     TranslationError,
     UnreadableImageError,
@@ -93,7 +94,7 @@ def test_a_model_that_draws_from_noise_is_reported(tmp_path):
 
 
 def test_a_folder_that_cannot_be_made_is_reported_before_tensorflow_starts(tmp_path, monkeypatch):
-    monkeypatch.setattr("pipeline.translation.files.LoadedModel", None)  # would fail
+    monkeypatch.setattr("trainer.serving.stored_model._load", None)  # would fail
     write_about(tmp_path / "model", Source(degrade="gray"))
     file = write_picture(tmp_path / "x.png")
     arguments = ["translate", str(file), f"--model={tmp_path}/model", "-o", f"{file}/new"]
@@ -124,7 +125,7 @@ def model(tmp_path_factory):
     translator.save(
         str(folder), {"nb_step": STEPS, "shape": (8, 8, 1), "source": source.model_dump()}
     )
-    return folder
+    return read_model(folder)
 
 
 def test_answers_in_several_requests_are_those_of_one(model, tmp_path, monkeypatch):
@@ -155,7 +156,7 @@ def test_answers_are_limited_by_the_images_of_a_request_alone(model, tmp_path):
 def test_a_model_of_one_answer_takes_neither_seed_nor_answers_and_is_not_loaded_for_that(
     tmp_path, monkeypatch, given, options
 ):
-    monkeypatch.setattr("pipeline.translation.files.LoadedModel", None)  # would fail
+    monkeypatch.setattr("trainer.serving.stored_model._load", None)  # would fail
     write_about(tmp_path / "model", Source(degrade="gray", use="map"))
     arguments = [f"{write_picture(tmp_path / 'x.png')}", f"--model={tmp_path}/model"]
     result = CliRunner().invoke(main, ["translate", *arguments, "-o", f"{tmp_path}/out", *given])

@@ -3,7 +3,7 @@
 import pytest
 import tensorflow as tf
 
-from trainer.serving.model_error import reason
+from trainer.serving.stored_model import reason
 
 
 def check(value):

@@ -10,8 +10,8 @@ from trainer.labels import LabelEncoder
 from trainer.limit_options import LimitOptions
 from trainer.ode import solvers
 from trainer.options import ModelOptions
-from trainer.serving.model_error import reason
 from trainer.serving.sampler import Sampler
+from trainer.serving.stored_model import reason
 
 SHAPE = (4, 4, 1)
 LABELS = ["cat", "dog"]

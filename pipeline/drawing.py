@@ -1,29 +1,28 @@
-"""Samples and trajectories of a model, by TensorFlow or without it."""
+"""Samples and trajectories of a model, and their files, which say that a model made them."""
 
 import logging
 import math
 from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
+from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
-from pipeline.drawing.arguments import labels_of, within_limits
-from pipeline.drawing.saved_model import load_saved_model
-from pipeline.registry.serving import StoredModel
+from trainer.common.files import atomic_write
+from trainer.common.image_grid import grid_png, image_grid
 from trainer.common.progress import Report, phase, report
-from trainer.common.remote_path import AnyPath
-from trainer.light import gpus
-from trainer.light.network_file import NetworkFileError
-from trainer.light.sampler import LightSampler, has_network
+from trainer.serving.stored_model import Draw, StoredModel
 
 _log = logging.getLogger(__name__)
 
 DRAWING = "drawing"  # the phase
 MAX_STATES = 50  # of a trajectory: noise does not compress, and finer steps are invisible
 STATE_VALUES = 2**26  # of all states of a batch, 256 MB as float32; a single image may have more
-
-# (seeds int64 [N], nb_step, N labels) -> uint8 [N, ...]
-Draw = Callable[[np.ndarray, int, Sequence[str]], np.ndarray]
+GIF_IMAGES = 256  # at most: all their states are in memory at once
+COLORS = 256  # of a frame, at most
+FRAME_MS = 80
+LAST_FRAME_MS = 2000  # time to look at the result
 
 
 def draw_samples(
@@ -35,28 +34,23 @@ def draw_samples(
     *,
     light: bool | None = None,
     warn: Callable[[str], None] = _log.warning,
-    draw: Draw | None = None,
 ) -> np.ndarray:
     """Draws images, uint8 [N, H, W, C], one for each seed.
 
     Args:
-        model: a sampler SavedModel.
+        model: that draws from noise.
         seeds: of the images; an image depends on its seed alone.
         nb_step: solver steps; the model's default if None.
         batch_size: images drawn at a time, at most; the limits of the model may allow fewer.
         label: of all images of a conditional model, or one of each; empty for none; by default each
             class in turn.
-        light: draw on the CPU without TensorFlow, if the network is beside the model as ONNX and
-            onnxruntime is installed; None: unless there is a GPU that TensorFlow can use.
-        warn: is called with one line if that network cannot be used, and TensorFlow draws.
-        draw: the model, if `load_drawing` has loaded it already.
+        light, warn: as of StoredModel.drawing.
 
     Raises:
-        TooManyStepsError: nb_step exceeds the limits of the model.
+        ModelArgumentError: nb_step exceeds the limits of the model.
     """
-    nb_step, batch_size = within_limits(model, nb_step, batch_size)
-    draw = draw or load_drawing("generate", model.folder, light, warn)
-    labels = labels_of(model, seeds, label)
+    nb_step, batch_size = model.within_limits(nb_step, batch_size)
+    draw, labels = model.drawing("generate", light, warn), model.labels_of(seeds, label)
     batches = _in_batches(draw, seeds, nb_step, batch_size, labels)
     first = next(batches)
     images = np.empty((len(seeds), *first.shape[1:]), first.dtype)  # once, as they may be large
@@ -76,59 +70,22 @@ def draw_trajectories(
     *,
     light: bool | None = None,
     warn: Callable[[str], None] = _log.warning,
-    draw: Draw | None = None,
 ) -> np.ndarray:
     """Draws the trajectories from noise to image, uint8 [N, T, H, W, C], one for each seed.
 
     T is nb_step + 1, or MAX_STATES where those are fewer: then states are left out evenly, but
     never the noise or the image. The arguments are those of `draw_samples`.
     """
-    nb_step, batch_size = within_limits(model, nb_step, batch_size)
-    values = math.prod(model.metadata.get("shape", ()))  # of an image
+    nb_step, batch_size = model.within_limits(nb_step, batch_size)
+    values = math.prod(model.shape)  # of an image
     batch_size = max(1, min(batch_size, STATE_VALUES // (values * (nb_step + 1))))
-    draw = draw or load_drawing("trajectory", model.folder, light, warn)
-    labels, trajectories = labels_of(model, seeds, label), []
+    draw, labels = model.drawing("trajectory", light, warn), model.labels_of(seeds, label)
+    trajectories = []
     for states in _in_batches(draw, seeds, nb_step, batch_size, labels):
         length = states.shape[1]
         kept = np.linspace(0, length - 1, min(length, MAX_STATES)).round().astype(int)
         trajectories.append(states[:, kept])
     return np.concatenate(trajectories)
-
-
-def load_drawing(
-    name: str,
-    model: AnyPath,
-    light: bool | None = None,
-    warn: Callable[[str], None] = _log.warning,
-) -> Draw:
-    """Loads a signature of a model, `generate` or `trajectory`; see `draw_samples`.
-
-    Raises:
-        SavedModelError: the model is damaged.
-    """
-    if light is None:  # without a GPU, onnxruntime starts sooner than TensorFlow
-        light = gpus.find() is None or not gpus.has_libraries()
-    if light and has_network(model):
-        try:
-            with phase("loading the model"):
-                return getattr(LightSampler(model), name)
-        except NetworkFileError as error:
-            warn(f"{error}; TensorFlow draws the images")
-
-    signature = load_saved_model(model).signatures[name]
-    import tensorflow as tf
-
-    _, inputs = signature.structured_input_signature
-
-    def draw(seeds: np.ndarray, nb_step: int, labels: Sequence[str]) -> np.ndarray:
-        given = {"label": tf.constant([*labels], tf.string)} if "label" in inputs else {}
-        outputs = signature(
-            seed=tf.constant(seeds), nb_step=tf.constant(int(nb_step), tf.int32), **given
-        )
-        (images,) = outputs.values()
-        return images.numpy()
-
-    return draw
 
 
 def _in_batches(
@@ -142,3 +99,43 @@ def _in_batches(
             images = draw(batch, nb_step, labels[first : first + batch_size])
             report(Report(DRAWING, done=len(batch)))
         yield images
+
+
+def write_grid(images: np.ndarray, output: Path, mark: str, columns: int | None = None) -> None:
+    """Writes images, uint8 [N, H, W, C], as one marked PNG (trainer/common/image_grid.py)."""
+    with atomic_write(output) as partial:
+        partial.write_bytes(grid_png(images, columns, mark))
+
+
+def write_gif(
+    trajectories: np.ndarray, output: Path, mark: str, columns: int | None = None
+) -> None:
+    """Writes trajectories, uint8 [N, T, H, W, C], as one looping GIF, one frame per state.
+
+    A frame is a grid (trainer/common/image_grid.py) of the N images; the last one is held longer.
+    The mark is the comment of the file, since Pillow writes no XMP to GIF files.
+    """
+    frames = _grids(trajectories, columns)
+    durations = [FRAME_MS] * (trajectories.shape[1] - 1) + [LAST_FRAME_MS]
+    with atomic_write(output) as partial:
+        next(frames).save(
+            partial,
+            "GIF",
+            save_all=True,
+            append_images=frames,
+            duration=durations,
+            loop=0,
+            comment=mark.encode(),
+        )
+
+
+def _grids(trajectories: np.ndarray, columns: int | None) -> Iterator[Image.Image]:
+    for images in trajectories.swapaxes(0, 1):
+        grid = image_grid(images, columns)
+        frame = Image.fromarray(grid[..., 0] if grid.shape[2] == 1 else grid)
+        if frame.mode == "RGB":
+            # MEDIANCUT is exact for few colors; of many it takes over a second a megapixel.
+            few = frame.getcolors(COLORS) is not None
+            method = Image.Quantize.MEDIANCUT if few else Image.Quantize.FASTOCTREE
+            frame = frame.quantize(COLORS, method)
+        yield frame

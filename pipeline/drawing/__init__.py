@@ -1,1 +1,0 @@
-"""Images that a model draws, and their files."""
