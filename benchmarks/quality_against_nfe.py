@@ -18,8 +18,7 @@ from benchmarks.measure import RESULTS, Figure
 from components.features.pixels import pixels
 from components.metrics.kid import kid
 from trainer import preprocessing
-from trainer.ode.methods import GRIDS
-from trainer.ode.solvers import SOLVERS
+from trainer.ode.methods import GRIDS, SOLVERS
 
 # Network, and number of samples for each cell of the table.
 DATA = {"digits": (datasets.DIGITS_NETWORK, 512), "fashion_mnist": (datasets.FASHION_NETWORK, 256)}

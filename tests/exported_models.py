@@ -4,7 +4,7 @@ import keras
 import numpy as np
 
 from tests.small_network import build_unet
-from trainer.ode import solvers
+from trainer.ode import methods
 from trainer.options import ModelOptions, SampleOptions
 from trainer.serving.exported_network import ExportedGuide
 from trainer.serving.onnx_network import write_network
@@ -35,7 +35,7 @@ def make_sampler(
         keras.utils.set_random_seed(0)
         network = build_unet(OPTIONS, shape, nb_class=len(labels))
         randomize(network, 0.1)
-    solver = solvers.get(options.solver, options.grid)
+    solver = methods.get(options.solver, options.grid)
     how = (options.nb_step, labels, options.guidance, options.limits)
     guide = _guide(network, options)
     about = {"guide": guide, "fixed_steps": fixed_steps}

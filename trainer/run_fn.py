@@ -20,7 +20,7 @@ from trainer.fit.workers import choose_strategy, is_chief
 from trainer.iadb import IADBModel
 from trainer.light.network_file import belongs_beside
 from trainer.names import METADATA, STUDENT_KEY, TEACHER
-from trainer.ode import solvers
+from trainer.ode import methods
 from trainer.options import ModelOptions, SampleOptions, TrainOptions
 from trainer.serving import onnx_network
 from trainer.serving.exported_network import exported_guide, in_float32
@@ -193,7 +193,7 @@ def _export(
     exported = Sampler(
         in_float32(model.sampling_network),
         data.shape,
-        solvers.get(sample.solver, sample.grid),
+        methods.get(sample.solver, sample.grid),
         sample.nb_step,
         data.labels,
         sample.guidance,

@@ -25,7 +25,7 @@ from trainer.fit.stored_weights import save_weights
 from trainer.networks.attention import DotProductAttention
 from trainer.networks.group_norm import GroupNorm
 from trainer.networks.step_length import take_steps
-from trainer.ode import solvers
+from trainer.ode import methods, solvers
 from trainer.ode.field import vector_field
 from trainer.ode.methods import step_ends
 from trainer.options import ModelOptions, SampleOptions, TrainOptions
@@ -221,7 +221,7 @@ def draw(path: str, count: int, batch_size: int, solver: str, grid: str, nb_step
     network = model.ema_network
     if isinstance(model, MeanFlowModel):
         network = take_steps(network, step_ends(nb_step, grid))
-    chosen, field = solvers.get(solver, grid), vector_field(network)
+    chosen, field = methods.get(solver, grid), vector_field(network)
     sample = tf.function(lambda x0, nb_step: solvers.solve(chosen, field, x0, nb_step))
     started = time.monotonic()
     drawn = []

@@ -17,7 +17,7 @@ from trainer.common.text import printable, shorten
 from trainer.labels import NO_LABEL
 from trainer.light.noise import noise_from_seeds
 from trainer.light.sampler import to_float, to_uint8
-from trainer.ode import solvers
+from trainer.ode import methods, solvers
 from trainer.ode.guidance import evaluations_per_slope, guide
 from trainer.options import SampleOptions
 from trainer.source.options import Source
@@ -33,7 +33,7 @@ class Choice:
     """How a request is solved.
 
     Attributes:
-        solver: a name in trainer.ode.solvers.SOLVERS.
+        solver: a name in trainer.ode.methods.SOLVERS.
         guidance: weight of classifier-free guidance.
     """
 
@@ -43,7 +43,7 @@ class Choice:
     @property
     def cost(self) -> int:
         """Network evaluations per step."""
-        slopes = solvers.SOLVERS[self.solver].nfe_per_step
+        slopes = methods.SOLVERS[self.solver].nfe_per_step
         return slopes * evaluations_per_slope(self.guidance)
 
 
@@ -86,8 +86,8 @@ class Solving:
         solver, guidance = self.own.solver, self.own.guidance
         if SOLVER.name in inputs:
             solver = inputs[SOLVER.name].item().decode(errors="replace")
-            if solver not in solvers.SOLVERS:
-                known = ", ".join(solvers.SOLVERS)
+            if solver not in methods.SOLVERS:
+                known = ", ".join(methods.SOLVERS)
                 raise RequestError(f"solver: expected {known}; got {printable(shorten(solver))}")
         if GUIDANCE.name in inputs:
             guidance = inputs[GUIDANCE.name].item()
@@ -104,7 +104,7 @@ class Solving:
     ) -> dict[str, np.ndarray]:
         """The outputs of a signature with solver steps, as its graph computes them."""
         nb_step = tf.constant(inputs["nb_step"])
-        solver = solvers.get(choice.solver, self._sample.grid)
+        solver = methods.get(choice.solver, self._sample.grid)
         field = self._field(inputs, choice.guidance)
         if signature == "invert":
             x1 = tf.constant(to_float(inputs["image"]))
@@ -132,7 +132,7 @@ class Solving:
         colors = inputs["source"][..., : shape[-1]]  # without a mask
         return blend_noise(tf.constant(to_float(colors)), noise, self._source.noise)
 
-    def _field(self, inputs: Mapping[str, np.ndarray], guidance: float) -> solvers.VectorField:
+    def _field(self, inputs: Mapping[str, np.ndarray], guidance: float) -> methods.VectorField:
         given = {
             name: spec.tensor(inputs[name])
             for name, spec in self._network.inputs.items()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import tensorflow as tf
 
 from trainer.ode.guidance import UNGUIDED, WHOLE, Guidance, Interval, evaluations_per_slope, guide
-from trainer.ode.solvers import VectorField
+from trainer.ode.methods import VectorField
 from trainer.rows import beside, per_row
 
 if TYPE_CHECKING:

@@ -1,6 +1,6 @@
 """Solves dx/dalpha = d(x, alpha) between alpha = 0 and 1 by a tableau on a step grid.
 
-    solver = get("heun", grid="late")
+    solver = methods.get("heun", grid="late")
     x1 = solve(solver, field, x0, nb_step)
     x0 = solve(solver, field, x1, nb_step, backward=True)
 
@@ -9,51 +9,9 @@ field evaluates networks twice or four times where one is counted here (trainer/
 Nothing here depends on networks or images; a field is any function of states and alphas.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-
 import tensorflow as tf
 
-from trainer.ode.methods import GRIDS, TABLEAUS, Grid, Tableau
-from trainer.rows import per_row
-
-# (x float32 [N, ...], alpha float32 [N]) -> dx/dalpha float32 [N, ...], row by row
-VectorField = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
-
-
-@dataclass(frozen=True)
-class Solver:
-    """How the ODE is solved.
-
-    Attributes:
-        tableau: the Runge-Kutta method.
-        grid: positions of the steps.
-    """
-
-    tableau: Tableau
-    grid: Grid = GRIDS["uniform"]
-
-    @property
-    def nfe_per_step(self) -> int:
-        """Network evaluations per step."""
-        return len(self.tableau.weights)
-
-
-SOLVERS = {name: Solver(tableau) for name, tableau in TABLEAUS.items()}
-
-
-def get(solver: str | Solver, grid: str = "uniform") -> Solver:
-    """Returns the solver with these names (in TABLEAUS and GRIDS), or a Solver unchanged.
-
-    Raises:
-        ValueError: a name is unknown.
-    """
-    if isinstance(solver, Solver):
-        return solver
-    for about, name, known in (("solver", solver, TABLEAUS), ("grid", grid, GRIDS)):
-        if name not in known:
-            raise ValueError(f"{about} {name!r} is unknown; choose from {', '.join(known)}")
-    return Solver(TABLEAUS[solver], GRIDS[grid])
+from trainer.ode.methods import Solver, VectorField, step
 
 
 def solve(
@@ -62,7 +20,7 @@ def solve(
     """Integrates x from alpha = 0 to 1 (backward: from 1 to 0, on the same grid).
 
     Args:
-        solver: one of SOLVERS, or the result of `get`.
+        solver: how the ODE is solved.
         field: the vector field.
         x: float32 [N, ...], the states at the start.
         nb_step: int32 [], number of steps. One trace serves any number.
@@ -105,36 +63,10 @@ def _march(
 
     def body(i: tf.Tensor, x: tf.Tensor, kept: list[tf.TensorArray]) -> tuple:
         here = alpha(i)
-        x = step(solver.tableau, field, x, here, alpha(i + 1) - here)
+        x = step(solver.tableau, field, x, here, alpha(i + 1) - here, tf.add_n)
         return i + 1, x, [states.write(i + 1, x) for states in kept]
 
     _, last, kept = tf.while_loop(
         lambda i, *_: i < nb_step, body, (tf.constant(0), x, kept), parallel_iterations=1
     )
     return last, kept[0].stack() if keep else None
-
-
-def step(
-    tableau: Tableau, field: VectorField, x: tf.Tensor, alpha: tf.Tensor, size: tf.Tensor
-) -> tf.Tensor:
-    """Takes one step per row, as all explicit Runge-Kutta methods do.
-
-    Args:
-        tableau: the method.
-        field: the vector field.
-        x: float32 [N, ...], the states.
-        alpha: float32 [N], the position of each row.
-        size: float32 [N], the step size of each row; negative for backward steps.
-
-    Returns:
-        The new states, float32 [N, ...].
-    """
-    scale = per_row(size, x)
-    slopes = [field(x, alpha)]
-    for row, node in zip(tableau.stages[1:], tableau.nodes[1:], strict=True):
-        slopes.append(field(x + scale * _weighted_sum(row, slopes), alpha + size * node))
-    return x + scale * _weighted_sum(tableau.weights, slopes)
-
-
-def _weighted_sum(weights: Sequence[float], slopes: Sequence[tf.Tensor]) -> tf.Tensor:
-    return tf.add_n([w * s for w, s in zip(weights, slopes, strict=True) if w])

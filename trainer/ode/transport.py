@@ -9,9 +9,9 @@ from typing import Any
 import tensorflow as tf
 from tensorflow.python.eager import record
 
-from trainer.ode import solvers
+from trainer.ode import methods, solvers
 from trainer.ode.guidance import UNGUIDED, Guidance
-from trainer.ode.solvers import VectorField
+from trainer.ode.methods import VectorField
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Transport:
     """
 
     def __init__(self, sampling: Sampling, field: Callable[..., VectorField]) -> None:
-        solver = solvers.get(sampling.solver, sampling.grid)
+        solver = methods.get(sampling.solver, sampling.grid)
 
         def march(solve: Callable, nb_step: tf.Tensor, x0: tf.Tensor, *given: tf.Tensor) -> Any:
             return solve(solver, field(*given), x0, nb_step)

@@ -16,7 +16,7 @@ from trainer import preprocessing
 from trainer.labels import NO_LABEL, LabelEncoder
 from trainer.limit_options import LimitOptions
 from trainer.names import FIXED_STEPS, METADATA
-from trainer.ode import solvers
+from trainer.ode import methods, solvers
 from trainer.ode.field import autoguided, vector_field
 from trainer.ode.guidance import evaluations_per_slope
 from trainer.serving import png, request_checks, warm_up
@@ -43,7 +43,7 @@ class Sampler(tf.Module):
         network: maps [x, alpha], or with labels [x, alpha, label], to the difference, as IADBModel
             trains it.
         shape: (H, W, C) of an image.
-        solver: a Solver (trainer.ode.solvers.get) or a name in trainer.ode.solvers.SOLVERS.
+        solver: a Solver (trainer.ode.methods.get) or a name in TABLEAUS.
         nb_step: number of solver steps of signatures without `nb_step`.
         labels: names of the classes in the order of their ids.
         guidance: weight of classifier-free guidance.
@@ -62,7 +62,7 @@ class Sampler(tf.Module):
         self,
         network: keras.Model,
         shape: tuple[int, int, int],
-        solver: solvers.Solver | str,
+        solver: methods.Solver | str,
         nb_step: int,
         labels: Sequence[str] = (),
         guidance: float = 1.0,
@@ -95,7 +95,7 @@ class Sampler(tf.Module):
         self._guidance = guidance
         self._autoguidance = guide.autoguidance if guide else 1.0
         self._shape = shape
-        self._solver = solvers.get(solver)
+        self._solver = methods.get(solver)
         self._nb_step = nb_step
         self._limits = limits or LimitOptions()
         self._fixed_steps = fixed_steps
@@ -289,7 +289,7 @@ class Sampler(tf.Module):
         seed: tf.Tensor | None,
         source: tf.Tensor | None,
         label: tf.Tensor | None,
-    ) -> tuple[tf.Tensor, solvers.VectorField, tf.Tensor]:
+    ) -> tuple[tf.Tensor, methods.VectorField, tf.Tensor]:
         """x0, the vector field and the steps of a request, if it is within the limits."""
         steps = self._steps(nb_step)
         if self._source:
@@ -303,7 +303,7 @@ class Sampler(tf.Module):
 
     def _start(
         self, source: tf.Tensor | None, seed: tf.Tensor | None, label: tf.Tensor | None
-    ) -> tuple[tf.Tensor, solvers.VectorField]:
+    ) -> tuple[tf.Tensor, methods.VectorField]:
         """x0, float32 [N, H, W, C], and the vector field."""
         if not self._source:
             x0 = noise_from_seeds(seed, self._shape)
@@ -320,7 +320,7 @@ class Sampler(tf.Module):
 
     def _field(
         self, x: tf.Tensor, label: tf.Tensor | None, source: tf.Tensor | None = None
-    ) -> solvers.VectorField:
+    ) -> methods.VectorField:
         ids, network = self._ids(x, label), calling(self.evaluate)
         return vector_field(network, ids, len(self._names), self._guidance, source)
 

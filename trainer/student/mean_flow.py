@@ -20,7 +20,7 @@ import tensorflow as tf
 
 from trainer.iadb import IADBModel
 from trainer.networks.step_length import beside_length, take_steps
-from trainer.ode import solvers
+from trainer.ode import methods, solvers
 from trainer.ode.field import GuidedField, evaluate_network
 from trainer.rows import per_row
 from trainer.step.batches import Batch, Lesson, Unpacked, unpack
@@ -33,7 +33,7 @@ TO_IMAGE = 1 / 4  # of `to_image`, without guidance
 FIRST = 1 / 4  # share of a step in which the teacher leads
 LEAST_FIRST = 1 / 8  # length in which it leads at least, or to the end of a shorter step
 LEAST_ERROR = 0.01  # added to an error before images are weighted by its inverse
-CHECKED = solvers.get("midpoint")
+CHECKED = methods.get("midpoint")
 CHECK_STEPS = 4  # of the teacher for one of the student, where these are compared
 
 

@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from trainer.iadb import IADBModel, Sampling, Training
-from trainer.ode import solvers
+from trainer.ode import methods, solvers
 from trainer.ode.field import vector_field
 from trainer.ode.guidance import Guidance
 
@@ -115,7 +115,7 @@ def test_guidance_evaluates_the_network_on_twice_the_rows_at_once(guidance, rows
         return inputs[0]
 
     field = vector_field(spy, tf.zeros([5], tf.int64), NONE, guidance)
-    solvers.solve(solvers.get("euler"), field, tf.ones([5, 2]), tf.constant(1))
+    solvers.solve(methods.get("euler"), field, tf.ones([5, 2]), tf.constant(1))
     assert seen == [[rows] * 3]
 
 

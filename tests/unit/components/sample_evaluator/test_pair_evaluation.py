@@ -18,7 +18,7 @@ from components.sample_evaluator.verdict.checks import KEPT, left_out, missed, o
 from components.sample_evaluator.verdict.gate import ModelVerdict
 from trainer.common import xmp
 from trainer.common.progress import listening
-from trainer.ode.solvers import SOLVERS
+from trainer.ode.methods import SOLVERS
 from trainer.serving.sampler import Sampler
 from trainer.source.options import Source
 

@@ -10,7 +10,7 @@ from components.features.options import FeatureOptions
 from components.sample_evaluator.evaluate import evaluate
 from components.sample_evaluator.evaluation import EvaluatedModel, Evaluation
 from components.sample_evaluator.options import EvaluateOptions, Threshold
-from trainer.ode.solvers import SOLVERS
+from trainer.ode.methods import SOLVERS
 from trainer.serving.sampler import Sampler
 from trainer.source.options import Source
 

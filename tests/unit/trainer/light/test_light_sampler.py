@@ -160,16 +160,15 @@ def test_a_network_of_another_kind_or_version_is_an_error_of_one_line(plain, tmp
     network.metadata_props[0].value = '{"grid": "uniform", "labels": []}'
     del network.metadata_props[1]  # the digest
     (folder / NETWORK).write_bytes(seal(network.SerializeToString()))
-    with pytest.raises(NetworkFileError, match="another version: it lacks fingerprint, fixed"):
+    with pytest.raises(NetworkFileError, match="is of another version: 'fingerprint'"):
         LightSampler(folder)
 
 
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"solver": "rk8"}, "the solver 'rk8' is unknown"),
-        ({"grid": "early"}, "the grid 'early' is unknown"),
-        ({"grid": ["late"]}, r"the grid \['late'\] is unknown"),
+        ({"solver": "rk8"}, "solver 'rk8' is unknown; choose from .*"),
+        ({"grid": "early"}, "grid 'early' is unknown; choose from .*"),
     ],
 )
 def test_a_network_that_is_sampled_in_a_later_way_is_an_error_of_one_line(

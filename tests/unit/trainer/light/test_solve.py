@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from trainer.light.solve import Method, solve, trajectory
-from trainer.ode import solvers
+from trainer.light.solve import solve, trajectory
+from trainer.ode import methods, solvers
 from trainer.ode.methods import GRIDS
 
 X0 = np.random.default_rng(0).normal(size=(5, 2, 3)).astype(np.float32)
@@ -15,22 +15,18 @@ def field(x, alpha):
     return RATES * alpha[:, None, None] * x / (1.0 + x**2)
 
 
-def pair(name, grid):
-    return Method(name, grid), solvers.get(name, grid)
-
-
 @pytest.mark.parametrize("nb_step", [1, 2, 7, 60])
 @pytest.mark.parametrize("grid", GRIDS)
-@pytest.mark.parametrize("name", solvers.SOLVERS)
+@pytest.mark.parametrize("name", methods.SOLVERS)
 def test_states_are_those_of_tensorflow(name, grid, nb_step):
-    ours, theirs = pair(name, grid)
+    solver = methods.get(name, grid)
     x0, steps = tf.constant(X0), tf.constant(nb_step)
-    found = trajectory(ours, field, X0, nb_step)
+    found = trajectory(solver, field, X0, nb_step)
     assert (found.shape, found.dtype) == ((nb_step + 1, *X0.shape), np.float32)
-    expected = solvers.trajectory(theirs, field, x0, steps).numpy()
+    expected = solvers.trajectory(solver, field, x0, steps).numpy()
     np.testing.assert_allclose(found, expected, rtol=2e-5, atol=2e-5)
-    np.testing.assert_array_equal(solve(ours, field, X0, nb_step), found[-1])
+    np.testing.assert_array_equal(solve(solver, field, X0, nb_step), found[-1])
 
 
 def test_no_rows_are_solved_to_none():
-    assert solve(pair("heun", "late")[0], lambda x, _: x, X0[:0], 4).shape == (0, 2, 3)
+    assert solve(methods.get("heun", "late"), lambda x, _: x, X0[:0], 4).shape == (0, 2, 3)

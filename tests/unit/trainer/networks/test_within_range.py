@@ -5,7 +5,7 @@ import tensorflow as tf
 
 from trainer.networks.unet import build_unet
 from trainer.networks.within_range import WithinRange, within_range
-from trainer.ode import solvers
+from trainer.ode import methods, solvers
 from trainer.options import ModelOptions
 from trainer.serving.exported_network import in_float32
 from trainer.step.copies import frozen_copy
@@ -75,7 +75,7 @@ def test_mean_slopes_of_paths_to_images_point_within_the_range(begin, length):
         return length * slope(x, begin + share * length)
 
     x = tf.constant(3 * RANDOM.normal(size=(500, 1)), tf.float32)
-    mean = (solvers.solve(solvers.get("rk4"), part, x, tf.constant(64)) - x) / length
+    mean = (solvers.solve(methods.get("rk4"), part, x, tf.constant(64)) - x) / length
     image = (x + (1 - begin) * mean).numpy()
     assert image.min() > -1.001 and image.max() < 0.201
     assert (image < -0.99).any() and (image > 0.15).any()

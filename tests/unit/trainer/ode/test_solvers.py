@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from trainer.ode import solvers
+from trainer.ode import methods, solvers
 from trainer.ode.methods import GRIDS, TABLEAUS
 
 X0 = tf.constant([[0.1], [0.3], [2.0]])
@@ -26,15 +26,15 @@ def error(solver, nb_step):
 
 
 @pytest.mark.parametrize("grid", GRIDS)
-@pytest.mark.parametrize("name", solvers.SOLVERS)
+@pytest.mark.parametrize("name", methods.SOLVERS)
 def test_halving_the_steps_reduces_the_error_by_the_order_on_every_grid(name, grid):
-    solver = solvers.get(name, grid)
+    solver = methods.get(name, grid)
     observed = np.log2(error(solver, 64) / error(solver, 128))
     assert observed == pytest.approx(solver.tableau.order, abs=0.1)
 
 
 @pytest.mark.parametrize("backward", [False, True])
-@pytest.mark.parametrize("name", solvers.SOLVERS)
+@pytest.mark.parametrize("name", methods.SOLVERS)
 def test_solving_costs_the_stated_network_evaluations(name, backward):
     calls = []
 
@@ -42,7 +42,7 @@ def test_solving_costs_the_stated_network_evaluations(name, backward):
         calls.append(alpha.numpy())
         return field(x, alpha)
 
-    solver = solvers.get(name)
+    solver = methods.get(name)
     solvers.solve(solver, counting, X0, tf.constant(50), backward=backward)
     assert len(calls) == 50 * solver.nfe_per_step
     assert np.min(calls) >= 0.0 and np.max(calls) <= 1.0
@@ -60,7 +60,7 @@ def test_solving_costs_the_stated_network_evaluations(name, backward):
     ],
 )
 def test_backward_undoes_forward(name, grid, tolerance):
-    solver = solvers.get(name, grid)
+    solver = methods.get(name, grid)
     x1 = solvers.solve(solver, field, X0, tf.constant(32))
     x0 = solvers.solve(solver, field, x1, tf.constant(32), backward=True)
     np.testing.assert_allclose(x0, X0, atol=tolerance)
@@ -75,7 +75,7 @@ def test_backward_steps_over_the_same_grid(grid):
             seen.append(float(alpha[0]))
             return field(x, alpha)
 
-        solvers.solve(solvers.get("heun", grid), watching, X0, tf.constant(5), backward=backward)
+        solvers.solve(methods.get("heun", grid), watching, X0, tf.constant(5), backward=backward)
         return np.array(seen)
 
     np.testing.assert_allclose(alphas(backward=True), alphas(backward=False)[::-1], atol=1e-6)
@@ -85,7 +85,7 @@ def test_backward_steps_over_the_same_grid(grid):
 
 @pytest.mark.parametrize("grid", GRIDS)
 def test_a_trajectory_holds_the_states_at_the_alphas_of_the_grid(grid):
-    solver = solvers.get("rk4", grid)
+    solver = methods.get("rk4", grid)
     states = solvers.trajectory(solver, field, X0, tf.constant(40))
     assert states.shape == (41, 3, 1)
     alphas = GRIDS[grid](tf.range(41.0) / 40).numpy()
@@ -94,7 +94,7 @@ def test_a_trajectory_holds_the_states_at_the_alphas_of_the_grid(grid):
     np.testing.assert_array_equal(states[-1], solvers.solve(solver, field, X0, tf.constant(40)))
 
 
-@pytest.mark.parametrize("name", solvers.SOLVERS)
+@pytest.mark.parametrize("name", methods.SOLVERS)
 @pytest.mark.parametrize("function", [solvers.solve, solvers.trajectory])
 def test_one_trace_serves_any_number_of_steps_and_rows(function, name):
     traces = []
@@ -102,11 +102,11 @@ def test_one_trace_serves_any_number_of_steps_and_rows(function, name):
     @tf.function(input_signature=[tf.TensorSpec([None, 1]), tf.TensorSpec([], tf.int32)])
     def run(x, nb_step):
         traces.append(1)
-        return function(solvers.SOLVERS[name], field, x, nb_step)
+        return function(methods.SOLVERS[name], field, x, nb_step)
 
     for nb_step, rows in ((1, 3), (5, 2), (50, 1)):
         compiled = run(X0[:rows], tf.constant(nb_step))
-        eager = function(solvers.SOLVERS[name], field, X0[:rows], tf.constant(nb_step))
+        eager = function(methods.SOLVERS[name], field, X0[:rows], tf.constant(nb_step))
         np.testing.assert_allclose(compiled, eager, rtol=1e-5)
     assert len(traces) == 1
 
@@ -116,14 +116,14 @@ def loop_variables(function, name):
 
     @tf.function(input_signature=[tf.TensorSpec([7, 1]), tf.TensorSpec([], tf.int32)])
     def run(x, nb_step):
-        return function(solvers.SOLVERS[name], field, x, nb_step)
+        return function(methods.SOLVERS[name], field, x, nb_step)
 
     operations = run.get_concrete_function().graph.get_operations()
     (loop,) = (op for op in operations if op.type in ("While", "StatelessWhile"))
     return list(loop.inputs)
 
 
-@pytest.mark.parametrize("name", solvers.SOLVERS)
+@pytest.mark.parametrize("name", methods.SOLVERS)
 def test_memory_grows_with_the_steps_only_for_a_trajectory(name):
     carried = loop_variables(solvers.solve, name)
     assert all(t.dtype != tf.variant and t.shape.num_elements() <= 7 for t in carried)
@@ -133,7 +133,7 @@ def test_memory_grows_with_the_steps_only_for_a_trajectory(name):
 
 def test_zero_steps_are_rejected():
     with pytest.raises(tf.errors.InvalidArgumentError, match="nb_step must be at least 1"):
-        solvers.solve(solvers.SOLVERS["euler"], field, X0, tf.constant(0))
+        solvers.solve(methods.SOLVERS["euler"], field, X0, tf.constant(0))
 
 
 def test_every_row_steps_from_its_own_alpha_by_its_own_size():
@@ -142,10 +142,10 @@ def test_every_row_steps_from_its_own_alpha_by_its_own_size():
 
     x = tf.constant([[1.0, 2.0], [3.0, 4.0]])
     alpha, size = tf.constant([0.0, 0.5]), tf.constant([0.25, -0.5])
-    together = solvers.step(TABLEAUS["rk4"], growth, x, alpha, size)
+    together = methods.step(TABLEAUS["rk4"], growth, x, alpha, size, tf.add_n)
     for i in range(2):
-        alone = solvers.step(
-            TABLEAUS["rk4"], growth, x[i : i + 1], alpha[i : i + 1], size[i : i + 1]
+        alone = methods.step(
+            TABLEAUS["rk4"], growth, x[i : i + 1], alpha[i : i + 1], size[i : i + 1], tf.add_n
         )
         np.testing.assert_allclose(alone[0], together[i])
     # x(alpha) = x(alpha_0) exp((alpha^2 - alpha_0^2) / 2)

@@ -12,7 +12,7 @@ from tests.exported_models import make_sampler, write_sampler
 from tests.small_network import build_unet
 from trainer.limit_options import LimitOptions
 from trainer.names import METADATA
-from trainer.ode import solvers
+from trainer.ode import methods
 from trainer.options import ModelOptions
 from trainer.serving.exported_network import ExportedGuide, digest
 from trainer.serving.sampler import Sampler
@@ -216,9 +216,9 @@ def test_deblend_uses_the_label_without_guidance(conditional):
     np.testing.assert_allclose(found, conditional([x_alpha, alpha, ids]), atol=1e-5)
 
 
-@pytest.mark.parametrize("name", solvers.SOLVERS)
+@pytest.mark.parametrize("name", methods.SOLVERS)
 def test_with_any_solver_an_image_and_its_trajectory_depend_only_on_its_seed(sampler, name):
-    draw = sampler(solvers.get(name, "late"))
+    draw = sampler(methods.get(name, "late"))
     together = draw.generate(tf.constant(6), seeds(5, 6, 7, 8, 9))["image"].numpy().astype(int)
     for i in range(5):
         alone = draw.generate(tf.constant(6), seeds(5 + i))["image"].numpy()
@@ -228,7 +228,7 @@ def test_with_any_solver_an_image_and_its_trajectory_depend_only_on_its_seed(sam
 
 
 def test_transport_undoes_invert(sampler):
-    draw = sampler(solvers.get("rk4"))
+    draw = sampler(methods.get("rk4"))
     image = np.random.default_rng(0).integers(0, 256, (2, *SHAPE)).astype(np.uint8)
     x0 = draw.invert(tf.constant(image), tf.constant(64))["x0"]
     x1 = draw.transport(x0, tf.constant(64))["x1"]

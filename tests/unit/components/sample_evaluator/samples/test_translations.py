@@ -30,7 +30,7 @@ from components.sample_evaluator.samples.translations import (
 )
 from pipeline.evaluation.transform_graph import write_transform_graph
 from trainer import examples
-from trainer.ode.solvers import SOLVERS
+from trainer.ode.methods import SOLVERS
 from trainer.serving.sampler import Sampler
 from trainer.source.degrade import degrade
 from trainer.source.options import Source, parse
