@@ -4,9 +4,8 @@ import keras
 import numpy as np
 
 from tests.small_network import build_unet
-from trainer.ode import methods
+from trainer.build import sampling_of
 from trainer.options import ModelOptions, SampleOptions
-from trainer.serving.exported_network import ExportedGuide
 from trainer.serving.onnx_network import write_network
 from trainer.serving.sampler import Sampler
 
@@ -35,11 +34,9 @@ def make_sampler(
         keras.utils.set_random_seed(0)
         network = build_unet(OPTIONS, shape, nb_class=len(labels))
         randomize(network, 0.1)
-    solver = methods.get(options.solver, options.grid)
-    how = (options.nb_step, labels, options.guidance, options.limits)
-    guide = _guide(network, options)
-    about = {"guide": guide, "fixed_steps": fixed_steps}
-    return Sampler(network, shape, solver, *how, **about)
+    early = _early(network, options)
+    how = (sampling_of(options), labels, options.limits)
+    return Sampler(network, shape, *how, early=early, fixed_steps=fixed_steps)
 
 
 def write_sampler(folder, network=None, shape=SHAPE, **arguments):
@@ -58,9 +55,8 @@ def make_translator(source, shape=SHAPE, **sample):
     keras.utils.set_random_seed(0)
     network = build_unet(OPTIONS, shape, source_channels=source.seen_channels(shape[-1]))
     randomize(network, 0.1)
-    guide = _guide(network, options)
-    how = (options.solver, options.nb_step)
-    return Sampler(network, shape, *how, limits=options.limits, source=source, guide=guide)
+    early, limits = _early(network, options), options.limits
+    return Sampler(network, shape, sampling_of(options), limits=limits, source=source, early=early)
 
 
 def write_translator(folder, source, shape=SHAPE, **sample):
@@ -75,13 +71,13 @@ def _sample_options(given):
     return SampleOptions(**{"nb_step": 3, **given})
 
 
-def _guide(network, options):
+def _early(network, options):
     """Another network of the same kind, in place of the network early in its training."""
     if options.autoguidance == 1.0:
         return None
     early = keras.models.clone_model(network)
     early.set_weights([0.9 * weight for weight in network.get_weights()])
-    return ExportedGuide(early, options.autoguidance, options.autoguidance_interval)
+    return early
 
 
 def metadata(sample):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import tensorflow as tf
 
 from trainer import dataset, examples, records
+from trainer.build import sampling_of
 from trainer.common.progress import phase
 from trainer.common.resolution import to_sides
 from trainer.common.text import first_line
@@ -20,10 +21,9 @@ from trainer.fit.workers import choose_strategy, is_chief
 from trainer.iadb import IADBModel
 from trainer.light.network_file import belongs_beside
 from trainer.names import METADATA, STUDENT_KEY, TEACHER
-from trainer.ode import methods
 from trainer.options import ModelOptions, SampleOptions, TrainOptions
 from trainer.serving import onnx_network
-from trainer.serving.exported_network import exported_guide, in_float32
+from trainer.serving.exported_network import in_float32
 from trainer.serving.sampler import Sampler
 from trainer.source.options import Source
 from trainer.train import Trained, train
@@ -189,23 +189,21 @@ def _export(
     is_student: bool,
 ) -> None:
     """Writes the sampler, the weights and, if it is small, the network as ONNX."""
-    guide = exported_guide(model)
+    guided = model.guide is not None and sample.autoguidance != 1.0
     exported = Sampler(
         in_float32(model.sampling_network),
         data.shape,
-        methods.get(sample.solver, sample.grid),
-        sample.nb_step,
+        sampling_of(sample),
         data.labels,
-        sample.guidance,
         sample.limits,
         data.source,
-        guide,
+        in_float32(model.guide.network) if guided else None,
         fixed_steps=is_student,
     )
     with phase("writing the sampler"):
         exported.save(folder, metadata)
         save_weights(model, folder)
-    weights = model.network.count_params() * (2 if guide else 1)
+    weights = model.network.count_params() * (2 if guided else 1)
     if belongs_beside(weights, data.source is not None) and onnx_network.can_convert():
         _write_network(exported, folder)
 

@@ -28,6 +28,7 @@ from trainer.networks.step_length import take_steps
 from trainer.ode import methods, solvers
 from trainer.ode.field import vector_field
 from trainer.ode.methods import step_ends
+from trainer.ode.transport import Sampling
 from trainer.options import ModelOptions, SampleOptions, TrainOptions
 from trainer.serving.sampler import Sampler
 from trainer.step.path import noise_from_seeds
@@ -170,7 +171,9 @@ def distill(options: dict, records: str, folder: str) -> float:
     sample = SampleOptions()
     config = {"model": OPTIONS.model_dump(mode="json"), "sample": sample.model_dump(mode="json")}
     metadata = {"nb_step": sample.nb_step, "shape": SHAPE, "split": None, "config": config}
-    Sampler(model.ema_network, SHAPE, sample.solver, sample.nb_step).save(teacher, metadata)
+    Sampler(model.ema_network, SHAPE, Sampling(sample.solver, nb_step=sample.nb_step)).save(
+        teacher, metadata
+    )
     save_weights(model, teacher)
     started = time.monotonic()
     data = TrainingData([records], _preprocess, SHAPE)
@@ -235,7 +238,9 @@ def draw(path: str, count: int, batch_size: int, solver: str, grid: str, nb_step
 
 def export(folder: str, nb_step: int, solver: str = "euler") -> None:
     """Writes the sampler SavedModel."""
-    Sampler(model.ema_network, SHAPE, solver, nb_step).save(folder, {"nb_step": nb_step})
+    Sampler(model.ema_network, SHAPE, Sampling(solver, nb_step=nb_step)).save(
+        folder, {"nb_step": nb_step}
+    )
 
 
 CALLS = (parameters, peak, train, sample, sample_eagerly, fit, load, draw, export, distill)

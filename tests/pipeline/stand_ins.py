@@ -18,6 +18,7 @@ from components.sample_evaluator.verdict import history
 from components.sample_evaluator.verdict.gate import ModelVerdict
 from tests import small_network
 from trainer.names import METADATA
+from trainer.ode.transport import Sampling
 from trainer.serving import onnx_network
 from trainer.serving.sampler import Sampler
 
@@ -38,7 +39,9 @@ def save_sampler(folder, seed=0, labels=()):
         hidden += keras.layers.Reshape([1, 1, 8])(embedding)
     y = keras.layers.Conv2D(1, 3, padding="same")(keras.layers.Activation("tanh")(hidden))
     network = keras.Model(inputs, y)
-    Sampler(network, SHAPE, "euler", 2, labels).save(str(folder), {"nb_step": 2, "shape": SHAPE})
+    Sampler(network, SHAPE, Sampling("euler", nb_step=2), labels).save(
+        str(folder), {"nb_step": 2, "shape": SHAPE}
+    )
 
 
 @contextlib.contextmanager

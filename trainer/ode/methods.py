@@ -92,14 +92,12 @@ class Solver:
 SOLVERS = {name: Solver(tableau) for name, tableau in TABLEAUS.items()}
 
 
-def get(solver: str | Solver, grid: str = "uniform") -> Solver:
-    """Returns the solver with these names (in TABLEAUS and GRIDS), or a Solver unchanged.
+def get(solver: str, grid: str = "uniform") -> Solver:
+    """Returns the solver with these names, in TABLEAUS and GRIDS.
 
     Raises:
         ValueError: a name is unknown.
     """
-    if isinstance(solver, Solver):
-        return solver
     for about, name, known in (("solver", solver, TABLEAUS), ("grid", grid, GRIDS)):
         if name not in known:
             raise ValueError(f"{about} {name!r} is unknown; choose from {', '.join(known)}")

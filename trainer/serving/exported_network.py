@@ -1,4 +1,4 @@
-"""The network of a model as it is exported: in float32, as one graph, with the one that guides it.
+"""The network of a model as it is exported: in float32, and as one graph.
 
 It computes in float32 in whatever precision it was trained: it draws the same images on all
 hardware, and without TensorFlow. Most CPUs would emulate 16 bits.
@@ -6,40 +6,14 @@ hardware, and without TensorFlow. Most CPUs would emulate 16 bits.
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from trainer.iadb import IADBModel
 from trainer.ode.field import Network
-from trainer.ode.guidance import WHOLE, Interval
 
 Graph = tf.types.experimental.ConcreteFunction
-
-
-@dataclass(frozen=True)
-class ExportedGuide:
-    """The network early in its training, which guides the one that draws.
-
-    Attributes:
-        network: takes what the other takes.
-        autoguidance: its weight.
-        interval: of the alphas at which it guides.
-    """
-
-    network: keras.Model
-    autoguidance: float
-    interval: Interval = WHOLE
-
-
-def exported_guide(model: IADBModel) -> ExportedGuide | None:
-    """The guide that a model is exported with; None if it draws without autoguidance."""
-    guidance = model.sampling.guidance
-    if model.guide is None or guidance.auto == 1.0:
-        return None
-    return ExportedGuide(in_float32(model.guide.network), guidance.auto, guidance.interval)
 
 
 def in_float32(network: keras.Model) -> keras.Model:

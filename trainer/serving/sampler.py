@@ -19,8 +19,9 @@ from trainer.names import FIXED_STEPS, METADATA
 from trainer.ode import methods, solvers
 from trainer.ode.field import autoguided, vector_field
 from trainer.ode.guidance import evaluations_per_slope
+from trainer.ode.transport import Sampling
 from trainer.serving import png, request_checks, warm_up
-from trainer.serving.exported_network import ExportedGuide, Graph, as_graph, calling, digest
+from trainer.serving.exported_network import Graph, as_graph, calling, digest
 from trainer.serving.request_images import read_sources
 from trainer.source.options import Source
 from trainer.step.path import blend_noise, noise_from_seeds, part_of_source
@@ -43,13 +44,11 @@ class Sampler(tf.Module):
         network: maps [x, alpha], or with labels [x, alpha, label], to the difference, as IADBModel
             trains it.
         shape: (H, W, C) of an image.
-        solver: a Solver (trainer.ode.methods.get) or a name in TABLEAUS.
-        nb_step: number of solver steps of signatures without `nb_step`.
+        sampling: the solver, its steps in signatures without `nb_step`, and guidance.
         labels: names of the classes in the order of their ids.
-        guidance: weight of classifier-free guidance.
         limits: what one call of a signature may ask for; by default those of LimitOptions.
         source: what the sources are, and how the network uses them; None for a model without.
-        guide: for autoguidance; None for none.
+        early: the network early in its training, for autoguidance; None for none.
         fixed_steps: whether the network knows no alphas but those at which its own steps begin.
             Then it takes these whatever `nb_step` a request has, and there is no `invert`.
 
@@ -62,13 +61,11 @@ class Sampler(tf.Module):
         self,
         network: keras.Model,
         shape: tuple[int, int, int],
-        solver: methods.Solver | str,
-        nb_step: int,
+        sampling: Sampling,
         labels: Sequence[str] = (),
-        guidance: float = 1.0,
         limits: LimitOptions | None = None,
         source: Source | None = None,
-        guide: ExportedGuide | None = None,
+        early: keras.Model | None = None,
         fixed_steps: bool = False,
     ) -> None:
         super().__init__(name="sampler")
@@ -79,24 +76,22 @@ class Sampler(tf.Module):
         self._source_shape = (height, width, source.channels(channels) if source else 0)
         seen = (height, width, channels + (source.seen_channels(channels) if source else 0))
         self._alone = self.evaluate = as_graph(network, seen, conditional=bool(labels))
-        networks = [network]
-        if guide:
-            networks.append(guide.network)
-            early = as_graph(guide.network, seen, conditional=bool(labels))
-            both = autoguided(
-                calling(self._alone), calling(early), guide.autoguidance, guide.interval
-            )
-            self.evaluate = as_graph(both, seen, conditional=bool(labels))
+        networks, guidance = [network], sampling.guidance
+        if early:
+            networks.append(early)
+            both = (calling(as_graph(each, seen, conditional=bool(labels))) for each in networks)
+            guided = autoguided(*both, guidance.auto, guidance.interval)
+            self.evaluate = as_graph(guided, seen, conditional=bool(labels))
         # Tracked, so that they are saved. If the Keras models were, TensorFlow would also trace and
         # save the network as in training, with its gradients.
         self._variables = [variable for each in networks for variable in each.variables]
         self._names = tuple(labels)
         self._encode = LabelEncoder(labels) if labels else None
-        self._guidance = guidance
-        self._autoguidance = guide.autoguidance if guide else 1.0
+        self._guidance = guidance.label
+        self._autoguidance = guidance.auto if early else 1.0
         self._shape = shape
-        self._solver = methods.get(solver)
-        self._nb_step = nb_step
+        self._solver = methods.get(sampling.solver, sampling.grid)
+        self._nb_step = sampling.nb_step
         self._limits = limits or LimitOptions()
         self._fixed_steps = fixed_steps
         self._weights = digest(*networks)

@@ -22,6 +22,7 @@ from pipeline.evaluation.transform_graph import write_transform_graph
 from tests.stock_sampler import StockSampler
 from trainer.common import xmp
 from trainer.names import METADATA
+from trainer.ode.transport import Sampling
 
 BEAM_ARGS = BeamConfig().arguments("RealFeatures")
 SHAPE = (8, 8, 1)
@@ -146,7 +147,7 @@ def write_network_model(folder, labels=(), nb_step=NB_STEP, limits=None):
         inputs.append(keras.Input((), dtype="int64"))
         y = y + keras.ops.cast(keras.layers.Reshape([1, 1, 1])(inputs[-1]), "float32")
     sampler = trainer.serving.sampler.Sampler(
-        keras.Model(inputs, y), SHAPE, "euler", nb_step, labels, limits=limits
+        keras.Model(inputs, y), SHAPE, Sampling("euler", nb_step=nb_step), labels, limits=limits
     )
     sampler.save(f"{folder}/Format-Serving", {"nb_step": nb_step})
     return str(folder)

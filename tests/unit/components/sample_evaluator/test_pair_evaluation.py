@@ -18,7 +18,7 @@ from components.sample_evaluator.verdict.checks import KEPT, left_out, missed, o
 from components.sample_evaluator.verdict.gate import ModelVerdict
 from trainer.common import xmp
 from trainer.common.progress import listening
-from trainer.ode.methods import SOLVERS
+from trainer.ode.transport import Sampling
 from trainer.serving.sampler import Sampler
 from trainer.source.options import Source
 
@@ -48,7 +48,7 @@ def save(folder, use, degrade="downscale 2"):
     source = Source(degrade=degrade, use=use)
     x = keras.Input((8, 8, 1 + source.seen_channels(1)))
     network = keras.Model([x, keras.Input(())], 0.0 * x[..., :1])
-    translator = Sampler(network, SHAPE, SOLVERS["euler"], 2, source=source)
+    translator = Sampler(network, SHAPE, Sampling("euler", nb_step=2), source=source)
     translator.save(str(folder), {"nb_step": 2, "source": source.model_dump()})
     return EvaluatedModel(str(folder), str(folder))
 

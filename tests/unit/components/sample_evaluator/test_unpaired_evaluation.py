@@ -10,7 +10,7 @@ from components.features.options import FeatureOptions
 from components.sample_evaluator.evaluate import evaluate
 from components.sample_evaluator.evaluation import EvaluatedModel, Evaluation
 from components.sample_evaluator.options import EvaluateOptions, Threshold
-from trainer.ode.methods import SOLVERS
+from trainer.ode.transport import Sampling
 from trainer.serving.sampler import Sampler
 from trainer.source.options import Source
 
@@ -31,7 +31,7 @@ def save(folder, noise=0.0):
     source = Source(degrade=None, use="map", noise=noise, paired=False)
     x = keras.Input(SHAPE)
     network = keras.Model([x, keras.Input(())], 0.0 * x)
-    translator = Sampler(network, SHAPE, SOLVERS["euler"], 2, source=source)
+    translator = Sampler(network, SHAPE, Sampling("euler", nb_step=2), source=source)
     translator.save(str(folder), {"nb_step": 2, "source": source.model_dump()})
     return EvaluatedModel(str(folder), str(folder))
 

@@ -16,6 +16,7 @@ from tests.small_network import build_unet
 from tests.unit.pipeline.drawing.sample_command import iadb_sample
 from trainer.limit_options import LimitOptions
 from trainer.names import METADATA
+from trainer.ode.transport import Sampling
 from trainer.options import ModelOptions
 from trainer.serving.sampler import Sampler
 from trainer.serving.stored_model import ModelArgumentError
@@ -50,7 +51,8 @@ def limited(tmp_path_factory):
     network = build_unet(
         ModelOptions(channels=(8,), attention=(False,), blocks=1, norm_groups=4), (64, 64, 1)
     )
-    Sampler(network, (64, 64, 1), "euler", 2, limits=limits).save(str(folder), {"nb_step": 2})
+    sampling = Sampling("euler", nb_step=2)
+    Sampler(network, (64, 64, 1), sampling, limits=limits).save(str(folder), {"nb_step": 2})
     return folder
 
 

@@ -24,6 +24,7 @@ from tests.pipeline.stand_ins import save_sampler
 from trainer.common import exit_codes
 from trainer.common.xmp import EVALUATION, packet, png_chunk
 from trainer.limit_options import LimitOptions
+from trainer.ode.transport import Sampling
 from trainer.serving.sampler import Sampler
 from trainer.source.options import Source
 
@@ -121,7 +122,9 @@ def model(tmp_path_factory):
     source, limits = Source(degrade="blur 1"), LimitOptions(images=16, states=256)
     x = keras.Input((8, 8, 2))
     network = keras.Model([x, keras.Input(())], 0.0 * x[..., :1])
-    translator = Sampler(network, (8, 8, 1), "euler", STEPS, limits=limits, source=source)
+    translator = Sampler(
+        network, (8, 8, 1), Sampling("euler", nb_step=STEPS), limits=limits, source=source
+    )
     translator.save(
         str(folder), {"nb_step": STEPS, "shape": (8, 8, 1), "source": source.model_dump()}
     )

@@ -21,6 +21,7 @@ from trainer.fit.stored_weights import (
 )
 from trainer.fit.warm_start import warm_start
 from trainer.names import METADATA
+from trainer.ode.transport import Sampling
 from trainer.options import ModelOptions, SampleOptions, TrainOptions
 from trainer.serving.sampler import Sampler
 from trainer.source.options import Source
@@ -93,7 +94,7 @@ def base(tmp_path_factory, files, small_network):
     sampler = str(folder / "model" / "Format-Serving")
     config = {"model": options().model_dump(mode="json")}
     metadata = {"shape": SHAPE, "config": config, "split": SPLIT, "conversion": {}}
-    Sampler(model.sampling_network, SHAPE, "euler", nb_step=2).save(sampler, metadata)
+    Sampler(model.sampling_network, SHAPE, Sampling("euler", nb_step=2)).save(sampler, metadata)
     save_weights(model, sampler)
     return sampler, model
 

@@ -3,11 +3,9 @@ import pytest
 import tensorflow as tf
 
 from tests.exported_models import randomize
-from trainer.iadb import IADBModel, Sampling, Training
 from trainer.networks.unet import build_unet
-from trainer.ode.guidance import Guidance
 from trainer.options import ModelOptions
-from trainer.serving.exported_network import exported_guide, in_float32
+from trainer.serving.exported_network import in_float32
 
 
 def build(precision, nb_class=0, source_channels=0, **options):
@@ -50,13 +48,3 @@ def test_a_network_that_sees_a_source_beside_patches_computes_in_float32_as_well
 def test_a_network_in_float32_is_not_copied():
     network = build("float32")
     assert in_float32(network) is network
-
-
-def test_the_guide_of_a_model_computes_in_float32_as_well():
-    guided = Sampling(guidance=Guidance(auto=2.0, interval=(0.2, 0.8)))
-    model = IADBModel(build("bfloat16"), training=Training(guide_after=1), sampling=guided)
-    guide = exported_guide(model)
-    assert {layer.compute_dtype for layer in guide.network.layers} == {"float32"}
-    assert (guide.autoguidance, guide.interval) == (2.0, (0.2, 0.8))
-    model.sampling = Sampling()
-    assert exported_guide(model) is None

@@ -15,6 +15,7 @@ from trainer.names import FINGERPRINT, METADATA, NETWORK
 from trainer.networks.step_length import take_steps
 from trainer.networks.unet import build_unet
 from trainer.networks.within_range import within_range
+from trainer.ode.transport import Sampling
 from trainer.options import ModelOptions, SampleOptions
 from trainer.serving.onnx_network import ExportError, convert, convert_saved_model
 from trainer.serving.sampler import Sampler
@@ -59,7 +60,7 @@ def export(network, shape, labels, folder):
     (folder / METADATA).parent.mkdir()
     (folder / METADATA).write_text(json.dumps(metadata(SampleOptions())))
     (folder / FINGERPRINT).write_bytes(b"")
-    sampler = Sampler(network, shape, "euler", 1, labels)
+    sampler = Sampler(network, shape, Sampling("euler", nb_step=1), labels)
     return convert(sampler.evaluate, str(folder))
 
 

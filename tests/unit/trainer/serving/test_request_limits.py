@@ -8,7 +8,7 @@ import tensorflow as tf
 from tests.small_network import build_unet
 from trainer.labels import LabelEncoder
 from trainer.limit_options import LimitOptions
-from trainer.ode import methods
+from trainer.ode.transport import Sampling
 from trainer.options import ModelOptions
 from trainer.serving.sampler import Sampler
 from trainer.serving.stored_model import reason
@@ -24,7 +24,7 @@ def load(folder, solver, labels=()):
     keras.utils.set_random_seed(0)
     options = ModelOptions(channels=(8,), attention=(False,), blocks=1, norm_groups=4)
     network = build_unet(options, (4, 4, 1), nb_class=len(labels))
-    sampler = Sampler(network, SHAPE, methods.get(solver), 16, labels, limits=LIMITS)
+    sampler = Sampler(network, SHAPE, Sampling(solver, nb_step=16), labels, limits=LIMITS)
     sampler.save(str(folder), {"nb_step": 16})
     return tf.saved_model.load(str(folder)).signatures
 

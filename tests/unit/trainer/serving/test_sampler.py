@@ -13,8 +13,10 @@ from tests.small_network import build_unet
 from trainer.limit_options import LimitOptions
 from trainer.names import METADATA
 from trainer.ode import methods
+from trainer.ode.guidance import Guidance
+from trainer.ode.transport import Sampling
 from trainer.options import ModelOptions
-from trainer.serving.exported_network import ExportedGuide, digest
+from trainer.serving.exported_network import digest
 from trainer.serving.sampler import Sampler
 from trainer.step.path import noise_from_seeds
 
@@ -28,7 +30,7 @@ def saved(tmp_path_factory):
     options = ModelOptions(channels=(8,), attention=(False,), blocks=1, norm_groups=4)
     keras.utils.set_random_seed(0)
     network = build_unet(options, (8, 8, 3))
-    Sampler(network, SHAPE, "heun", nb_step=3).save(folder, {"nb_step": 3})
+    Sampler(network, SHAPE, Sampling("heun", nb_step=3)).save(folder, {"nb_step": 3})
     return folder
 
 
@@ -54,7 +56,7 @@ def sampler():
     network = keras.Model([x, alpha], y)
     rng = np.random.default_rng(0)
     network.set_weights([0.3 * rng.normal(size=w.shape) for w in network.get_weights()])
-    return lambda solver: Sampler(network, SHAPE, solver, nb_step=4)
+    return lambda *solver: Sampler(network, SHAPE, Sampling(*solver, nb_step=4))
 
 
 def test_a_model_with_fixed_steps_takes_these_and_is_not_inverted(tmp_path):
@@ -159,7 +161,8 @@ def conditional():
 @pytest.fixture(scope="module")
 def saved_conditional(conditional, tmp_path_factory):
     folder = str(tmp_path_factory.mktemp("model") / "1")
-    Sampler(conditional, SHAPE, "heun", 3, LABELS, guidance=2.0).save(folder, {"nb_step": 3})
+    sampling = Sampling("heun", nb_step=3, guidance=Guidance(label=2.0))
+    Sampler(conditional, SHAPE, sampling, LABELS).save(folder, {"nb_step": 3})
     return folder
 
 
@@ -199,7 +202,8 @@ def test_the_metadata_of_a_conditional_model_list_its_labels_and_count_both_eval
 
 def test_without_a_label_guidance_changes_nothing(conditional):
     def draw(guidance, *labels):
-        sampler = Sampler(conditional, SHAPE, "euler", 3, LABELS, guidance)
+        sampling = Sampling("euler", nb_step=3, guidance=Guidance(label=guidance))
+        sampler = Sampler(conditional, SHAPE, sampling, LABELS)
         x0 = noise_from_seeds(seeds(1, 2), SHAPE)
         return sampler.transport(x0, tf.constant(3), tf.constant(labels))["x1"].numpy()
 
@@ -210,7 +214,8 @@ def test_without_a_label_guidance_changes_nothing(conditional):
 def test_deblend_uses_the_label_without_guidance(conditional):
     x_alpha = noise_from_seeds(seeds(1, 2), SHAPE)
     alpha = tf.constant([0.25, 0.75])
-    sampler = Sampler(conditional, SHAPE, "euler", 3, LABELS, guidance=3.0)
+    sampling = Sampling("euler", nb_step=3, guidance=Guidance(label=3.0))
+    sampler = Sampler(conditional, SHAPE, sampling, LABELS)
     found = sampler.deblend(x_alpha, alpha, label=tf.constant(["cat", ""]))["difference"]
     ids = tf.constant([LABELS.index("cat"), len(LABELS)])
     np.testing.assert_allclose(found, conditional([x_alpha, alpha, ids]), atol=1e-5)
@@ -218,7 +223,7 @@ def test_deblend_uses_the_label_without_guidance(conditional):
 
 @pytest.mark.parametrize("name", methods.SOLVERS)
 def test_with_any_solver_an_image_and_its_trajectory_depend_only_on_its_seed(sampler, name):
-    draw = sampler(methods.get(name, "late"))
+    draw = sampler(name, "late")
     together = draw.generate(tf.constant(6), seeds(5, 6, 7, 8, 9))["image"].numpy().astype(int)
     for i in range(5):
         alone = draw.generate(tf.constant(6), seeds(5 + i))["image"].numpy()
@@ -228,7 +233,7 @@ def test_with_any_solver_an_image_and_its_trajectory_depend_only_on_its_seed(sam
 
 
 def test_transport_undoes_invert(sampler):
-    draw = sampler(methods.get("rk4"))
+    draw = sampler("rk4")
     image = np.random.default_rng(0).integers(0, 256, (2, *SHAPE)).astype(np.uint8)
     x0 = draw.invert(tf.constant(image), tf.constant(64))["x0"]
     x1 = draw.transport(x0, tf.constant(64))["x1"]
@@ -243,7 +248,8 @@ def autoguided(tmp_path_factory):
     options = ModelOptions(channels=(8,), attention=(False,), blocks=1, norm_groups=4)
     keras.utils.set_random_seed(0)
     network, early = build_unet(options, SHAPE), build_unet(options, SHAPE)
-    sampler = Sampler(network, SHAPE, "euler", nb_step=3, guide=ExportedGuide(early, 2.0))
+    sampling = Sampling("euler", nb_step=3, guidance=Guidance(auto=2.0))
+    sampler = Sampler(network, SHAPE, sampling, early=early)
     sampler.save(folder, {"nb_step": 3})
     return folder, network, early
 

@@ -13,6 +13,7 @@ from pipeline.registry import serving
 from trainer import preprocessing
 from trainer.limit_options import LimitOptions
 from trainer.names import WARM_UP
+from trainer.ode.transport import Sampling
 from trainer.serving.sampler import Sampler
 from trainer.source.options import Source
 
@@ -40,7 +41,9 @@ def build(source, labels=()):
 def save(folder, source, labels=()):
     limits = LimitOptions(images=16)
     network = build(source, labels)
-    translator = Sampler(network, SHAPE, "euler", 3, labels, limits=limits, source=source)
+    translator = Sampler(
+        network, SHAPE, Sampling("euler", nb_step=3), labels, limits=limits, source=source
+    )
     translator.save(str(folder), {"nb_step": 3, "source": source.model_dump()})
     return folder
 
@@ -126,7 +129,7 @@ def test_a_map_has_one_answer_and_a_way_back(models):
 def test_the_way_back_has_the_contrast_of_sources():
     network = build(NOISY)
     network.set_weights([np.zeros_like(weights) for weights in network.get_weights()])
-    translator = Sampler(network, SHAPE, "euler", 3, source=NOISY)
+    translator = Sampler(network, SHAPE, Sampling("euler", nb_step=3), source=NOISY)
     # Without a difference, x0 is x1: what is 3/4 of a source of contrast 1.
     image = tf.constant(preprocessing.to_uint8(tf.fill([1, *SHAPE], 0.75 * 0.5)))
     (back,) = translator.invert(image=image, nb_step=tf.constant(4)).values()

@@ -6,8 +6,9 @@ from tensorflow_serving.apis import prediction_log_pb2
 
 from tests.small_network import build_unet
 from trainer.names import WARM_UP
+from trainer.ode.guidance import Guidance
+from trainer.ode.transport import Sampling
 from trainer.options import ModelOptions
-from trainer.serving.exported_network import ExportedGuide
 from trainer.serving.sampler import Sampler
 
 SHAPE = (4, 4, 3)
@@ -25,8 +26,9 @@ def saved(request, tmp_path_factory):
     folder = str(tmp_path_factory.mktemp("model"))
     labels = ("cat", "dog") if request.param == "conditional" else ()
     network = build_unet(MODEL, (4, 4, 3), nb_class=len(labels))
-    guide = ExportedGuide(network, 2.0) if request.param == "autoguided" else None
-    Sampler(network, SHAPE, "euler", 2, labels, guide=guide).save(folder, {"nb_step": 2})
+    early = network if request.param == "autoguided" else None
+    sampling = Sampling("euler", nb_step=2, guidance=Guidance(auto=2.0))
+    Sampler(network, SHAPE, sampling, labels, early=early).save(folder, {"nb_step": 2})
     return folder
 
 

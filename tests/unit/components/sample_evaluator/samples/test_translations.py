@@ -30,7 +30,7 @@ from components.sample_evaluator.samples.translations import (
 )
 from pipeline.evaluation.transform_graph import write_transform_graph
 from trainer import examples
-from trainer.ode.methods import SOLVERS
+from trainer.ode.transport import Sampling
 from trainer.serving.sampler import Sampler
 from trainer.source.degrade import degrade
 from trainer.source.options import Source, parse
@@ -48,7 +48,7 @@ def save(tmp_path_factory):
         source = Source(degrade=degradation, use=use)
         x = keras.Input((8, 8, 1 + source.seen_channels(1)))
         network = keras.Model([x, keras.Input(())], 0.0 * x[..., :1])
-        translator = Sampler(network, SHAPE, SOLVERS["euler"], 2, source=source)
+        translator = Sampler(network, SHAPE, Sampling("euler", nb_step=2), source=source)
         translator.save(str(folder), {"nb_step": 2, "source": source.model_dump()})
         return str(folder)
 
