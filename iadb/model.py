@@ -8,8 +8,14 @@ import numpy as np
 
 from components.atomic_pusher.versions import SAVED_MODEL, TEACHER_NOTE
 from iadb.arc import arc
-from iadb.arguments import Labels, check_number, known_labels, seeds_from
-from iadb.sources import read_result, requests_of
+from iadb.arguments import (
+    Labels,
+    check_number,
+    known_labels,
+    read_result,
+    requests_of,
+    seeds_from,
+)
 from pipeline.drawing import draw_samples, draw_trajectories
 from pipeline.export import mlflow_model
 from pipeline.registry import serving

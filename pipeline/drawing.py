@@ -32,7 +32,6 @@ def draw_samples(
     batch_size: int = 256,
     label: str | list[str] | None = None,
     *,
-    light: bool | None = None,
     warn: Callable[[str], None] = _log.warning,
 ) -> np.ndarray:
     """Draws images, uint8 [N, H, W, C], one for each seed.
@@ -44,13 +43,13 @@ def draw_samples(
         batch_size: images drawn at a time, at most; the limits of the model may allow fewer.
         label: of all images of a conditional model, or one of each; empty for none; by default each
             class in turn.
-        light, warn: as of StoredModel.drawing.
+        warn: as of StoredModel.drawing.
 
     Raises:
         ModelArgumentError: nb_step exceeds the limits of the model.
     """
     nb_step, batch_size = model.within_limits(nb_step, batch_size)
-    draw, labels = model.drawing("generate", light, warn), model.labels_of(seeds, label)
+    draw, labels = model.drawing("generate", warn), model.labels_of(seeds, label)
     batches = _in_batches(draw, seeds, nb_step, batch_size, labels)
     first = next(batches)
     images = np.empty((len(seeds), *first.shape[1:]), first.dtype)  # once, as they may be large
@@ -68,7 +67,6 @@ def draw_trajectories(
     batch_size: int = 16,
     label: str | list[str] | None = None,
     *,
-    light: bool | None = None,
     warn: Callable[[str], None] = _log.warning,
 ) -> np.ndarray:
     """Draws the trajectories from noise to image, uint8 [N, T, H, W, C], one for each seed.
@@ -79,7 +77,7 @@ def draw_trajectories(
     nb_step, batch_size = model.within_limits(nb_step, batch_size)
     values = math.prod(model.shape)  # of an image
     batch_size = max(1, min(batch_size, STATE_VALUES // (values * (nb_step + 1))))
-    draw, labels = model.drawing("trajectory", light, warn), model.labels_of(seeds, label)
+    draw, labels = model.drawing("trajectory", warn), model.labels_of(seeds, label)
     trajectories = []
     for states in _in_batches(draw, seeds, nb_step, batch_size, labels):
         length = states.shape[1]

@@ -33,7 +33,7 @@ def image_options(
                 "can be compared"
             )
         update |= {"resolution": (height, width), "channels": channels}
-    update |= conversion(config.data, [each.about.recorded for each in samplers])
+    update |= conversion(config.data, [each.metadata for each in samplers])
     data = config.data.model_dump(include=set(ImageOptions.model_fields))
     return ImageOptions.model_validate(data | update)
 

@@ -68,7 +68,7 @@ def run(
     check_sources(samplers.values(), inputs.sources)
     division = None
     if not inputs.training:
-        division = divide(config.data, {at: each.about.recorded for at, each in samplers.items()})
+        division = divide(config.data, {at: each.metadata for at, each in samplers.items()})
         if division.line:
             report(division.line)
     options = image_options(config, samplers.values(), division)

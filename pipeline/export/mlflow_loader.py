@@ -10,7 +10,6 @@ from pathlib import Path
 import pandas as pd
 import tensorflow as tf
 
-SHOWN = 10  # classes in an error
 CHECK = re.compile(r"assertion failed: \[([^\n]*)\]")  # of the model, with its parts in brackets
 ROW = re.compile(r"\brow (\d+)")
 
@@ -22,9 +21,9 @@ class ServedModel:
         """Loads the SavedModel in a folder."""
         self._model = tf.saved_model.load(folder)  # its signatures do not keep its weights
         self._signature = self._model.signatures["serving_default"]
+        _, self._inputs = self._signature.structured_input_signature
         about = json.loads(Path(folder, "assets.extra", "iadb.json").read_text("utf-8"))
-        self._at_once = about["limits"]["images"] if about.get("limits") else None
-        self._labels: list[str] = about.get("labels") or []
+        self._at_once: int = about["limits"]["images"]
 
     def predict(self, rows: pd.DataFrame) -> pd.DataFrame:
         """Makes an image for each row.
@@ -39,25 +38,17 @@ class ServedModel:
             MlflowException: a label is unknown, and the message names the classes; or a file is no
                 image, and it says which.
         """
-        if self._labels:
-            rows = rows.assign(label=self._known(rows["label"]))
-        size = self._at_once or max(1, len(rows))
+        if "label" in self._inputs:
+            rows = rows.assign(label=rows["label"].fillna(""))
+        size = self._at_once
         starts = range(0, max(1, len(rows)), size)
         parts = [self._predict(rows.iloc[first : first + size], first) for first in starts]
         return pd.concat(parts, ignore_index=True)
 
-    def _known(self, labels: pd.Series) -> pd.Series:
-        labels = labels.fillna("")
-        unknown = labels[~labels.isin(["", *self._labels])]
-        if unknown.empty:
-            return labels
-        more = len(self._labels) - SHOWN
-        known = ", ".join(self._labels[:SHOWN]) + (f" and {more:,} more" if more > 0 else "")
-        raise _refused(f"label {unknown.iloc[0]!r}: unknown; known: {known}; empty for any")
-
     def _predict(self, rows: pd.DataFrame, first: int) -> pd.DataFrame:
-        _, inputs = self._signature.structured_input_signature
-        tensors = {name: tf.constant(list(rows[name]), spec.dtype) for name, spec in inputs.items()}
+        tensors = {
+            name: tf.constant(list(rows[name]), spec.dtype) for name, spec in self._inputs.items()
+        }
         try:
             outputs = self._signature(**tensors)
         except tf.errors.InvalidArgumentError as error:

@@ -1,6 +1,5 @@
 """The network of a model as ONNX: what its training has written beside it, or converted now."""
 
-import json
 import os
 from pathlib import Path
 
@@ -51,7 +50,8 @@ def export_network(model: Path, output: Path, console: Console) -> None:
         console: shows what takes long.
 
     Raises:
-        trainer.serving.onnx_network.ExportError: the model does not load, or is no sampler.
+        SavedModelError: the model does not load.
+        trainer.serving.onnx_network.ExportError: it is no sampler.
     """
     content = _network_beside(model) or _convert(model, console)
     with atomic_write(output.resolve()) as partial:  # a link stays one
@@ -60,18 +60,12 @@ def export_network(model: Path, output: Path, console: Console) -> None:
 
 def _network_beside(model: Path) -> bytes | None:
     """The content of the file beside a model; None if there is none of this model."""
-    import onnx
-    from google.protobuf.message import DecodeError
-
     try:
         content = network_file.read(model / NETWORK)
-        entries = onnx.ModelProto.FromString(content).metadata_props
-        about = json.loads({each.key: each.value for each in entries}[network_file.METADATA])
         fingerprint = network_file.fingerprint((model / FINGERPRINT).read_bytes())
-        same = about["fingerprint"] == fingerprint
-    except (OSError, ValueError, KeyError, TypeError, DecodeError):  # also what is damaged
+    except (OSError, ValueError):  # there is none, or it is damaged
         return None
-    return content if same else None
+    return content if fingerprint.encode() in content else None
 
 
 def _convert(model: Path, console: Console) -> bytes:

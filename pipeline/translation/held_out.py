@@ -4,10 +4,9 @@ from typing import Any
 
 import numpy as np
 
-from components.atomic_pusher.versions import METADATA, MODEL_NOTE
 from pipeline.registry import lineage
-from pipeline.registry.models import RegisteredModel, load_models
-from pipeline.registry.serving import read_metadata
+from pipeline.registry.models import load_models
+from pipeline.registry.serving import is_copy
 from pipeline.translation.files import source_of
 from pipeline.workspace import Workspace
 from trainer import examples
@@ -91,7 +90,8 @@ def _find_examples(workspace: Workspace, model: AnyPath, split: str) -> list[str
         raise missing
     store = lineage.connect(workspace.metadata)
     for each in load_models(store, workspace.serving):
-        if _is_copy(model, each, workspace.serving):
+        versions = [workspace.serving / str(version) for version in each.versions]
+        if any(_is_copy(model, folder) for folder in (each.folder, *versions)):
             found = store.get_artifacts_by_id([each.examples] if each.examples else [])
             places = [lineage.place_of(artifact, workspace.artifacts) for artifact in found]
             folders = [place / f"Split-{split}" for place in places]
@@ -100,19 +100,11 @@ def _find_examples(workspace: Workspace, model: AnyPath, split: str) -> list[str
     raise missing
 
 
-def _is_copy(model: AnyPath, known: RegisteredModel, serving: AnyPath) -> bool:
-    """Whether a folder holds a model of the workspace, or a copy of it elsewhere.
-
-    A copy has its number and weights: the first models of two workspaces may have one number.
-    """
-    own = [known.folder, *(serving / str(version) for version in known.versions)]
-    if model.resolve() in [folder.resolve() for folder in own]:
-        return True
-    notes = read_metadata(model)
-    if notes.get(MODEL_NOTE) != known.number:
+def _is_copy(model: AnyPath, folder: AnyPath) -> bool:
+    try:
+        return is_copy(model, folder)
+    except OSError:  # retention removed one, or it has no fingerprint
         return False
-    there = [folder for folder in own if (folder / METADATA).is_file()]
-    return any(read_metadata(folder).get("weights") == notes.get("weights") for folder in there)
 
 
 def _read(files: list[str], count: int, source: Source) -> tuple[np.ndarray, list[str], np.ndarray]:

@@ -86,7 +86,7 @@ def test_sample_shows_source_result_and_image_in_rows(runs, tmp_path):
     assert result.exit_code == 0, result.output
     width, height = Image.open(grid).size
     assert height > width  # four rows of three
-    rows = draw_rows(runs.workspace, runs.first.pushed, 4, 0, None, None)
+    rows = draw_rows(runs.workspace, serving.read_model(runs.first.pushed), 4, 0, None, None)
     for source, _, image in rows.astype(float):
         assert np.corrcoef(source.ravel(), image.ravel())[0, 1] < -0.5
 

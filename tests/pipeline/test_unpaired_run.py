@@ -80,7 +80,7 @@ def test_sample_shows_source_and_result_in_rows(runs, tmp_path):
     grid = tmp_path / "rows.png"
     result = iadb("sample", "--workspace", runs.workspace.folder, "-o", grid, "--count", 4)
     assert result.exit_code == 0, result.output
-    rows = draw_rows(runs.workspace, runs.first.pushed, 4, 0, None, None)
+    rows = draw_rows(runs.workspace, serving.read_model(runs.first.pushed), 4, 0, None, None)
     assert rows.shape == (4, 2, 8, 8, 1)
     assert rows[:, 0].mean() > 128  # negatives of digits
 

@@ -16,12 +16,12 @@ from tensorflow.python.framework.convert_to_constants import convert_variables_t
 from trainer.common import exit_codes
 from trainer.common.progress import phase
 from trainer.common.remote_path import to_path
-from trainer.common.text import first_line
 from trainer.light import network_file
 from trainer.names import FINGERPRINT, FIXED_STEPS, METADATA, NETWORK
 from trainer.options import SampleOptions
 from trainer.serving import model_metadata
 from trainer.serving.model_metadata import MetadataError
+from trainer.serving.stored_model import load_saved_model
 
 OPSET = 18
 INPUTS = ("x_alpha", "alpha", "label")
@@ -50,13 +50,10 @@ def convert_saved_model(folder: str) -> bytes:
     """Converts the network of the sampler SavedModel in `folder`; returns what `convert` does.
 
     Raises:
-        ExportError: the model does not load or is no sampler.
+        SavedModelError: the model does not load.
+        ExportError: it is no sampler.
     """
-    try:
-        with phase("loading the model"):
-            model = tf.saved_model.load(folder)
-    except Exception as error:  # TF raises many types on a damaged SavedModel
-        raise ExportError(f"{folder} does not load as a SavedModel: {first_line(error)}") from error
+    model = load_saved_model(to_path(folder))
     if not hasattr(model, "evaluate"):
         raise ExportError(f"{folder} has no network to export: iadb did not train it")
     with phase("converting the network"):

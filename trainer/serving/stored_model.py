@@ -150,7 +150,7 @@ class StoredModel:
             SavedModelError: it is damaged.
         """
         if self._saved_model is None:
-            self._saved_model = _load(self.folder)
+            self._saved_model = load_saved_model(self.folder)
         return self._saved_model.signatures
 
     def call(self, signature: str, rows: Mapping[str, Any]) -> np.ndarray:
@@ -175,23 +175,21 @@ class StoredModel:
             results.append(self.call(signature, {**part, "nb_step": nb_step}))
         return np.concatenate(results)
 
-    def drawing(
-        self, name: str, light: bool | None = None, warn: Callable[[str], None] = _log.warning
-    ) -> Draw:
-        """What draws: `generate` or `trajectory`, on the CPU without TensorFlow where that serves.
+    def drawing(self, name: str, warn: Callable[[str], None] = _log.warning) -> Draw:
+        """What draws: `generate` or `trajectory`.
+
+        It is the network beside the model as ONNX, where onnxruntime is installed and there is no
+        GPU that TensorFlow can use: onnxruntime starts sooner.
 
         Args:
             name: of the two.
-            light: whether to draw without TensorFlow, if the network is beside the model as ONNX
-                and onnxruntime is installed; None: unless there is a GPU that TensorFlow can use.
             warn: is called with one line if that network cannot be used, and TensorFlow draws.
 
         Raises:
             SavedModelError: the model is damaged.
         """
-        if light is None:  # without a GPU, onnxruntime starts sooner than TensorFlow
-            light = gpus.find() is None or not gpus.has_libraries()
-        if light and has_network(self.folder):
+        has_gpu = gpus.find() is not None and gpus.has_libraries()
+        if not has_gpu and has_network(self.folder):
             try:
                 return getattr(self._light, name)
             except NetworkFileError as error:
@@ -209,7 +207,12 @@ class StoredModel:
             return LightSampler(self.folder)
 
 
-def _load(folder: AnyPath) -> Any:
+def load_saved_model(folder: AnyPath) -> Any:
+    """Loads the SavedModel in a folder; the object holds the weights of its signatures.
+
+    Raises:
+        SavedModelError: it is damaged.
+    """
     os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")  # beside a training
     with phase("starting TensorFlow"):
         import tensorflow as tf

@@ -14,7 +14,7 @@ from trainer.common.text import first_line, list_some
 from trainer.labels import NO_LABEL
 from trainer.names import METADATA
 from trainer.serving import model_metadata
-from trainer.serving.model_metadata import MetadataError
+from trainer.serving.model_metadata import MetadataError, ModelMetadata
 from trainer.serving.stored_model import SavedModelError, StoredModel
 
 TRAJECTORY = "trajectory"  # an optional signature
@@ -30,15 +30,12 @@ class OtherDataError(SamplerError):
     """A model draws images of another shape than the data, or translates other sources."""
 
 
-class LoadedSampler:
+class LoadedSampler(StoredModel):
     """Draws the image of each seed, or of each source, with a SavedModel.
 
     Attributes:
-        nb_step: solver steps, from the metadata of the model.
-        labels: known labels of a conditional model; empty for others.
         source: what a model that translates expects; None for one that draws from noise alone.
         teacher: the sampler that a student was distilled from; None for other models.
-        about: the metadata of the model.
 
     Batches may be larger than the model accepts in one call; they are split.
     """
@@ -49,19 +46,16 @@ class LoadedSampler:
         Raises:
             SamplerError: the model or its metadata is missing, damaged, or of another kind.
         """
-        self._path = path
-        self._model = _read(path)
-        self.about = self._model.about
-        self.nb_step, self.labels = self._model.nb_step, self._model.labels
+        super().__init__(to_path(path), _read(path))
         self.source, self.teacher = self.about.source, self.about.teacher
         self._signature = TRANSLATE if self.source else SIGNATURE
         try:
-            self._signatures = self._model.load()
+            self._signatures = self.load()
         except SavedModelError as error:
             raise SamplerError(str(error)) from error
         if self._signature not in self._signatures:
             found = list_some(sorted(self._signatures)) or "none"
-            raise SamplerError(f"{path} has the signatures {found}: it {NOT_A_SAMPLER}")
+            raise SamplerError(f"{self} has the signatures {found}: it {NOT_A_SAMPLER}")
 
     @property
     def source_shape(self) -> tuple[int, int, int] | None:
@@ -104,10 +98,10 @@ class LoadedSampler:
                 source = np.zeros((1, *self.source_shape), np.uint8) if self.source else None
                 image = self.sample(np.zeros(1, np.int64), self.labels[:1], 1, source)
         except Exception as error:  # as above, from any op of the model
-            raise SamplerError(f"{self._path} does not run: {first_line(error)}") from error
+            raise SamplerError(f"{self} does not run: {first_line(error)}") from error
         if image.dtype != np.uint8 or image.ndim != 4 or len(image) != 1:
             raise SamplerError(
-                f"{self._path} draws {image.shape} of type {image.dtype} for one seed: must be "
+                f"{self} draws {image.shape} of type {image.dtype} for one seed: must be "
                 "uint8 [1, H, W, C]"
             )
         height, width, channels = image.shape[1:]
@@ -143,7 +137,7 @@ class LoadedSampler:
         size = max(
             self.about.limits.images_of(nb_step), 1
         )  # where there is none, the model says so
-        return self._model.call_in_parts(signature, {**rows, "label": known}, nb_step, size)
+        return self.call_in_parts(signature, {**rows, "label": known}, nb_step, size)
 
 
 @shared
@@ -187,13 +181,13 @@ def check_sampler(
     return sampler
 
 
-def _read(path: str) -> StoredModel:
-    """The model in a folder, with its metadata."""
+def _read(path: str) -> ModelMetadata:
+    """The metadata of the model in a folder."""
     folder = to_path(path)
     if not folder.is_dir():
         raise SamplerError(f"{path}: no such folder")
     try:
-        return StoredModel(folder, model_metadata.read(folder, "nb_step"))
+        return model_metadata.read(folder, "nb_step")
     except FileNotFoundError as error:
         raise SamplerError(f"{path} {NOT_A_SAMPLER}") from error
     except MetadataError as error:

@@ -11,6 +11,7 @@ from pipeline.registry.serving import read_model
 from pipeline.translation.held_out import NoHeldOutImagesError, _find_examples, draw_rows
 from pipeline.workspace import Workspace
 from tests.recorded import Recorded
+from trainer.names import FINGERPRINT
 from trainer.serving.stored_model import ModelArgumentError
 from trainer.source.options import Source
 
@@ -18,7 +19,7 @@ from trainer.source.options import Source
 @pytest.fixture
 def model(tmp_path, monkeypatch):
     """The metadata of a model that translates, where loading one would fail."""
-    monkeypatch.setattr("trainer.serving.stored_model._load", None)
+    monkeypatch.setattr("trainer.serving.stored_model.load_saved_model", None)
     write_about(tmp_path / "model")
     return tmp_path / "model"
 
@@ -65,8 +66,7 @@ def test_another_model_that_has_the_same_number_in_its_workspace_is_not_taken_fo
 ):
     workspace, version, _ = pushed
     other = shutil.copytree(version, tmp_path / "other")
-    notes = json.loads((version / METADATA).read_text())
-    (other / METADATA).write_text(json.dumps({**notes, "weights": "4567"}))
+    (other / FINGERPRINT).write_bytes(b"another")
     with pytest.raises(NoHeldOutImagesError, match="the run that trained it are not in"):
         _find_examples(workspace, other, "eval")
 

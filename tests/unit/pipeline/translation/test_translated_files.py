@@ -95,7 +95,7 @@ def test_a_model_that_draws_from_noise_is_reported(tmp_path):
 
 
 def test_a_folder_that_cannot_be_made_is_reported_before_tensorflow_starts(tmp_path, monkeypatch):
-    monkeypatch.setattr("trainer.serving.stored_model._load", None)  # would fail
+    monkeypatch.setattr("trainer.serving.stored_model.load_saved_model", None)  # would fail
     write_about(tmp_path / "model", Source(degrade="gray"))
     file = write_picture(tmp_path / "x.png")
     arguments = ["translate", str(file), f"--model={tmp_path}/model", "-o", f"{file}/new"]
@@ -159,7 +159,7 @@ def test_answers_are_limited_by_the_images_of_a_request_alone(model, tmp_path):
 def test_a_model_of_one_answer_takes_neither_seed_nor_answers_and_is_not_loaded_for_that(
     tmp_path, monkeypatch, given, options
 ):
-    monkeypatch.setattr("trainer.serving.stored_model._load", None)  # would fail
+    monkeypatch.setattr("trainer.serving.stored_model.load_saved_model", None)  # would fail
     write_about(tmp_path / "model", Source(degrade="gray", use="map"))
     arguments = [f"{write_picture(tmp_path / 'x.png')}", f"--model={tmp_path}/model"]
     result = CliRunner().invoke(main, ["translate", *arguments, "-o", f"{tmp_path}/out", *given])

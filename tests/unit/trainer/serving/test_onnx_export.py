@@ -17,7 +17,7 @@ from trainer.networks.unet import build_unet
 from trainer.networks.within_range import within_range
 from trainer.ode.transport import Sampling
 from trainer.options import ModelOptions, SampleOptions
-from trainer.serving.onnx_network import ExportError, convert, convert_saved_model
+from trainer.serving.onnx_network import convert, convert_saved_model
 from trainer.serving.sampler import Sampler
 
 LABELS = ["cat", "äpfel"]
@@ -169,6 +169,6 @@ def test_a_model_that_cannot_be_exported_is_an_error_of_one_line(what, model, tm
         shutil.copytree(model, tmp_path, dirs_exist_ok=True)
         (tmp_path / METADATA).write_text('{"source": {"degrade": "gray"}}')
         expected = "translates images: only networks that draw them are exported"
-    with pytest.raises(ExportError, match=expected) as error:
+    with pytest.raises(ValueError, match=expected) as error:
         convert_saved_model(str(tmp_path))
     assert "\n" not in str(error.value) and str(tmp_path) in str(error.value)

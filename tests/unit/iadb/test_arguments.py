@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from iadb import sources
-from iadb.sources import requests_of
+from iadb import arguments
+from iadb.arguments import requests_of
 
 SHAPE = (8, 8, 3)
 
@@ -20,9 +20,9 @@ def test_a_request_has_as_many_images_as_the_model_takes(count, sizes):
 
 def test_a_request_of_large_images_has_fewer(monkeypatch):
     one, *_ = [file for files in requests_of(images(1), SHAPE, most=1) for file in files]
-    monkeypatch.setattr(sources, "REQUEST_BYTES", 2 * len(one) + 100)
+    monkeypatch.setattr(arguments, "REQUEST_BYTES", 2 * len(one) + 100)
     assert [len(files) for files in requests_of(images(5), SHAPE, most=4)] == [2, 2, 1]
-    monkeypatch.setattr(sources, "REQUEST_BYTES", 1)
+    monkeypatch.setattr(arguments, "REQUEST_BYTES", 1)
     assert [len(files) for files in requests_of(images(2), SHAPE, most=4)] == [1, 1]
 
 
