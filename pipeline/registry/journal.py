@@ -142,21 +142,12 @@ class Journal:
         *,
         exit_code: int,
         tries: int = 0,
-        runs: tuple[str, ...] = (),
     ) -> None:
-        """Records how an attempt ended; `runs` replaces those that it claimed."""
+        """Records how an attempt ended."""
         self._write(
-            "UPDATE attempts SET ended = ?, outcome = ?, message = ?, exit_code = ?, "
-            "tries = ?, runs = ? WHERE number = ?",
-            (
-                now.isoformat(),
-                outcome,
-                message,
-                exit_code,
-                tries,
-                json.dumps(runs),
-                number,
-            ),
+            "UPDATE attempts SET ended = ?, outcome = ?, message = ?, exit_code = ?, tries = ? "
+            "WHERE number = ?",
+            (now.isoformat(), outcome, message, exit_code, tries, number),
         )
 
     def attempts(self, last: int | None = None) -> list[Attempt]:

@@ -115,7 +115,6 @@ def _record(journal: Journal, ended: Attempt, report: Callable[[str], None]) -> 
     """The check as the journal has it, which gets its end, and its start if it has none."""
     try:
         number = ended.number or journal.begin(ended.cause, ended.found, ended.started)
-        ended = replace(ended, number=number, runs=journal.attempt(number).runs)
         journal.end(
             number,
             ended.outcome,
@@ -123,8 +122,8 @@ def _record(journal: Journal, ended: Attempt, report: Callable[[str], None]) -> 
             ended.ended,
             exit_code=ended.exit_code,
             tries=ended.tries,
-            runs=ended.runs,
         )
+        ended = replace(ended, number=number, runs=journal.attempt(number).runs)
     except Exception as error:
         report(f"the journal cannot record this check: {failures.describe(error)[1]}")
     return ended
@@ -141,7 +140,6 @@ def _end_cut_off(journal: Journal, now: datetime, report: Callable[[str], None])
             "memory ran out), the power failed, or the journal could not be written",
             now,
             exit_code=exit_codes.INTERRUPTED,
-            runs=cut_off.runs,
         )
 
 

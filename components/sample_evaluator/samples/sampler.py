@@ -134,9 +134,7 @@ class LoadedSampler(StoredModel):
     ) -> np.ndarray:
         """Calls a signature as often as the limits of the model require."""
         known = [label if label in self.labels else NO_LABEL for label in labels]
-        size = max(
-            self.about.limits.images_of(nb_step), 1
-        )  # where there is none, the model says so
+        size = max(self.about.limits.images_of(nb_step), 1)  # the model says that it takes none
         return self.call_in_parts(signature, {**rows, "label": known}, nb_step, size)
 
 

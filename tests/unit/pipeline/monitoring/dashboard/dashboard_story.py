@@ -36,9 +36,11 @@ class Story:
         """Records a check on a day, counted from 0."""
         begun = FIRST + timedelta(days=day)
         number = self.journal.begin("schedule", {"text": found}, begun)
+        for run in runs:
+            self.journal.claim(number, run)
         if outcome is not None:
             end = begun + timedelta(minutes=5)
-            self.journal.end(number, outcome, message, end, exit_code=0, tries=1, runs=runs)
+            self.journal.end(number, outcome, message, end, exit_code=0, tries=1)
         return number
 
     def run(self, **options):
