@@ -7,10 +7,10 @@ import socket
 import threading
 import time
 
-from pipeline.serve.app import Access, Service, make_app
+from pipeline.serve.http import Access, make_server
 from pipeline.serve.live import Live, newest
-from pipeline.serve.playground.pages import Playground
-from pipeline.serve.server import make_server
+from pipeline.serve.server import model_app
+from pipeline.serve.service import Service
 
 PATIENCE = 120  # seconds for a version to load
 
@@ -28,10 +28,10 @@ class RunningServer:
         self.lines = []
         self.live = Live(lambda: newest(folder), self.lines.append, 0.02)
         self.service = Service("iadb", self.live, deadline)
-        self.page = Playground("iadb", self.live, workspace)
         self._socket = socket.create_server(("127.0.0.1", 0))
         self.port = self._socket.getsockname()[1]
-        self._server = make_server(make_app(self.service, self.page, Access(token, names)), 10)
+        app = model_app(self.service, workspace, Access(token, names))
+        self._server = make_server(app, 10)
         self._thread = threading.Thread(target=self._server.run, args=([self._socket],))
 
     def __enter__(self):

@@ -7,6 +7,8 @@ import click
 from pipeline.commands.shared_options import WORKSPACE, UserPath, require_library
 from pipeline.workspace import Workspace
 
+PATIENCE = 5  # seconds at the end for requests in progress
+
 
 @click.command()
 @WORKSPACE
@@ -39,8 +41,9 @@ def dashboard(workspace: Workspace, out: Path | None, host: str, port: int) -> N
     for library in ("starlette", "uvicorn"):
         require_library(library, "serve")
     from pipeline.addresses import listen, names_of, url
-    from pipeline.monitoring.dashboard import server
+    from pipeline.serve.dashboard import routes
+    from pipeline.serve.http import Access, make_app, run
 
     with listen(host, port) as listening:
         click.echo(f"{url(host, port)} until Ctrl-C")
-        server.serve(server.make_app(workspace, names_of(host)), listening)
+        run(make_app(routes(workspace), Access(None, names_of(host))), listening, PATIENCE)

@@ -1,32 +1,28 @@
 """Serves a model on a port until a signal ends it."""
 
-import asyncio
 import logging
 import logging.handlers
 import os
-import signal
-import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-import uvicorn
 from starlette.applications import Starlette
 
 from pipeline.addresses import listen, names_of, url
 from pipeline.registry.serving import find_model, newest_trained, read_model, what_makes_one
-from pipeline.serve.app import Access, Service, make_app
+from pipeline.serve import dashboard
+from pipeline.serve.http import ACCESS, Access, make_app, run
 from pipeline.serve.live import Live, newest
-from pipeline.serve.middleware import ACCESS
-from pipeline.serve.playground.pages import Playground
+from pipeline.serve.playground.about import DASHBOARD
+from pipeline.serve.playground.pages import FILES, Playground
+from pipeline.serve.service import HEALTH, Service
 from pipeline.serve.versions import NEEDED
 from pipeline.workspace import Workspace
 from trainer.common import exit_codes
 
 LOG_BYTES, LOG_FILES = 10 * 2**20, 4  # of a log, and how many are kept
-KEEP_ALIVE = 75  # seconds that an idle connection stays open, since clients keep them in a pool
-MAX_CONNECTIONS = 800  # as far as the 1,024 descriptors allow that a process has by default
 LINE = "%(asctime)s %(message)s"
 
 
@@ -77,17 +73,33 @@ def serve(options: ServeOptions, say: Callable[[str], None]) -> None:
         live = _live(options, say)
         service = Service(options.name, live, options.deadline)
         workspace = None if options.model else options.workspace
-        page = Playground(options.name, live, workspace)
-        app = make_app(service, page, Access(options.token, names_of(options.host)))
+        access = Access(options.token, names_of(options.host))
         service.start()
         try:
             say(f"{url(options.host, listening.getsockname()[1])} until Ctrl-C")
             serving = options.workspace.serving
             if not live.current and not newest(serving):
                 say(f"no model in {serving} yet{what_makes_one(serving)}")
-            _run(app, listening, options.deadline)
+            run(model_app(service, workspace, access), listening, options.deadline)
         finally:
             service.stop()
+
+
+def model_app(service: Service, workspace: Workspace | None, access: Access) -> Starlette:
+    """The application of a model: its paths, the playground and the dashboard.
+
+    Args:
+        service: of the model.
+        workspace: that it comes from; None if there is none, and then no dashboard.
+        access: who may ask, health and the files of the playground aside.
+    """
+    page = Playground(service.name, service.live, workspace)
+    pages = dashboard.routes(workspace, DASHBOARD) if workspace else []
+    return make_app(
+        [*service.routes(), *page.routes(), *pages],
+        replace(access, free={*HEALTH, *FILES}),
+        service.metrics.request,
+    )
 
 
 def _live(options: ServeOptions, say: Callable[[str], None]) -> Live:
@@ -103,42 +115,6 @@ def _live(options: ServeOptions, say: Callable[[str], None]) -> Live:
     if live.failed:
         raise ModelLoadError(f"{model} does not load: {live.failed[1]}")
     return live
-
-
-def make_server(app: Starlette, patience: float) -> uvicorn.Server:
-    """The HTTP server of the application.
-
-    Args:
-        app: to run.
-        patience: seconds at the end for requests in progress.
-    """
-    config = uvicorn.Config(
-        app,
-        ws="none",
-        lifespan="off",
-        log_config=None,
-        log_level="warning",
-        access_log=False,
-        proxy_headers=False,
-        server_header=False,
-        limit_concurrency=MAX_CONNECTIONS,
-        timeout_keep_alive=KEEP_ALIVE,
-        timeout_graceful_shutdown=max(int(patience), 1),
-    )
-    return uvicorn.Server(config)
-
-
-def _run(app: Starlette, listening: socket.socket, patience: float) -> None:
-    """Answers until a signal."""
-    # uvicorn raises the signal again at its end, for the handlers from before.
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        for number in handlers:
-            signal.signal(number, lambda *_: None)
-        asyncio.run(make_server(app, patience).serve([listening]))
-    finally:
-        for number, handler in handlers.items():
-            signal.signal(number, handler)
 
 
 class _AccessLog(logging.handlers.RotatingFileHandler):

@@ -3,7 +3,7 @@
 import base64
 from typing import Any
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel
 
 from pipeline.monitoring.dashboard.collect import TrainedModel, collect
 from pipeline.serve import tf_serving
@@ -13,6 +13,7 @@ from trainer.common import xmp
 from trainer.common.text import printable
 from trainer.ode.methods import TABLEAUS
 
+DASHBOARD = "/dashboard/"
 MAX_LABELS = 2_000
 
 
@@ -42,8 +43,7 @@ class About(BaseModel):
         verdict: of the gate, or what was decided since; None if it is not known.
         reason: of the verdict.
         metrics: of its evaluation, those with limits.
-        has_report: whether its evaluation has one.
-        report: the page of it; not part of the JSON.
+        links: paths of further pages about it, by name.
     """
 
     name: str
@@ -72,8 +72,7 @@ class About(BaseModel):
     verdict: str | None = None
     reason: str | None = None
     metrics: dict[str, float] = {}
-    has_report: bool = False
-    report: bytes | None = Field(None, exclude=True)
+    links: dict[str, str] = {}
 
 
 def describe(name: str, version: Version, workspace: Workspace | None) -> About:
@@ -111,6 +110,8 @@ def describe(name: str, version: Version, workspace: Workspace | None) -> About:
         values=tf_serving.MAX_VALUES,
         mark=base64.b64encode(xmp.png_chunk(xmp.packet(known.weights or ""))).decode(),
     )
+    if workspace:
+        about.links["dashboard"] = DASHBOARD
     trained = _record(workspace, version.number) if workspace else None
     if trained:
         model, evaluation = trained.model, trained.evaluation
@@ -118,8 +119,7 @@ def describe(name: str, version: Version, workspace: Workspace | None) -> About:
         about.reason = printable(model.promoted or model.reason or "")
         about.metrics = {key: model.metrics[key] for key in model.limited if key in model.metrics}
         if evaluation and evaluation.report:
-            about.report = evaluation.files.read(evaluation.report)
-            about.has_report = about.report is not None
+            about.links["report"] = f"{DASHBOARD}reports/{evaluation.number}.html"
     return about
 
 

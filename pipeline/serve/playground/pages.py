@@ -14,15 +14,14 @@ from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 
 from pipeline.failures import describe as describe_failure
-from pipeline.monitoring.dashboard.pages import REPORT_POLICY
 from pipeline.serve.errors import RequestError
+from pipeline.serve.http import ACCESS
 from pipeline.serve.live import Live
-from pipeline.serve.middleware import ACCESS
 from pipeline.serve.playground.about import About, describe
 from pipeline.workspace import Workspace
 from trainer.light.noise import noise_from_seeds
 
-FILES = {
+FILES = {  # they say nothing about the model
     "/": ("index.html", "text/html"),
     "/playground/playground.css": ("playground.css", "text/css"),
     "/playground/playground.js": ("playground.js", "text/javascript"),
@@ -51,16 +50,12 @@ class Playground:
         self._workspace = workspace
         self._about: About | None = None  # of the version that was last asked about
 
-    def files(self) -> list[Route]:
-        """The files of the page, which say nothing about the model."""
-        return [Route(path, _file(*file)) for path, file in FILES.items()]
-
     def routes(self) -> list[Route]:
-        """What the page asks for."""
+        """The files of the page, and what it asks for."""
         return [
             Route("/playground/model", self._model),
             Route("/playground/noise", self._noise),
-            Route("/playground/report", self._report),
+            *(Route(path, _file(*file)) for path, file in FILES.items()),
         ]
 
     async def _model(self, request: Request) -> Response:
@@ -72,13 +67,6 @@ class Playground:
         version = self._live.version()
         x0 = await run_in_threadpool(noise_from_seeds, _seeds(request), version.image_shape)
         return Response(x0.astype("<f4").tobytes(), media_type="application/octet-stream")
-
-    async def _report(self, request: Request) -> Response:
-        about = await run_in_threadpool(self._describe)
-        if about.report is None:
-            raise RequestError("the live model has no report in this workspace", 404)
-        policy = {"Content-Security-Policy": f"{REPORT_POLICY}; frame-ancestors 'none'"}
-        return Response(about.report, media_type="text/html", headers=policy)
 
     def _describe(self) -> About:
         version = self._live.version()

@@ -87,7 +87,7 @@ async function describe() {
   const sign = { blessed: "✓ ", promoted: "▲ ", "not blessed": "✗ ", withdrawn: "□ " }[about.verdict] ?? "";
   verdict.prepend(sign);
   const parts = [`${about.name}, version ${about.version}: `, verdict];
-  if (about.has_report && !hasToken()) parts.push(" · ", make("a", "report", { href: "/playground/report" }));
+  if (!hasToken()) for (const [name, href] of Object.entries(about.links)) parts.push(" · ", make("a", name, { href }));
   $("model").replaceChildren(...parts);
   const [height, width, channels] = about.shape;
   const facts = {

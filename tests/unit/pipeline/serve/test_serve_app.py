@@ -9,7 +9,7 @@ import time
 import pytest
 
 from pipeline.addresses import names_of
-from pipeline.serve import app, calls, middleware
+from pipeline.serve import calls, http, service
 from pipeline.workspace import Workspace
 from tests.running_server import RunningServer
 
@@ -43,7 +43,7 @@ def test_requests_without_the_token_are_rejected(guarded):
 def test_health_and_the_files_of_the_page_need_no_token(guarded):
     for path in ("/healthz", "/readyz", "/", "/playground/playground.js"):
         assert guarded.ask(path)[0] == 200, path
-    for path in ("/playground/model", "/playground/noise?seeds=1", "/playground/report"):
+    for path in ("/playground/model", "/playground/noise?seeds=1"):
         assert guarded.ask(path)[0] == 401, path
 
 
@@ -116,11 +116,11 @@ def test_the_page_of_a_workspace_whose_records_are_damaged_says_no_verdict(versi
         server.wait_for(7)
         status, _, about = server.ask("/playground/model")
         assert (status, about["version"], about["verdict"]) == (200, 7, None)
-        assert server.ask("/playground/report")[0] == 404
+        assert about["links"] == {}
 
 
 def test_a_large_body_is_rejected(server, monkeypatch):
-    monkeypatch.setattr(app, "MAX_BODY", 1000)
+    monkeypatch.setattr(service, "MAX_BODY", 1000)
     status, _, answer = server.ask(PREDICT, b" " * 1001)
     assert (status, answer["error"]) == (413, "the body may have at most 1,000 bytes")
     assert server.ask(PREDICT, b'{"inputs": [5]}' + b" " * 900)[0] == 200
@@ -212,7 +212,7 @@ def test_an_unexpected_error_is_one_line_and_its_traceback_is_logged(server, mon
     def fail(*arguments):
         raise ZeroDivisionError("of all things")
 
-    monkeypatch.setattr(middleware.ACCESS, "propagate", True)
+    monkeypatch.setattr(http.ACCESS, "propagate", True)
     monkeypatch.setattr(server.live.current, "call", fail)
     status, _, answer = server.ask(PREDICT, {"inputs": [5]})
     assert (status, answer) == (500, {"error": "ZeroDivisionError: of all things"})
@@ -220,7 +220,7 @@ def test_an_unexpected_error_is_one_line_and_its_traceback_is_logged(server, mon
 
 
 def test_the_access_log_has_a_line_for_each_request(server, monkeypatch, caplog):
-    monkeypatch.setattr(middleware.ACCESS, "propagate", True)
+    monkeypatch.setattr(http.ACCESS, "propagate", True)
     with caplog.at_level(logging.INFO, "iadb.access"):
         server.ask(PREDICT, {"inputs": [5, 6]})
         server.ask("/a%0ab")

@@ -159,7 +159,7 @@ def test_a_missing_workspace_is_empty_and_is_not_created(tmp_path):
 
 
 def test_pages_are_rendered_without_tensorflow():
-    modules = "pipeline.monitoring.dashboard.server, pipeline.monitoring.dashboard.write"
+    modules = "pipeline.serve.dashboard, pipeline.monitoring.dashboard.write"
     script = f"import {modules}, sys; print({{'tensorflow', 'tfx'}} & set(sys.modules))"
     result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert result.stdout == "set()\n"

@@ -15,16 +15,18 @@ from starlette.testclient import TestClient
 from pipeline.addresses import names_of
 from pipeline.cli import main
 from pipeline.monitoring import prometheus
-from pipeline.monitoring.dashboard.server import make_app
 from pipeline.monitoring.dashboard.write import write
 from pipeline.registry.journal import Outcome
+from pipeline.serve.dashboard import routes
+from pipeline.serve.http import Access, make_app
 from pipeline.workspace import Workspace
 from tests.ports import reserved_port
+from tests.running_server import RunningServer
 from trainer.names import METADATA
 
 
 def client_of(workspace, names=None):
-    return TestClient(make_app(workspace, names), "http://127.0.0.1")
+    return TestClient(make_app(routes(workspace), Access(None, names)), "http://127.0.0.1")
 
 
 @pytest.fixture
@@ -140,6 +142,23 @@ def port(story):
         process.send_signal(signal.SIGINT)
         process.communicate()
         assert process.returncode == 0
+
+
+def test_the_server_of_a_model_has_the_same_pages_in_a_folder(story):
+    run, number = story.run()
+    story.write_evaluation(run)
+    with RunningServer(story.workspace.serving, workspace=story.workspace) as server:
+        for path in story.site().paths():
+            status, headers, _ = server.ask(f"/dashboard/{path}")
+            policy = f"{story.site().page(path).policy}; frame-ancestors 'none'"
+            assert (status, headers["Content-Security-Policy"]) == (200, policy)
+        assert f"Model {number}".encode() in server.ask(f"/dashboard/models/{number}.html")[2]
+        assert server.ask("/dashboard/metrics")[2] == prometheus.text(story.workspace)
+        assert server.ask("/dashboard/nothing")[0] == 404
+    with RunningServer(story.workspace.serving, "secret", workspace=story.workspace) as server:
+        assert server.ask("/dashboard/")[0] == 401
+    with RunningServer(story.workspace.serving) as server:
+        assert server.ask("/dashboard/")[0] == 404
 
 
 def test_half_open_connections_do_not_keep_others_from_an_answer(port):

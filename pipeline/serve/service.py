@@ -1,17 +1,13 @@
-"""The application: which path is answered how, and what a request may cost."""
+"""The paths of the model, and what a request may cost."""
 
 import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 
 import numpy as np
-from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.convertors import IntegerConvertor, StringConvertor, register_url_convertor
-from starlette.exceptions import HTTPException
-from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -19,14 +15,14 @@ from starlette.routing import Route
 from pipeline.serve import tf_serving
 from pipeline.serve.calls import Call, Calls
 from pipeline.serve.errors import RequestError
+from pipeline.serve.http import as_json
 from pipeline.serve.live import Live
 from pipeline.serve.metrics import Metrics
-from pipeline.serve.middleware import Guard, Observed, as_json
-from pipeline.serve.playground.pages import Playground
 from pipeline.serve.tensors import Signature
 from pipeline.serve.versions import Version
-from trainer.common.text import printable, shorten
+from trainer.common.text import shorten
 
+HEALTH = ("/healthz", "/readyz")
 MAX_BODY = 32 * 2**20  # bytes of a request
 PARSED_AT_ONCE = 2  # bodies: while it is parsed, one takes much memory, and time of all threads
 
@@ -47,20 +43,6 @@ register_url_convertor("version", VersionConvertor())
 register_url_convertor("name", NameConvertor())
 
 
-@dataclass(frozen=True)
-class Access:
-    """Who may ask.
-
-    Attributes:
-        token: that requests carry; None for no check.
-        names: allowed values of the header Host; None: any. On loopback they keep a foreign site
-            from pointing a name of its own here.
-    """
-
-    token: str | None
-    names: list[str] | None
-
-
 class Service:
     """Answers with one model.
 
@@ -72,8 +54,8 @@ class Service:
 
     def __init__(self, name: str, live: Live, deadline: float) -> None:
         self.metrics = Metrics()
-        self._name = name
-        self._live = live
+        self.name = name
+        self.live = live
         self._deadline = deadline
         self._calls = Calls(self.metrics.call)
         self._parsing = asyncio.Semaphore(PARSED_AT_ONCE)
@@ -81,19 +63,18 @@ class Service:
 
     def start(self) -> None:
         """Begins to load the model."""
-        self._live.start()
+        self.live.start()
 
     def stop(self) -> None:
         """Ends, after the load and the calls in progress."""
-        self._live.stop()
+        self.live.stop()
         self._calls.stop()
 
     def routes(self) -> list[Route]:
         """The paths of the model, of health and of metrics."""
         model = "/v1/models/{name:name}"
         found = [
-            Route("/healthz", self._healthy),
-            Route("/readyz", self._ready),
+            *map(Route, HEALTH, (self._healthy, self._ready)),
             Route("/metrics", self._metrics),
         ]
         for path in (model, f"{model}/versions/{{version:version}}"):
@@ -105,11 +86,11 @@ class Service:
         return found
 
     async def _healthy(self, request: Request) -> Response:
-        alive = self._live.alive  # else only a restart helps
+        alive = self.live.alive  # else only a restart helps
         return as_json({"live": alive}, 200 if alive else 503)
 
     async def _ready(self, request: Request) -> Response:
-        self._live.version()
+        self.live.version()
         return as_json({"ready": True})
 
     async def _metrics(self, request: Request) -> Response:
@@ -129,21 +110,19 @@ class Service:
 
     async def _status(self, request: Request) -> Response:
         self._check_name(request)
-        return as_json(tf_serving.status(self._live, request.path_params.get("version")))
+        return as_json(tf_serving.status(self.live, request.path_params.get("version")))
 
     async def _metadata(self, request: Request) -> Response:
-        return as_json(tf_serving.metadata(self._name, self._version(request)))
+        return as_json(tf_serving.metadata(self.name, self._version(request)))
 
     def _check_name(self, request: Request) -> None:
         name = request.path_params["name"]
-        if name != self._name:
-            raise RequestError(
-                f"model {shorten(name)} is not served; {self._name} is (--name)", 404
-            )
+        if name != self.name:
+            raise RequestError(f"model {shorten(name)} is not served; {self.name} is (--name)", 404)
 
     def _version(self, request: Request) -> Version:
         self._check_name(request)
-        return self._live.version(request.path_params.get("version"))
+        return self.live.version(request.path_params.get("version"))
 
     @asynccontextmanager
     async def _in_time(self) -> AsyncIterator[None]:
@@ -196,28 +175,3 @@ async def _read(request: Request) -> bytes:
         if len(body) > MAX_BODY:
             raise RequestError(f"the body may have at most {MAX_BODY:,} bytes", 413)
     return bytes(body)
-
-
-def make_app(service: Service, page: Playground, access: Access) -> Starlette:
-    """The application, of the model and the page."""
-    files = page.files()
-    guard = Middleware(Guard, access.token, access.names, {route.path for route in files})
-    return Starlette(
-        routes=[*service.routes(), *page.routes(), *files],
-        middleware=[Middleware(Observed, service.metrics), guard],
-        exception_handlers={
-            RequestError: _explain,
-            HTTPException: _explain,
-            ClientDisconnect: lambda request, error: Response(status_code=499),
-        },
-    )
-
-
-def _explain(request: Request, error: Exception) -> Response:
-    """An error as TensorFlow Serving writes it."""
-    if isinstance(error, HTTPException):
-        text = f"{error.detail}: {request.method} {printable(shorten(request.scope['path']))}"
-        return as_json({"error": text}, error.status_code, dict(error.headers or {}))
-    assert isinstance(error, RequestError)
-    headers = {} if error.retry_after is None else {"Retry-After": str(error.retry_after)}
-    return as_json({"error": str(error)}, error.status, headers)
