@@ -3,10 +3,11 @@
 import asyncio
 import contextlib
 import io
+import math
 import struct
 import time
 from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,7 +19,11 @@ from pipeline.serve.versions import Version
 from trainer.common.text import quantity
 from trainer.source.options import MAX_PIXELS
 
-AT_ONCE = 2  # calls: a small request need not wait for the end of a large one
+AT_ONCE = 2  # calls: one image alone does not use all cores
+PART_SECONDS = 0.5  # of a call; a request for more images is divided, and others have their turn
+GROWTH = 4  # of a part from one to the next, at most
+FIRST_RATE = 100.0  # images times steps a second, until some were measured
+MEMORY = 0.9  # weight of all earlier calls beside the latest one
 MAX_WAITING = 128  # requests
 RETRY_SECONDS = 5  # after which a client may try again that was one too many
 REQUEST_PIXELS = 16 * MAX_PIXELS  # of the files of a request, which are decoded one after another
@@ -76,6 +81,18 @@ class Call:
         """Steps of the model's own solver, which cost as much as those of the request."""
         return self.version.steps(self.signature, self.inputs)
 
+    @property
+    def states(self) -> int:
+        """Images times steps."""
+        return self.rows * self.steps
+
+    def part(self, begin: int, end: int) -> "Call":
+        """The same for some of the rows."""
+        inputs = {
+            name: array[begin:end] if array.ndim else array for name, array in self.inputs.items()
+        }
+        return Call(self.version, self.signature, inputs)
+
 
 def _pixels(files: Iterable[bytes]) -> int:
     """The pixels of image files by their headers; the model says what is wrong with the others."""
@@ -92,45 +109,75 @@ def _pixels(files: Iterable[bytes]) -> int:
 
 
 class Calls:
-    """Calls models in a few threads.
+    """Calls models in a few threads, requests for many images by turns.
 
     Args:
         observe: is called with each call and its seconds.
+        patience: seconds that a request may take.
     """
 
-    def __init__(self, observe: Callable[[Call, float], None]) -> None:
+    def __init__(self, observe: Callable[[Call, float], None], patience: float) -> None:
         self._observe = observe
+        self._patience = patience
         self._threads = ThreadPoolExecutor(AT_ONCE, "calls")
-        self._begun: set[Future] = set()
+        self._requests = 0  # in progress
+        self._states = 0  # images times steps that they still need
+        self._recent = np.array([FIRST_RATE, 1.0])  # states and seconds of the calls until now
 
     def stop(self) -> None:
-        """Ends when all calls are done."""
+        """Ends when the calls in progress are done."""
         self._threads.shutdown()
 
     @property
     def waiting(self) -> int:
-        """The number of calls that wait."""
-        return sum(not (each.running() or each.done()) for each in self._begun)
+        """The number of requests that wait for a call."""
+        return max(self._requests - AT_ONCE, 0)
 
-    def submit(self, call: Call) -> asyncio.Future:
-        """The outputs of a call, by name; to cancel them gives up its place in the queue.
+    async def outputs(self, call: Call) -> dict[str, np.ndarray]:
+        """The outputs of a call, by name; to cancel this ends the work for them.
 
         Raises:
-            RequestError: too many wait.
+            RequestError: too many wait, or they take too long, or the model rejects the inputs.
         """
-        if self.waiting >= MAX_WAITING:
+        rate = self._recent[0] / self._recent[1]
+        # All end late where all have turns: half of what the time allows leaves a margin.
+        excess = (self._states + call.states) / rate / AT_ONCE - self._patience / 2
+        if self.waiting >= MAX_WAITING or (self._requests and excess > 0):
             raise RequestError(
-                f"{MAX_WAITING} requests are waiting; try again later", 429, RETRY_SECONDS
+                f"{self._requests} requests are being answered; try again later",
+                429,
+                max(RETRY_SECONDS, math.ceil(excess)),
             )
-        called = self._threads.submit(self._run, call)
-        self._begun.add(called)
-        outputs = asyncio.wrap_future(called)
-        outputs.add_done_callback(lambda _: self._begun.discard(called))
-        return outputs
-
-    def _run(self, call: Call) -> dict[str, np.ndarray]:
-        started = time.monotonic()
+        left = call.states
+        self._requests, self._states = self._requests + 1, self._states + left
+        size, begin, found = PART_SECONDS * rate / max(call.steps, 1), 0, []
         try:
-            return call.version.call(call.signature.name, call.inputs)
+            while not found or begin < call.rows:
+                part = call.part(begin, begin + max(int(size), 1))
+                outputs, seconds = await self._submit(part)
+                found.append(outputs)
+                size = part.rows * min(PART_SECONDS / max(seconds, 1e-3), GROWTH)
+                begin += part.rows
+                left, self._states = left - part.states, self._states - part.states
+        except RequestError as error:
+            raise RequestError(f"after row {begin}: {error}" if begin else str(error)) from None
         finally:
-            self._observe(call, time.monotonic() - started)
+            self._requests, self._states = self._requests - 1, self._states - left
+        return {name: _joined([each[name] for each in found]) for name in found[0]}
+
+    async def _submit(self, part: Call) -> tuple[dict[str, np.ndarray], float]:
+        run = asyncio.get_running_loop().run_in_executor
+        outputs, seconds = await run(self._threads, self._run, part)
+        self._recent = MEMORY * self._recent + (part.states, seconds)
+        return outputs, seconds
+
+    def _run(self, part: Call) -> tuple[dict[str, np.ndarray], float]:
+        started = time.monotonic()
+        outputs = part.version.call(part.signature.name, part.inputs)
+        seconds = time.monotonic() - started
+        self._observe(part, seconds)
+        return outputs, seconds
+
+
+def _joined(parts: list[np.ndarray]) -> np.ndarray:
+    return parts[0] if len(parts) == 1 else np.concatenate(parts)

@@ -57,7 +57,7 @@ class Service:
         self.name = name
         self.live = live
         self._deadline = deadline
-        self._calls = Calls(self.metrics.call)
+        self._calls = Calls(self.metrics.call, deadline)
         self._parsing = asyncio.Semaphore(PARSED_AT_ONCE)
         self.metrics.watch(live, self._calls)
 
@@ -147,7 +147,7 @@ class Service:
         """Waits for the outputs of a signature."""
         call = await run_in_threadpool(Call, version, signature, inputs)
         request.state.about = f"{version.number} {signature.name} {call.rows}x{call.steps}"
-        outputs = self._calls.submit(call)
+        outputs = asyncio.create_task(self._calls.outputs(call))
         gone = asyncio.create_task(_disconnect(request))
         try:
             await asyncio.wait({outputs, gone}, return_when=asyncio.FIRST_COMPLETED)

@@ -53,10 +53,10 @@ def call(version, *seeds, nb_step=1):
     return Call(version, GENERATE, inputs)
 
 
-def run(test):
+def run(test, patience=LATER):
     """Runs a coroutine with `Calls`, which note the rows of each, and returns the notes."""
     seen = []
-    made = Calls(lambda call, seconds: seen.append(call.rows))
+    made = Calls(lambda call, seconds: seen.append(call.rows), patience)
 
     async def in_time():
         async with asyncio.timeout(LATER):
@@ -67,26 +67,24 @@ def run(test):
     return seen
 
 
+def begin(made, call):
+    return asyncio.create_task(made.outputs(call))
+
+
 async def image(outputs):
     return (await outputs)["image"].tolist()
 
 
-def test_a_small_request_does_not_wait_for_a_large_one(version):
-    async def test(made):
-        large = made.submit(call(version, 0, 1, 2))
-        assert await image(made.submit(call(version, 5))) == [6]
-        version.go.set()
-        assert await image(large) == [1, 2, 3]
-
-    assert run(test) == [1, 3]
+async def until(condition):
+    while not condition():
+        await asyncio.sleep(0.01)
 
 
 def test_few_are_called_at_once_and_the_others_in_turn(version):
     async def test(made):
-        outputs = [made.submit(call(version, 0)) for _ in range(calls.AT_ONCE)]
-        outputs += [made.submit(call(version, seed)) for seed in (4, 5)]
-        while len(version.began) < calls.AT_ONCE:
-            await asyncio.sleep(0.01)
+        outputs = [begin(made, call(version, 0)) for _ in range(calls.AT_ONCE)]
+        outputs += [begin(made, call(version, seed)) for seed in (4, 5)]
+        await until(lambda: len(version.began) == calls.AT_ONCE)
         assert made.waiting == 2
         version.go.set()
         assert [await image(each) for each in outputs] == [[1]] * calls.AT_ONCE + [[5], [6]]
@@ -97,7 +95,7 @@ def test_few_are_called_at_once_and_the_others_in_turn(version):
 
 def test_a_request_at_fault_fails_alone(version):
     async def test(made):
-        wrong, right = made.submit(call(version, -1)), made.submit(call(version, 2))
+        wrong, right = begin(made, call(version, -1)), begin(made, call(version, 2))
         with pytest.raises(RequestError, match="negative"):
             await wrong
         assert await image(right) == [3]
@@ -105,14 +103,36 @@ def test_a_request_at_fault_fails_alone(version):
     run(test)
 
 
+def test_a_small_request_has_its_turn_between_the_parts_of_large_ones(version):
+    async def test(made):
+        large = [begin(made, call(version, *range(8), nb_step=200)) for _ in range(calls.AT_ONCE)]
+        await until(lambda: len(version.began) == calls.AT_ONCE)
+        small = begin(made, call(version, 9))
+        await until(lambda: made.waiting)
+        version.go.set()
+        assert [await image(each) for each in large] == [list(range(200, 208))] * calls.AT_ONCE
+        assert await image(small) == [10]
+
+    assert sorted(run(test)) == [1, 1, 1, 3, 3, 4, 4]
+    assert version.began[2] == [9]
+
+
+def test_a_part_at_fault_is_found_by_its_place(version):
+    async def test(made):
+        with pytest.raises(RequestError, match=r"^after row 5: a seed is negative$"):
+            await made.outputs(call(version, 1, 2, 3, 4, 5, -1, nb_step=200))
+
+    run(test)
+
+
 def test_what_nobody_waits_for_any_more_is_not_called(version):
     async def test(made):
-        for _ in range(calls.AT_ONCE):
-            made.submit(call(version, 0))
-        given_up, waits = made.submit(call(version, 1)), made.submit(call(version, 2))
-        given_up.cancel()
-        while made.waiting > 1:
-            await asyncio.sleep(0.01)
+        first = [begin(made, call(version, 0, 6, nb_step=200)) for _ in range(calls.AT_ONCE)]
+        given_up, waits = begin(made, call(version, 1)), begin(made, call(version, 2))
+        await until(lambda: made.waiting == 2)
+        for each in (given_up, *first):  # those that have begun end after the part in progress
+            each.cancel()
+        await until(lambda: made.waiting == 0)
         version.go.set()
         assert await image(waits) == [3]
 
@@ -122,26 +142,29 @@ def test_what_nobody_waits_for_any_more_is_not_called(version):
 
 def test_a_full_queue_rejects_with_a_time(version):
     async def test(made):
-        begun = [made.submit(call(version, 0)) for _ in range(calls.AT_ONCE + calls.MAX_WAITING)]
-        while len(version.began) < calls.AT_ONCE:
-            await asyncio.sleep(0.01)
+        begun = [begin(made, call(version, 0)) for _ in range(calls.AT_ONCE + calls.MAX_WAITING)]
+        await until(lambda: len(version.began) == calls.AT_ONCE)
         with pytest.raises(RequestError) as rejected:
-            made.submit(call(version, 0))
+            await made.outputs(call(version, 0))
         assert (rejected.value.status, rejected.value.retry_after) == (429, 5)
         version.go.set()
         assert all([await image(each) == [1] for each in begun])
-        assert await image(made.submit(call(version, 0))) == [1]
+        assert await image(made.outputs(call(version, 0))) == [1]
 
     run(test)
 
 
-def test_calls_are_done_before_the_end(version):
+def test_more_than_can_be_done_in_time_is_rejected_at_once(version):
     async def test(made):
-        for seed in range(4):
-            made.submit(call(version, seed))
+        begun = [begin(made, call(version, *range(8), nb_step=200)) for _ in range(10)]
+        await until(lambda: len(version.began) == calls.AT_ONCE)
         version.go.set()
+        found = await asyncio.gather(*begun, return_exceptions=True)
+        # At FIRST_RATE each takes 8 s of two threads; 30 s are half of the time.
+        assert [isinstance(each, RequestError) for each in found] == [False] * 3 + [True] * 7
+        assert (found[3].status, found[3].retry_after) == (429, 5)
 
-    assert run(test) == [1] * 4
+    run(test, patience=60)
 
 
 def test_more_than_the_model_takes_is_not_queued(version):

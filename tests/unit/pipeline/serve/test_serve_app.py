@@ -6,6 +6,7 @@ import socket
 import threading
 import time
 
+import numpy as np
 import pytest
 
 from pipeline.addresses import names_of
@@ -190,6 +191,22 @@ def test_work_for_a_client_that_is_gone_is_dropped(versions, monkeypatch):
                 assert each.recv(1000).startswith(b"HTTP/1.1 200 ")
         assert server.ask(PREDICT, {"inputs": [7]})[0] == 200
         assert called == [[5], [5], [7]]
+
+
+def test_a_divided_request_gets_the_images_of_a_whole_one(server, monkeypatch):
+    def ask():
+        inputs = {"seed": list(range(8)), "nb_step": 3}
+        images = server.ask(PREDICT, {"signature_name": "generate", "inputs": inputs})[2]["outputs"]
+        count = "iadb_serve_call_images_count "
+        text = server.ask("/metrics")[2].decode()
+        calls = next(line for line in text.splitlines() if line.startswith(count))
+        return np.array(images), float(calls.removeprefix(count))
+
+    whole, before = ask()
+    monkeypatch.setattr(calls, "PART_SECONDS", 0)
+    divided, after = ask()
+    assert after - before == 8
+    assert np.abs(whole - divided).max() <= 1
 
 
 def test_the_deadline_includes_the_body(versions):
