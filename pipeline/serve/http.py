@@ -7,6 +7,7 @@ import asyncio
 import hmac
 import json
 import logging
+import resource
 import signal
 import socket
 import time
@@ -29,7 +30,6 @@ from trainer.common.text import first_line, printable, shorten
 
 ACCESS = logging.getLogger("iadb.access")
 KEEP_ALIVE = 75  # seconds that an idle connection stays open, since clients keep them in a pool
-MAX_CONNECTIONS = 800  # as far as the 1,024 descriptors allow that a process has by default
 
 Count = Callable[[str, int, float], None]  # gets protocol, status and seconds of a request
 
@@ -79,7 +79,6 @@ def make_server(app: Starlette, patience: float) -> uvicorn.Server:
         access_log=False,
         proxy_headers=False,
         server_header=False,
-        limit_concurrency=MAX_CONNECTIONS,
         timeout_keep_alive=KEEP_ALIVE,
         timeout_graceful_shutdown=max(int(patience), 1),
     )
@@ -88,6 +87,9 @@ def make_server(app: Starlette, patience: float) -> uvicorn.Server:
 
 def run(app: Starlette, listening: socket.socket, patience: float) -> None:
     """Answers on a socket until SIGINT or SIGTERM, then ends the requests in progress."""
+    # Idle connections, each a descriptor, then keep nobody from an answer, health included.
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     # uvicorn raises the signal again at its end, for the handlers from before.
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

@@ -1,4 +1,5 @@
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -166,9 +167,11 @@ def test_half_open_connections_do_not_keep_others_from_an_answer(port):
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=60) as answer:
             assert b"<title>Overview" in answer.read()
 
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     ask()  # for the first one, the page is rendered
     with ExitStack() as stack:
-        for i in range(200):
+        for i in range(1200):
             connection = socket.create_connection(("127.0.0.1", port))
             stack.enter_context(connection)
             connection.sendall(b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n"[: i % 40])
