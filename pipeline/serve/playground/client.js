@@ -1,6 +1,7 @@
 // A client of TensorFlow Serving's REST, as far as the page needs it.
 
 let token = sessionStorage.getItem("token");
+let requests = new AbortController();
 
 export class Refused extends Error {
   constructor(message, status) {
@@ -14,6 +15,12 @@ export function setToken(value) {
   sessionStorage.setItem("token", value);
 }
 
+// Ends the requests in progress; the server ends its work for them.
+export function stop() {
+  requests.abort();
+  requests = new AbortController();
+}
+
 export const hasToken = () => Boolean(token);
 
 // The answer to a request; an error is thrown with the message of the server.
@@ -21,9 +28,9 @@ export async function ask(path, options = {}) {
   const headers = { ...options.headers, ...(token && { Authorization: `Bearer ${token}` }) };
   let answer;
   try {
-    answer = await fetch(path, { ...options, headers });
-  } catch {
-    throw new Refused("The server does not answer.", 0);
+    answer = await fetch(path, { ...options, headers, signal: requests.signal });
+  } catch (error) {
+    throw new Refused(error.name === "AbortError" ? "Stopped." : "The server does not answer.", 0);
   }
   if (answer.ok) return answer;
   const { error } = await answer.json().catch(() => ({ error: `error ${answer.status}` }));

@@ -1,9 +1,10 @@
 // The page: reads its controls, asks for images and shows them. Names are text, never markup.
 
-import { ask, encoded, flat, hasToken, nested, predict, setToken } from "./client.js";
+import { ask, encoded, flat, hasToken, nested, predict, setToken, stop } from "./client.js";
 import { paint, readPicture, rows, save, slerp, toUint8 } from "./pixels.js";
 
 const FRAMES = 9; // of a walk
+const PART = 16; // images of a request, which are shown while the next ones are drawn
 const CLASS_LENGTH = 60; // characters of a class that are shown
 const MAX_SEED = 2 ** 32;
 const RETRY_MS = 2000; // while no model is loaded
@@ -47,20 +48,25 @@ function title(seed) {
 
 // Runs an action once at a time; says what it does, and what went wrong.
 async function act(text, action) {
-  const controls = [...document.querySelectorAll("form button, form input, form select, section button")];
+  const enable = enabled => document
+    .querySelectorAll("form button, form input, form select, section button")
+    .forEach(each => { each.disabled = !enabled; });
   const before = document.activeElement;
   $("problem").hidden = true;
+  $("stop").hidden = false;
   $("status").textContent = text;
-  controls.forEach(each => { each.disabled = true; });
+  enable(false);
   try {
     await action();
   } catch (error) {
-    $("problem").textContent = error.message;
+    const refused = error.status === 401;
+    $("problem").textContent = !refused ? error.message : hasToken() ? "This token is wrong." : "This server asks for a token.";
     $("problem").hidden = false;
-    if (error.status === 401) $("access").hidden = false;
+    if (refused) $("access").hidden = false;
   } finally {
-    controls.forEach(each => { each.disabled = false; });
+    enable(true);
     $("status").textContent = "";
+    $("stop").hidden = true;
     if (document.activeElement === document.body) before?.focus();
   }
 }
@@ -165,8 +171,14 @@ const drawing = source => (source ? "translate" : "generate");
 async function draw() {
   const source = about.source ? await readSource() : null;
   const seeds = range(seeded() ? number("seed") : 0, seeded() ? number("count") : 1);
-  const images = await call(drawing(source), { ...beginning(seeds, source), ...solving() });
-  show(images.map(each => flat(each)), seeds, seed => act("Following the path …", () => enlarge(seed, source)));
+  const how = solving();
+  for (let begin = 0; begin < seeds.length; begin += PART) {
+    const part = seeds.slice(begin, begin + PART);
+    if (begin) $("status").textContent = `${begin} of ${seeds.length} images are drawn …`;
+    const images = await call(drawing(source), { ...beginning(part, source), ...how });
+    if (!begin) drawn = { canvases: [], mark: about.mark };
+    show(images.map(each => flat(each)), part, seed => act("Following the path …", () => enlarge(seed, source)));
+  }
   await enlarge(seeds[0], source);
 }
 
@@ -177,11 +189,13 @@ async function readSource() {
   return call("read_source", { image_bytes: [await encoded(picture)] });
 }
 
-// Shows images in the grid; a click on one selects its seed.
+// Shows images in the grid, after those of this drawing; a click on one selects its seed.
 function show(images, seeds, select) {
-  drawn = { canvases: images.map(each => paint(each, about.shape)), mark: about.mark };
-  $("grid").replaceChildren(...drawn.canvases.map((canvas, i) => {
-    const button = make("button", "", { type: "button" });
+  if (!drawn.canvases.length) $("grid").replaceChildren();
+  const canvases = images.map(each => paint(each, about.shape));
+  drawn.canvases.push(...canvases);
+  $("grid").append(...canvases.map((canvas, i) => {
+    const button = make("button", "", { type: "button", disabled: true }); // until all are drawn
     button.dataset.seed = seeds[i];
     button.setAttribute("aria-label", title(seeds[i]));
     button.append(canvas);
@@ -297,6 +311,7 @@ $("surprise").addEventListener("click", () => {
   $("seed").value = Math.floor(Math.random() * MAX_SEED);
   $("draw").requestSubmit();
 });
+$("stop").addEventListener("click", stop);
 $("save-grid").addEventListener("click", () => save(drawn.canvases, "images.png", drawn.mark));
 $("walk-from").addEventListener("click", () => { $("from").value = chosen; $("walk-form").requestSubmit(); });
 $("walk-to").addEventListener("click", () => { $("to").value = chosen; $("walk-form").requestSubmit(); });

@@ -5,6 +5,7 @@ import io
 import json
 import re
 import shutil
+import threading
 import time
 
 import numpy as np
@@ -24,6 +25,7 @@ from trainer.source.options import Source
 PHONE, DESK = 390, 1200  # widths in pixels
 HOSTILE = ["<img src=x onerror=alert(1)>", "a" * 300, 'x" onclick="alert(1)', "{{7*7}}"]
 PATIENCE = 300
+SEEDS = "Seed: expected a whole number, -9007199254740000 to 9007199254740000."
 # The gray values of a canvas.
 GRAY = """(() => {{
   const canvas = document.querySelector('{}');
@@ -161,6 +163,29 @@ def test_seed_count_and_steps_choose_the_images(chromium, server, signatures):
     assert page.js("document.querySelectorAll('#grid canvas').length") == 3
     assert_equal(page.gray("#grid button:nth-child(2) canvas"), generate(signatures, 42, 5), 1)
     assert page.js("document.querySelector('#large input').max") == "5"
+
+
+def test_images_appear_as_they_are_drawn_until_a_stop(chromium, versions, monkeypatch):
+    with RunningServer(versions) as server:
+        server.wait_for(7)
+        page, go = Page(chromium, server), threading.Event()
+        call = server.live.current.call
+
+        def wait(name, inputs):
+            assert 16 not in inputs["seed"] or go.wait(60)
+            return call(name, inputs)
+
+        monkeypatch.setattr(server.live.current, "call", wait)
+        page.set(count=40)
+        page.js("document.getElementById('go').click()")
+        page.until("document.getElementById('status').textContent.startsWith('16 of 40 images')")
+        assert page.js("document.querySelectorAll('#grid canvas').length") == 16
+        page.press("#stop")
+        assert page.problem() == "Stopped."
+        go.set()
+        page.press("#go")
+        assert page.problem() == ""
+        assert page.js("document.querySelectorAll('#grid canvas').length") == 40
 
 
 def test_solver_and_guidance_choose_the_images(chromium, conditional):
@@ -320,8 +345,9 @@ def test_wrong_values_and_missing_pictures_are_explained(chromium, server):
     page = Page(chromium, server)
     for values, text in (
         ({"count": 0}, "Images: expected a whole number, 1 to 256."),
-        ({"count": 4, "seed": "1.5"}, "Seed: expected a whole number."),
-        ({"seed": "", "count": 4}, "Seed: expected a whole number."),
+        ({"count": 4, "seed": "1.5"}, SEEDS),
+        ({"seed": "", "count": 4}, SEEDS),
+        ({"seed": 2**53 - 1}, SEEDS),  # the page could not tell the next ones apart
     ):
         page.set(**values)
         page.js("document.getElementById('draw').noValidate = true")
@@ -512,6 +538,10 @@ def test_a_token_is_asked_for(chromium, versions):
         server.wait_for(7)
         page = Page(chromium, server)
         assert page.js("document.getElementById('access').hidden") is False
+        assert page.problem() == "This server asks for a token."
+        page.set(token="guess")
+        page.press("#access button")
+        assert page.problem() == "This token is wrong."
         page.set(token="secret")
         page.press("#access button")
         assert "version 7" in page.text("#model")
