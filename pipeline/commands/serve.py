@@ -10,6 +10,7 @@ from pipeline.commands.shared_options import WORKSPACE, FiniteRange, UserPath, r
 from pipeline.workspace import Workspace
 
 TOKEN = "IADB_SERVE_TOKEN"  # environment variable
+LEAST_TOKEN = 16  # characters
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 
 
@@ -57,8 +58,8 @@ def serve(
             f"--host {host}: others can reach it; set {TOKEN} to a secret that requests then "
             "carry (Authorization: Bearer ...), or serve on 127.0.0.1"
         )
-    if token and not (token.isascii() and token.isprintable()):
-        raise click.UsageError(f"{TOKEN}: expected printable ASCII characters")
+    if token and not (token.isascii() and token.isprintable() and len(token) >= LEAST_TOKEN):
+        raise click.UsageError(f"{TOKEN}: expected {LEAST_TOKEN} or more ASCII characters")
     if model is None and not workspace.serving.is_dir():
         workspace.check_exists()
     from pipeline.failures import say

@@ -64,6 +64,9 @@ class Call:
                 f"may ask for at most {quantity(capacity, 'image')} in as many steps "
                 f"{of_limits}"
             )
+        alpha = self.inputs.get("alpha", np.zeros(1))
+        if not np.all((alpha >= 0) & (alpha <= 1)):  # false for NaN
+            raise RequestError("alpha: expected 0 to 1")
         if (pixels := _pixels(self.inputs.get(FILES, ()))) > REQUEST_PIXELS:
             raise RequestError(
                 f"{pixels:,} pixels in {self.rows} files: one request may have at most "

@@ -153,8 +153,14 @@ def check_size(outputs: dict[str, np.ndarray]) -> None:
 
 
 def encode(name: str, array: np.ndarray) -> Any:
-    """The values of an output: files, which have such a name, as {"b64": ...}, else text."""
+    """The values of an output: files, which have such a name, as {"b64": ...}, else text.
+
+    Raises:
+        RequestError: a number is not finite, which JSON has no word for.
+    """
     if array.dtype != BYTES:
+        if not np.isfinite(array).all():
+            raise RequestError(f"{name} is not finite: give inputs of smaller values")
         return array.tolist()
     return _encode_strings(array.tolist(), file=name.endswith("_bytes"))
 

@@ -193,6 +193,17 @@ def test_work_for_a_client_that_is_gone_is_dropped(versions, monkeypatch):
         assert called == [[5], [5], [7]]
 
 
+def test_alphas_beyond_the_path_and_answers_that_are_no_numbers_are_errors(server):
+    image = np.full([1, 8, 8, 1], 3.4e38).tolist()
+    for signature, inputs, error in (
+        ("deblend", {"x_alpha": image, "alpha": [2]}, "alpha: expected 0 to 1"),
+        ("transport", {"x0": image, "nb_step": 3}, "x1 is not finite: give inputs of smaller"),
+    ):
+        body = {"signature_name": signature, "inputs": inputs}
+        status, _, answer = server.ask(PREDICT, body)
+        assert (status, answer["error"][: len(error)]) == (400, error)
+
+
 def test_a_divided_request_gets_the_images_of_a_whole_one(server, monkeypatch):
     def ask():
         inputs = {"seed": list(range(8)), "nb_step": 3}

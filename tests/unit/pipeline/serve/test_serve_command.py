@@ -103,6 +103,11 @@ def test_an_occupied_port_is_one_line(workspace):
     assert result.output.count("\n") == 1
 
 
+def test_a_token_that_can_be_guessed_is_rejected(workspace):
+    result = serve("--workspace", workspace, IADB_SERVE_TOKEN="a" * 15)
+    assert (result.exit_code, result.output.count("expected 16 or more")) == (2, 1)
+
+
 @pytest.mark.parametrize(
     ("options", "text"),
     [
