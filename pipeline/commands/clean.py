@@ -1,11 +1,18 @@
 """The command `iadb clean`."""
 
+import dataclasses
+import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import click
 
-from pipeline.commands.shared_options import ConfigArguments, config_options, workspace_options
+from pipeline.commands.shared_options import (
+    JSON,
+    ConfigArguments,
+    config_options,
+    workspace_options,
+)
 from pipeline.workspace import InUseError, Workspace
 from trainer.common.text import list_some
 
@@ -20,7 +27,10 @@ MEGABYTE = 1e6
 @workspace_options
 @click.option("--dry-run", is_flag=True, help="List what would be removed, and remove nothing.")
 @click.option("--if-free", is_flag=True, help="Do nothing while a run uses the workspace.")
-def clean(arguments: ConfigArguments, workspace: Workspace, dry_run: bool, if_free: bool) -> None:
+@JSON
+def clean(
+    arguments: ConfigArguments, workspace: Workspace, dry_run: bool, if_free: bool, as_json: bool
+) -> None:
     """Remove what a workspace no longer needs.
 
     The section `retention` of the configuration sets how much is kept. The live model, the models
@@ -36,7 +46,14 @@ def clean(arguments: ConfigArguments, workspace: Workspace, dry_run: bool, if_fr
     except InUseError as error:
         if not if_free:
             raise
-        click.echo(f"nothing removed: {error}")
+        click.echo("[]" if as_json else f"nothing removed: {error}")
+        return
+    if as_json:
+        listed = [
+            {**dataclasses.asdict(each), "path": str(each.path.relative_to(workspace.folder))}
+            for each in removals
+        ]
+        click.echo(json.dumps(listed, indent=2))
         return
     if not removals:
         click.echo(f"nothing to remove in {workspace.folder}")

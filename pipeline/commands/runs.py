@@ -5,7 +5,7 @@ import json
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -39,16 +39,21 @@ if TYPE_CHECKING:
 @click.command()
 @workspace_options
 @LAST
-def runs(workspace: Workspace, last: int) -> None:
+@JSON
+def runs(workspace: Workspace, last: int, as_json: bool) -> None:
     """List runs with their metrics and verdicts."""
     workspace.check_exists()
     from pipeline.registry import lineage
     from pipeline.registry.models import load_models
 
     store = lineage.connect(workspace.metadata)
-    found = lineage.runs(store, last)
-    if found:
-        _print_runs(found, load_models(store, workspace.serving))
+    by_number = {model.number: model for model in load_models(store, workspace.serving)}
+    found = [(run, by_number.get(run.model_number)) for run in lineage.runs(store, last)]
+    if as_json:
+        listed = [_summary(run, model) for run, model in found]
+        click.echo(json.dumps(listed, indent=2, default=as_json_text))
+    elif found:
+        _print_runs(found)
     else:
         click.echo(f"no runs in {workspace.folder}")
 
@@ -107,11 +112,28 @@ def _modified(path: Path) -> float:
         return 0.0
 
 
-def _print_runs(runs: "Sequence[Run]", models: "Sequence[RegisteredModel]") -> None:
-    """Prints one line per run; what was decided on its model since counts more than its outcome."""
+def _summary(run: "Run", model: "RegisteredModel | None") -> dict[str, Any]:
+    """A run in short; what was decided on its model since counts more than its outcome."""
+    from components.image_example_gen import names as example_names
+    from pipeline.registry.history import run_event
+
+    return {
+        "id": run.id,
+        "started": run.started,
+        "nodes": {node.id: node.state for node in run.nodes},
+        "images": run.images(example_names.ACCEPTED),
+        "model": run.model_number,
+        "metrics": run.scores,
+        "verdict": model.verdict if model and model.verdict in DECIDED else run_event(run).outcome,
+        "live": bool(model and model.live),
+        "version": max(model.versions, default=None) if model else None,
+    }
+
+
+def _print_runs(runs: "Sequence[tuple[Run, RegisteredModel | None]]") -> None:
+    """Prints one line per run."""
     from collections import Counter
 
-    from components.image_example_gen import names as example_names
     from pipeline.console.tables import (
         Column,
         cell,
@@ -121,7 +143,6 @@ def _print_runs(runs: "Sequence[Run]", models: "Sequence[RegisteredModel]") -> N
         print_table,
         text,
     )
-    from pipeline.registry.history import run_event
 
     columns = (
         Column("started"),
@@ -132,24 +153,21 @@ def _print_runs(runs: "Sequence[Run]", models: "Sequence[RegisteredModel]") -> N
         Column("verdict"),
         number("version"),
     )
-    by_number = {model.number: model for model in models}
     rows = []
-    for run in runs:
-        model = by_number.get(run.model_number)
-        states = Counter(node.state for node in run.nodes)
-        verdict = run_event(run).outcome
-        if model and model.verdict in DECIDED:
-            verdict = model.verdict
-        live = "[bold green]live[/], " if model and model.live else ""
+    for run, model in runs:
+        shown = _summary(run, model)
+        states = Counter(shown["nodes"].values())
+        verdict = shown["verdict"]
+        live = "[bold green]live[/], " if shown["live"] else ""
         rows.append(
             (
                 cell(run.started, "%Y-%m-%d %H:%M"),
                 ", ".join(f"{count} {state}" for state, count in states.items()),
-                cell(run.images(example_names.ACCEPTED), ","),
-                cell(run.model_number),
+                cell(shown["images"], ","),
+                cell(shown["model"]),
                 metrics_cell(model.limited if model else (), run.scores),
                 f"{live}[{COLORS.get(verdict, 'default')}]{verdict or '–'}[/]",
-                cell(max(model.versions, default=None) if model else None),
+                cell(shown["version"]),
             )
         )
     print_table(make_console(), columns, rows)

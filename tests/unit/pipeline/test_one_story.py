@@ -137,6 +137,10 @@ def test_history_runs_models_and_dashboard_agree_on_what_happened(place):
     rows = place.iadb("runs").splitlines()[1:]
     found = ["live, blessed", "withdrawn", "not blessed", "held"]
     assert all(state in row for state, row in zip(found, rows, strict=True)), rows
+    runs = [(run["model"], run["verdict"], run["live"]) for run in place.json("runs")]
+    verdicts = ("blessed", "withdrawn", "not blessed", "held")
+    models = (first, second, refused, unjudged)
+    assert runs == list(zip(models, verdicts, (True, False, False, False), strict=True))
 
     store = lineage.connect(place.workspace.metadata)
     [model] = store.get_artifacts_by_id([refused])

@@ -134,6 +134,9 @@ def test_surplus_versions_and_artifacts_are_removed(cluster):
     kept = ("--set", "retention.runs=1", "--set", "retention.versions=2")
     dry = cluster.iadb("clean", "--dry-run", *kept)
     assert dry.output.startswith("would remove\n  versions          2"), dry.output
+    listed = json.loads(cluster.iadb("clean", "--dry-run", "--json", *kept).output)
+    versions = [each for each in listed if each["kind"] == "version"]
+    assert [each["path"].partition("/")[0] for each in versions] == ["serving"] * 2
     removed = cluster.iadb("clean", *kept)
     assert removed.output.splitlines()[1:] == dry.output.splitlines()[1:]
     left = {number: bool(model.versions) for number, model in cluster.models().items()}
@@ -212,6 +215,8 @@ def test_a_clean_that_does_not_insist_leaves_a_used_workspace_alone(volume):
         result = volume.iadb("clean", "--if-free", "--set", "retention.runs=1")
     assert result.exit_code == 0
     assert result.output.startswith(f"nothing removed: workspace {volume.folder} is in use by")
+    with a_node_runs():
+        assert volume.iadb("clean", "--if-free", "--json").output == "[]\n"
 
 
 def test_a_killed_node_holds_nothing_and_several_nodes_share(volume):
