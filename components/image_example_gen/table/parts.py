@@ -42,6 +42,7 @@ from trainer import examples
 FILES_PER_BATCH = 64
 LIST = ".json"  # ending of the list of the files of a part
 _VALUES = attrgetter(*(field.name for field in fields(ImageFile)))
+Member = tuple[bytes, ImageFile]  # the key of a file, and the file
 Readers = tuple[ImageReader, ImageReader]  # of images, and of their sources
 
 
@@ -111,15 +112,20 @@ class DecodeParts(beam.DoFn):
             members = [(bytes.fromhex(key), _to_file(values)) for key, values in json.load(file)]
         rows = []
         with ImageReader(source.folder) as reader, ImageReader(source.sources) as source_reader:
-            decode_file = functools.partial(
-                self._decode, source=source, readers=(reader, source_reader)
-            )
+            readers = reader, source_reader
+
+            def decode_files(share: Sequence[Member]) -> list[tuple[dict[str, Any], bytes]]:
+                return [self._decode(member, source, readers) for member in share]
+
             for first in range(0, len(members), FILES_PER_BATCH):
                 batch = members[first : first + FILES_PER_BATCH]
+                # Small images take less time than to hand each of them to a thread.
+                shares = [batch[start::DECODE_THREADS] for start in range(DECODE_THREADS)]
                 with counted(DECODED, len(batch)):
-                    rows += self._threads.map(decode_file, batch)
+                    for share in self._threads.map(decode_files, shares):
+                        rows += share
         # A shard reads what is together in it.
-        rows.sort(key=lambda row: row[0].get("sha256", b""))
+        rows.sort(key=lambda row: (row[0].get("sha256", b""), row[0]["key"]))
         checksum = functools.reduce(lambda checksum, row: zlib.crc32(row[1], checksum), rows, 0)
         path = f"{part.place}-{checksum:08x}{EXAMPLES}"
         name = os.path.basename(path)
@@ -137,7 +143,7 @@ class DecodeParts(beam.DoFn):
         write_table(part.place + TABLE, self._partial, table)
 
     def _decode(
-        self, member: tuple[bytes, ImageFile], source: ImageSource, readers: Readers
+        self, member: Member, source: ImageSource, readers: Readers
     ) -> tuple[dict[str, Any], bytes]:
         """Decodes a file, with its key, to its row and its example."""
         key, file = member
