@@ -130,7 +130,7 @@ $(VENV)/complete: requirements.lock setup.py
 # a later one, which has wheels, does for what is used of TFDV.
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header
 lock: venv
-	echo 'pyfarmhash>=0.5.1,<0.6' | $(COMPILE) --overrides - --extra kubeflow --extra onnx --extra serve --extra svg --extra test setup.py --output-file requirements.lock
+	echo 'pyfarmhash>=0.5.1,<0.6' | $(COMPILE) --overrides - --extra kserve --extra kubeflow --extra onnx --extra serve --extra svg --extra test setup.py --output-file requirements.lock
 	echo 'tensorflow[and-cuda]' | $(COMPILE) --constraint requirements.lock --output-file kubeflow/requirements-gpu.lock -
 	echo checkov | $(COMPILE) --output-file .ci/checkov.lock -
 	printf '%s\n' mkdocs mkdocs-click mkdocs-gen-files mkdocs-material 'mkdocstrings[python]' | $(COMPILE) --constraint requirements.lock --output-file docs/requirements.lock -

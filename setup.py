@@ -26,6 +26,7 @@ KUBEFLOW = [
     "psycopg[binary]>=3.2,<4",
     "tenacity>=9,<10",
 ]
+KSERVE = ["kserve>=0.21,<0.22"]
 SERVE = ["starlette>=1.10,<2", "uvicorn>=0.54,<1"]
 SVG = ["resvg-py>=0.5,<0.6"]
 
@@ -80,6 +81,7 @@ setup(
     ],
     extras_require={
         "gpu": GPU,
+        "kserve": KSERVE,
         "kubeflow": KUBEFLOW,
         "onnx": ONNX,
         "serve": SERVE,
