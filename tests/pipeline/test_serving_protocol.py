@@ -29,7 +29,7 @@ from tests.pipeline.stand_ins import save_sampler
 from tests.serving_stand_in import POLL_SECONDS, ServingStandIn
 
 LABELS = ["3", "7"]
-SNIPPET = re.compile(r"(?ms)^```(sh|python)(?: (conditional|unconditional))?\n(.*?)^```$")
+SNIPPET = re.compile(r'(?ms)^```(sh|python)(?: title="(conditional|unconditional)")?\n(.*?)^```$')
 DOCUMENT = pathlib.Path(__file__).parents[2] / "docs" / "serving.md"
 SNIPPETS = SNIPPET.findall(DOCUMENT.read_text("utf-8"))
 
