@@ -21,9 +21,9 @@ from trainer.source.options import MAX_PIXELS
 
 AT_ONCE = 2  # calls: one image alone does not use all cores
 PART_SECONDS = 0.5  # of a call; a request for more images is divided, and others have their turn
-GROWTH = 4  # of a part from one to the next, at most
 FIRST_RATE = 100.0  # images times steps a second, until some were measured
-MEMORY = 0.9  # weight of all earlier calls beside the latest one
+GROWTH = 4  # of a part from one to the next, at most
+MEMORY = 0.8  # weight of all earlier calls beside the latest one
 MAX_WAITING = 128  # requests
 RETRY_SECONDS = 5  # after which a client may try again that was one too many
 REQUEST_PIXELS = 16 * MAX_PIXELS  # of the files of a request, which are decoded one after another
@@ -125,7 +125,7 @@ class Calls:
         self._threads = ThreadPoolExecutor(AT_ONCE, "calls")
         self._requests = 0  # in progress
         self._states = 0  # images times steps that they still need
-        self._recent = np.array([FIRST_RATE, 1.0])  # states and seconds of the calls until now
+        self._rate = FIRST_RATE  # of a call
 
     def stop(self) -> None:
         """Ends when the calls in progress are done."""
@@ -142,9 +142,8 @@ class Calls:
         Raises:
             RequestError: too many wait, or they take too long, or the model rejects the inputs.
         """
-        rate = self._recent[0] / self._recent[1]
         # All end late where all have turns: half of what the time allows leaves a margin.
-        excess = (self._states + call.states) / rate / AT_ONCE - self._patience / 2
+        excess = (self._states + call.states) / self._rate / AT_ONCE - self._patience / 2
         if self.waiting >= MAX_WAITING or (self._requests and excess > 0):
             raise RequestError(
                 f"{self._requests} requests are being answered; try again later",
@@ -153,7 +152,7 @@ class Calls:
             )
         left = call.states
         self._requests, self._states = self._requests + 1, self._states + left
-        size, begin, found = PART_SECONDS * rate / max(call.steps, 1), 0, []
+        size, begin, found = PART_SECONDS * self._rate / max(call.steps, 1), 0, []
         try:
             while not found or begin < call.rows:
                 part = call.part(begin, begin + max(int(size), 1))
@@ -171,7 +170,10 @@ class Calls:
     async def _submit(self, part: Call) -> tuple[dict[str, np.ndarray], float]:
         run = asyncio.get_running_loop().run_in_executor
         outputs, seconds = await run(self._threads, self._run, part)
-        self._recent = MEMORY * self._recent + (part.states, seconds)
+        latest = part.states / max(seconds, 1e-3)
+        mean = MEMORY * self._rate + (1 - MEMORY) * latest
+        # A short call shows at most that more is possible: of few images, each takes longer.
+        self._rate = mean if seconds > PART_SECONDS / 2 else max(self._rate, latest)
         return outputs, seconds
 
     def _run(self, part: Call) -> tuple[dict[str, np.ndarray], float]:
