@@ -13,7 +13,7 @@ import tensorflow as tf
 from PIL import Image
 
 from components.image_example_gen.errors import ImageDataError, NotHeldError, StorageError
-from components.image_example_gen.image_decode import decode
+from components.image_example_gen.folders.reading import ImageReader
 from components.image_example_gen.options import ImageOptions
 from components.image_example_gen.reasons import NEARLY_BLACK, NOT_NOW, PROFILE_IGNORED
 from components.image_example_gen.report import check_report
@@ -261,12 +261,13 @@ def test_what_is_wrong_with_older_spans_says_nothing_about_the_newest(
     for name in ("a", "b", "c"):
         (tmp_path / "span-2" / f"{name}.png").write_text("not pixels")
 
-    def fail(stream, options, partner=None):
-        if "span-1/00" in stream.name:
+    def fail(reader, file):
+        if "span-1/00" in file.path:
             raise OSError(errno.EIO, os.strerror(errno.EIO))
-        return decode(stream, options, partner)
+        return opened(reader, file)
 
-    monkeypatch.setattr("components.image_example_gen.table.parts.decode", fail)
+    opened = ImageReader.open
+    monkeypatch.setattr(ImageReader, "open", fail)
     message = r"3 of 3 files of span 2, .*: 3 not an image; files: 'span-2/a.png', 'span-2/b.png'"
     with pytest.raises(ImageDataError, match=message) as error:
         run_executor(tmp_path, spans=[1, 2], max_rejected=0.2)

@@ -11,7 +11,7 @@ from tfx.types import artifact_utils
 
 from components.image_example_gen import names
 from components.image_example_gen.errors import ImageDataError
-from components.image_example_gen.table import parts
+from components.image_example_gen.folders.reading import ImageReader
 from trainer import examples
 
 SPLITS = (examples.TRAIN, examples.EVAL, examples.SOURCE_TRAIN, examples.SOURCE_EVAL)
@@ -82,12 +82,12 @@ def test_a_later_run_decodes_new_sources_alone(
     Image.new("RGB", (6, 6), "red").save(sources / "red.png")
     decoded = []
 
-    def decode(stream, options):
-        decoded.append(stream.name)
-        return original(stream, options)
+    def decode(reader, file):
+        decoded.append(file.path)
+        return original(reader, file)
 
-    original = parts.decode
-    monkeypatch.setattr(parts, "decode", decode)
+    original = ImageReader.open
+    monkeypatch.setattr(ImageReader, "open", decode)
     second = run_executor(image_folder, unpaired_source=str(sources), resolution=12, uri=paths[1])
     assert decoded == [str(sources / "red.png")]
     for split in SPLITS[:2]:
