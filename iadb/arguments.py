@@ -18,6 +18,7 @@ from trainer.serving.stored_model import StoredModel
 
 LEAST_SEED, LAST_SEED = -(2**63), 2**63 - 1  # int64, as models take them
 Labels = str | Sequence[str]  # of all images, or one for each
+ImageLike = str | os.PathLike[str] | bytes | np.ndarray | Image.Image
 
 
 def check_number(name: str, number: int) -> None:
@@ -45,6 +46,31 @@ def seeds_from(first: int, count: int) -> range:
     return seeds
 
 
+def seeds_of(count: int, seed: int, seeds: Sequence[int] | None) -> Sequence[int]:
+    """The seeds that are named, or without any, so many from `seed` on.
+
+    Raises:
+        ValueError: one is no int64, or there are none.
+    """
+    if seeds is None:
+        check_number("count", count)
+        return seeds_from(seed, count)
+    named = [seeds_from(each, 1)[0] for each in seeds]
+    if not named:
+        raise ValueError("seeds: expected at least one")
+    return named
+
+
+def check_memory(count: int, values: int) -> None:
+    """Raises a ValueError if images of so many values each would take half of the memory."""
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    if count * values > memory / 2:
+        raise ValueError(
+            f"{count:,} images take {count * values / 2**30:,.1f} GiB, and this machine has "
+            f"{memory / 2**30:.1f} GiB: draw fewer at a time"
+        )
+
+
 def known_labels(model: StoredModel, label: Labels | None, count: int) -> list[str]:
     """A label for each of so many images, as the model spells it.
 
@@ -62,7 +88,7 @@ def known_labels(model: StoredModel, label: Labels | None, count: int) -> list[s
 
 
 def requests_of(
-    images: Sequence[str | os.PathLike[str] | bytes | np.ndarray],
+    images: Sequence[ImageLike],
     shape: tuple[int, int, int],
     most: int,
 ) -> Iterator[list[bytes]]:
@@ -90,13 +116,12 @@ def requests_of(
         yield files
 
 
-def read_source(
-    image: str | os.PathLike[str] | bytes | np.ndarray, row: int, shape: tuple[int, int, int]
-) -> bytes:
+def read_source(image: ImageLike, row: int, shape: tuple[int, int, int]) -> bytes:
     """Returns the file that a request has for an image.
 
     Args:
-        image: the path or the content of a file, or an array uint8 [height, width, C].
+        image: the path or the content of a file, one that Pillow has opened, or an array uint8
+            [height, width, C].
         row: of the image among all, which errors name.
         shape: (H, W, C) of the results.
 
@@ -111,11 +136,19 @@ def read_source(
                 f"{image.dtype} {image.shape}"
             )
         image = encode_png(image)
-    content = image if isinstance(image, bytes) else Path(image).read_bytes()
     try:
-        return to_request(content, shape)
+        return to_request(read_content(image), shape)
     except RejectedImage as reason:
         raise ValueError(f"images, row {row}: {reason}") from None
+
+
+def read_content(image: str | os.PathLike[str] | bytes | Image.Image) -> bytes:
+    """Returns the content of an image file, or of one with the pixels that Pillow has opened."""
+    if isinstance(image, Image.Image):
+        file = io.BytesIO()
+        image.save(file, "TIFF" if image.mode == "CMYK" else "PNG", exif=image.getexif())
+        return file.getvalue()
+    return image if isinstance(image, bytes) else Path(image).read_bytes()
 
 
 def read_result(png: bytes, shape: tuple[int, int, int]) -> np.ndarray:

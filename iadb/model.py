@@ -1,22 +1,32 @@
 """A pushed model: images from seeds, from noise, from other images, and back."""
 
+import io
+import math
 import os
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 from components.atomic_pusher.versions import SAVED_MODEL, TEACHER_NOTE
+from components.image_example_gen.errors import RejectedImage
+from components.image_example_gen.image_decode import decode
+from components.image_example_gen.options import MOST_PIXELS, ImageOptions
 from iadb.arc import arc
 from iadb.arguments import (
+    ImageLike,
     Labels,
+    check_memory,
     check_number,
     known_labels,
+    read_content,
     read_result,
     requests_of,
     seeds_from,
+    seeds_of,
 )
-from pipeline.drawing import draw_samples, draw_trajectories
+from pipeline.drawing import MAX_STATES, draw_samples, draw_trajectories
 from pipeline.export import mlflow_model
 from pipeline.registry import serving
 from pipeline.translation.files import ROW
@@ -86,52 +96,83 @@ class Model(StoredModel):
         count: int = 16,
         *,
         seed: int = 0,
+        seeds: Sequence[int] | None = None,
         nb_step: int | None = None,
         label: Labels | None = None,
     ) -> np.ndarray:
-        """Draws images, uint8 [count, H, W, C], of the seeds from `seed` on.
+        """Draws images, uint8 [count, H, W, C], of the seeds from `seed` on, or of `seeds`.
 
         `label` may be one for each. Without, a conditional model draws its classes in turn. A
         student with fixed steps takes its own, here and in the other methods.
 
         Raises:
             ValueError: the model translates, does not know the label, takes fewer steps, or a seed
-                is no int64.
+                is no int64, or the images would take half of the memory.
         """
-        self._check("sample", count=count, nb_step=nb_step)
+        self._check("sample", nb_step=nb_step)
+        seeds = seeds_of(count, seed, seeds)
+        check_memory(len(seeds), math.prod(self.shape))
         if label is not None:
-            label = known_labels(self, label, count)
-        return draw_samples(self, seeds_from(seed, count), nb_step, label=label)
+            label = known_labels(self, label, len(seeds))
+        return draw_samples(self, seeds, nb_step, label=label)
 
     def trajectory(
         self,
         count: int = 1,
         *,
         seed: int = 0,
+        seeds: Sequence[int] | None = None,
         nb_step: int | None = None,
         label: Labels | None = None,
     ) -> np.ndarray:
         """Draws the states from noise to image, uint8 [count, T, H, W, C]; at most 50 of each.
 
-        Without a label, as `sample`.
+        The arguments are those of `sample`.
 
         Raises:
             ValueError: as of `sample`.
         """
-        self._check("trajectory", count=count, nb_step=nb_step)
+        self._check("trajectory", nb_step=nb_step)
+        seeds = seeds_of(count, seed, seeds)
+        states = min((nb_step or self.nb_step) + 1, MAX_STATES)
+        check_memory(len(seeds), math.prod(self.shape) * states)
         if label is not None:
-            label = known_labels(self, label, count)
-        return draw_trajectories(self, seeds_from(seed, count), nb_step, label=label)
+            label = known_labels(self, label, len(seeds))
+        return draw_trajectories(self, seeds, nb_step, label=label)
 
-    def noise(self, count: int = 1, *, seed: int = 0) -> np.ndarray:
-        """Returns the x0 of seeds, float32 [count, H, W, C].
+    def read(self, image: str | os.PathLike[str] | bytes | Image.Image) -> np.ndarray:
+        """Reads a picture as ingest does without settings: upright, in sRGB, its center, on white.
+
+        Args:
+            image: the path or the content of a file, or what Pillow has opened.
+
+        Returns:
+            uint8 [H, W, C], which `invert` takes in a list.
 
         Raises:
-            ValueError: a seed is no int64, or count is no whole number of at least 1.
+            ValueError: it is no image, or damaged.
+            OSError: it cannot be read.
         """
-        check_number("count", count)
-        seeds = np.array(seeds_from(seed, count), np.int64)
-        return noise_from_seeds(seeds, self.shape)
+        height, width, channels = self.shape
+        options = ImageOptions(
+            resolution=(height, width), channels=channels, min_size=1, max_pixels=MOST_PIXELS
+        )
+        try:
+            return decode(io.BytesIO(read_content(image)), options).pixels
+        except RejectedImage as reason:
+            raise ValueError(f"{image!r:.80}: {reason}") from None
+
+    def noise(
+        self, count: int = 1, *, seed: int = 0, seeds: Sequence[int] | None = None
+    ) -> np.ndarray:
+        """Returns the x0 of seeds, float32 [count, H, W, C]; they are chosen as by `sample`.
+
+        Raises:
+            ValueError: a seed is no int64, or the x0 would take half of the memory.
+        """
+        seeds = seeds_of(count, seed, seeds)
+        check_memory(len(seeds), 4 * math.prod(self.shape))
+        return noise_from_seeds(np.array(seeds, np.int64), self.shape)
 
     def transport(
         self, x0: np.ndarray, *, nb_step: int | None = None, label: Labels = ""
@@ -219,7 +260,7 @@ class Model(StoredModel):
 
     def translate(
         self,
-        images: Sequence[str | os.PathLike[str] | bytes | np.ndarray],
+        images: Sequence[ImageLike],
         *,
         seed: int = 0,
         label: str = "",
@@ -227,8 +268,9 @@ class Model(StoredModel):
         """Translates images, as `iadb translate` does.
 
         Args:
-            images: paths or contents of image files, in the formats that ingest reads, or arrays
-                uint8 [height, width, C] of any size, with C 1, 3 or, with a hole, 4.
+            images: paths or contents of image files, in the formats that ingest reads, what Pillow
+                has opened, or arrays uint8 [height, width, C] of any size, with C 1, 3 or, with a
+                hole, 4.
             seed: of the first result, where a source has several; those of the others follow.
             label: of all results, for a conditional model.
 

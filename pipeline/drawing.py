@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from trainer.common.files import atomic_write
-from trainer.common.image_grid import grid_png, image_grid
+from trainer.common.image_grid import encode_png, grid_png, image_grid
 from trainer.common.progress import Report, phase, report
 from trainer.serving.stored_model import Draw, StoredModel
 
@@ -27,7 +27,7 @@ LAST_FRAME_MS = 2000  # time to look at the result
 
 def draw_samples(
     model: StoredModel,
-    seeds: range,
+    seeds: Sequence[int],
     nb_step: int | None = None,
     batch_size: int = 256,
     label: str | list[str] | None = None,
@@ -62,7 +62,7 @@ def draw_samples(
 
 def draw_trajectories(
     model: StoredModel,
-    seeds: range,
+    seeds: Sequence[int],
     nb_step: int | None = None,
     batch_size: int = 16,
     label: str | list[str] | None = None,
@@ -87,7 +87,7 @@ def draw_trajectories(
 
 
 def _in_batches(
-    draw: Draw, seeds: range, nb_step: int, batch_size: int, labels: Sequence[str]
+    draw: Draw, seeds: Sequence[int], nb_step: int, batch_size: int, labels: Sequence[str]
 ) -> Iterator[np.ndarray]:
     """What is drawn for each batch of seeds."""
     report(Report(DRAWING, expected=len(seeds)))
@@ -103,6 +103,13 @@ def write_grid(images: np.ndarray, output: Path, mark: str, columns: int | None 
     """Writes images, uint8 [N, H, W, C], as one marked PNG (trainer/common/image_grid.py)."""
     with atomic_write(output) as partial:
         partial.write_bytes(grid_png(images, columns, mark))
+
+
+def write_each(images: np.ndarray, seeds: Sequence[int], folder: Path, mark: str) -> None:
+    """Writes images, uint8 [N, H, W, C], as marked PNGs of their own size, named by their seeds."""
+    for image, seed in zip(images, seeds, strict=True):
+        with atomic_write(folder / f"{seed:06}.png") as partial:
+            partial.write_bytes(encode_png(image, mark))
 
 
 def write_gif(

@@ -1,12 +1,20 @@
 """The commands `iadb sample` and `iadb serve-check`."""
 
 import os
+import re
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from pipeline.commands.shared_options import SEED, WORKSPACE, OutputFile, UserPath
+from pipeline.commands.shared_options import (
+    SEED,
+    WORKSPACE,
+    OutputFile,
+    OutputPath,
+    UserPath,
+)
 from pipeline.workspace import Workspace
 from trainer.common.text import list_some, quantity
 
@@ -14,6 +22,7 @@ if TYPE_CHECKING:
     from trainer.serving.stored_model import StoredModel
 
 ROWS = 16  # of source, result and image below each other
+COUNT, MOST = 64, 10_000  # images
 MODEL = click.option(
     "--model",
     type=UserPath(),
@@ -22,11 +31,57 @@ MODEL = click.option(
 )
 
 
+class Seeds(click.ParamType):
+    """Seeds and ranges of them, both ends included: `3,17,40-55`."""
+
+    name = "seeds"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> list[int]:
+        """Returns the seeds, in the order in which they are named."""
+        seeds: list[int] = []
+        for part in value.split(","):
+            found = re.fullmatch(r"\s*([0-9]{1,18})(?:-([0-9]{1,18}))?\s*", part)
+            if not found:
+                self.fail(
+                    f"{part.strip()!r} is neither a seed nor a range such as 40-55", param, ctx
+                )
+            first, last = int(found[1]), int(found[2] or found[1])
+            if first > last:
+                self.fail(f"{part.strip()}: a range begins with its lower end", param, ctx)
+            if len(seeds) + last - first >= MOST:
+                self.fail(f"are more than {MOST:,}", param, ctx)
+            seeds += range(first, last + 1)
+        return seeds
+
+
+class Samples(OutputFile):
+    """A PNG file, or for one of each image a folder: it is there, or its name ends in a slash."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        """Returns the path; `is_dir` tells which, since a folder is made now."""
+        folder = Path(os.path.expanduser(value))
+        if not (str(value).endswith("/") or folder.is_dir()):
+            return super().convert(value, param, ctx)
+        folder = OutputPath().convert(value, param, ctx)
+        try:
+            folder.mkdir(exist_ok=True)
+        except OSError as error:
+            self.fail(f"{folder} cannot be made: {error.strerror}", param, ctx)
+        if not os.access(folder, os.W_OK):
+            self.fail(f"the folder {folder} cannot be written", param, ctx)
+        return folder
+
+
 @click.command()
 @WORKSPACE
 @MODEL
-@click.option("--count", default=64, show_default=True, type=click.IntRange(1, 10_000))
-@click.option("--seed", default=0, show_default=True, type=SEED, help="First seed.")
+@click.option("--count", type=click.IntRange(1, MOST), help=f"Images; default: {COUNT}.")
+@click.option("--seed", type=SEED, help="First seed; default: 0.")
+@click.option(
+    "--seeds", type=Seeds(), metavar="LIST", help="In place of both, for example 3,17,40-55."
+)
 @click.option("--steps", type=click.IntRange(1, 10_000), help="Solver steps; default: the model's.")
 @click.option(
     "--label",
@@ -39,7 +94,8 @@ MODEL = click.option(
     "--output",
     default="samples.png",
     show_default=True,
-    type=OutputFile(".png"),
+    type=Samples(".png"),
+    help="PNG file for a grid, or a folder for a file of each image, at its own size.",
 )
 @click.option(
     "--gif",
@@ -49,14 +105,15 @@ MODEL = click.option(
 def sample(
     workspace: Workspace,
     model: Path | None,
-    count: int,
-    seed: int,
+    count: int | None,
+    seed: int | None,
+    seeds: Sequence[int] | None,
     steps: int | None,
     label: str | None,
     output: Path,
     gif: Path | None,
 ) -> None:
-    """Draw images from a model as a PNG grid.
+    """Draw images from a model, as a PNG grid or as files.
 
     Classes that are drawn in turn have columns of their own, up to 16 of them.
 
@@ -65,11 +122,23 @@ def sample(
     """
     from pipeline.console.progress import showing
     from pipeline.console.tables import make_console
-    from pipeline.drawing import GIF_IMAGES, draw_samples, draw_trajectories, write_gif, write_grid
+    from pipeline.drawing import (
+        GIF_IMAGES,
+        draw_samples,
+        draw_trajectories,
+        write_each,
+        write_gif,
+        write_grid,
+    )
     from pipeline.logs import logging_to
     from pipeline.registry import serving
     from trainer.common.image_grid import MAX_COLUMNS, columns_of_classes
 
+    if seeds is not None and (seed is not None or count is not None):
+        raise click.BadParameter("takes the place of --seed and --count", param_hint="--seeds")
+    first = seed or 0
+    seeds = seeds or range(first, first + (count or COUNT))
+    count = len(seeds)
     if gif and gif.absolute() == output.absolute():
         raise click.BadParameter("is the file of the grid; name another one", param_hint="--gif")
     if gif and count > GIF_IMAGES:
@@ -82,11 +151,16 @@ def sample(
     if source := model.about.source:
         if gif:
             raise click.BadParameter("shows the path from noise alone", param_hint="--gif")
-        first = seed if source.draws_noise else None
-        _show_translations(workspace, model, count, first, steps, label, output)
+        if output.is_dir() or not isinstance(seeds, range):
+            raise click.UsageError(
+                f"{model} translates: it takes --seed and --count, and writes a grid; "
+                "`iadb translate` writes a file for each image"
+            )
+        _show_translations(
+            workspace, model, count, first if source.draws_noise else None, steps, label, output
+        )
         return
     samples = f"{quantity(count, 'sample')} of {model}"
-    seeds = range(seed, seed + count)
     notes: list[str] = []
     classes = [*dict.fromkeys(model.labels_of(seeds, label))]
     columns = columns_of_classes(count, len(classes))
@@ -100,16 +174,22 @@ def sample(
             images = trajectories[:, -1]
         else:
             images = draw_samples(model, seeds, steps, **how)
-        write_grid(images, output, model.mark, columns)
+        if output.is_dir():
+            write_each(images, seeds, output, model.mark)
+        else:
+            write_grid(images, output, model.mark, columns)
         if gif:
             write_gif(trajectories, gif, model.mark, columns)
     for note in notes:
         click.echo(f"iadb: {note}", err=True)
     written = f"{output} and {gif}" if gif else output
-    drawn = f"seeds {seed} to {seeds[-1]}" if count > 1 else f"seed {seed}"
+    if isinstance(seeds, range) and count > 1:
+        drawn = f"seeds {seeds[0]} to {seeds[-1]}"
+    else:
+        drawn = f"{'seeds' if count > 1 else 'seed'} {list_some([*map(str, seeds)], MAX_COLUMNS)}"
     click.echo(f"{samples}, {drawn}: {written}")
     if len(classes) > 1:
-        in_columns = "in columns, " if columns else ""
+        in_columns = "in columns, " if columns and not output.is_dir() else ""
         click.echo(f"classes, {in_columns}in turn: {list_some(classes, MAX_COLUMNS)}")
 
 

@@ -103,7 +103,7 @@ class StoredModel:
         hint = f"did you mean {close[0]!r}?" if close else f"there are {list_some(self.labels)}"
         raise ModelArgumentError(f"label {shorten(repr(label))}: unknown; {hint}")
 
-    def labels_of(self, seeds: range, label: str | list[str] | None) -> list[str]:
+    def labels_of(self, seeds: Sequence[int], label: str | list[str] | None) -> list[str]:
         """A label for each seed: the given one or ones, or without one each class in turn.
 
         Those of an unconditional model are empty. A conditional one draws better with a label than

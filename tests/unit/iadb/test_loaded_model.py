@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import iadb
 from components.atomic_pusher.versions import METADATA, SAVED_MODEL
@@ -359,3 +360,46 @@ def test_the_keras_model_has_the_same_door():
     assert iadb.IADBModel is IADBModel
     with pytest.raises(AttributeError, match="no attribute 'IADB'"):
         iadb.IADB  # noqa: B018
+
+
+def test_images_of_a_list_of_seeds_are_those_of_each_seed(model):
+    seeds = [9, 3, -4]
+    each = [model.sample(1, seed=seed, label="cat")[0] for seed in seeds]
+    np.testing.assert_array_equal(model.sample(seeds=seeds, label="cat"), each)
+    ways = [model.trajectory(seed=seed, label="cat")[0] for seed in seeds]
+    np.testing.assert_array_equal(model.trajectory(seeds=seeds, label="cat"), ways)
+    noise = [model.noise(seed=seed)[0] for seed in seeds]
+    np.testing.assert_array_equal(model.noise(seeds=np.array(seeds)), noise)
+
+
+@pytest.mark.parametrize("seeds", [[], [0.5], [2**63], ["3"]])
+def test_what_is_no_list_of_seeds_is_refused(model, seeds):
+    with pytest.raises(ValueError, match="seed"):
+        model.sample(seeds=seeds)
+
+
+def test_more_images_than_fit_into_the_memory_are_refused_at_once(model):
+    for draw in (model.sample, model.trajectory, model.noise):
+        with pytest.raises(ValueError, match="GiB"):
+            draw(10**12)
+
+
+def test_a_picture_is_read_from_a_file_or_from_pillow_as_pixels_of_the_model(model, tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 256, (16, 24, 3), np.uint8)
+    picture = Image.fromarray(pixels)
+    picture.save(tmp_path / "picture.png")
+    read = model.read(tmp_path / "picture.png")
+    center = picture.resize((8, 8), Image.Resampling.BICUBIC, box=(4, 0, 20, 16))
+    assert np.abs(read.astype(int) - np.asarray(center)).max() <= 1
+    for other in (picture, (tmp_path / "picture.png").read_bytes()):
+        np.testing.assert_array_equal(model.read(other), read)
+    assert model.invert([read, read], label="cat").shape == (2, *SHAPE)
+    with pytest.raises(ValueError, match="not an image"):
+        model.read(b"junk")
+
+
+def test_pictures_of_pillow_are_translated_like_their_files(translator, tmp_path):
+    picture = Image.fromarray(np.random.default_rng(0).integers(0, 256, (16, 16, 3), np.uint8))
+    picture.save(tmp_path / "picture.png")
+    expected = translator.translate([tmp_path / "picture.png"])
+    np.testing.assert_array_equal(translator.translate([picture]), expected)

@@ -6,9 +6,11 @@ import sys
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from PIL import Image
 
 import iadb
+from pipeline.cli import main
 from pipeline.drawing import draw_samples, draw_trajectories
 from pipeline.registry.serving import read_model
 from tests.exported_models import write_with_network
@@ -50,6 +52,37 @@ def test_both_ways_draw_the_same_images_within_one_gray_level(model, monkeypatch
         assert (one.shape, one.dtype) == (other.shape, other.dtype)
         assert np.abs(one.astype(int) - other).max() <= 1
         assert len(np.unique(one)) > 20
+
+
+def sample(*args):
+    return CliRunner().invoke(main, ["sample", *map(str, args)])
+
+
+def test_a_folder_gets_a_marked_file_of_each_image_at_its_own_size(model, tmp_path):
+    result = sample("--model", model, "--seeds", "9,3-4", "--label", "ox", "-o", f"{tmp_path}/new/")
+    assert result.exit_code == 0, result.output
+    seeds = [3, 4, 9]
+    files = sorted((tmp_path / "new").iterdir())
+    assert [int(file.stem) for file in files] == seeds
+    for file, seed in zip(files, seeds, strict=True):
+        expected = iadb.load(model).sample(1, seed=seed, label="ox")[0]
+        with Image.open(file) as image:
+            np.testing.assert_array_equal(np.asarray(image), expected)
+            assert b"trainedAlgorithmicMedia" in image.info["xmp"]
+
+
+@pytest.mark.parametrize("seeds", ["", "a", "3-", "5-4", "-1", "0-10000", "1,,2", "1" * 19])
+def test_what_is_no_list_of_seeds_is_refused_before_anything_is_drawn(model, tmp_path, seeds):
+    result = sample("--model", model, f"--seeds={seeds}", "-o", tmp_path / "x.png")
+    assert result.exit_code == 2
+    assert "--seeds" in result.output.splitlines()[-1]
+    assert not list(tmp_path.iterdir())
+
+
+def test_seeds_are_given_in_one_way(model, tmp_path):
+    result = sample("--model", model, "--seeds", 3, "--count", 2, "-o", tmp_path / "x.png")
+    assert result.exit_code == 2
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("content", [b"", b"junk"])
