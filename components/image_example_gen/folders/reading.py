@@ -22,9 +22,6 @@ from components.image_example_gen.folders.storage import (
 )
 
 OPEN_ARCHIVES = 4
-# Smaller files are read at once: dozens of short reads, each of which lets other threads run, would
-# take a fifth of the time of a small image.
-SMALL_BYTES = 1 << 20
 
 
 class ImageReader:
@@ -104,11 +101,7 @@ def _read_at(stream: BinaryIO, offset: int, size: int) -> bytes:
 def _open_local(path: str) -> BinaryIO:
     """Opens a file, but not a large one of a kind that Pillow reads whole before its header."""
     file = open(path, "rb")  # noqa: SIM115 - the caller closes it
-    size = os.fstat(file.fileno()).st_size
-    if size <= SMALL_BYTES:
-        with file:
-            return io.BytesIO(file.read())
-    if size > MAX_IMAGE_BYTES:
+    if os.fstat(file.fileno()).st_size > MAX_IMAGE_BYTES:
         start = file.read(12)
         if start[8:] == b"WEBP" or start[4:8] == b"ftyp":
             file.close()
