@@ -105,10 +105,10 @@ def write_grid(images: np.ndarray, output: Path, mark: str, columns: int | None 
         partial.write_bytes(grid_png(images, columns, mark))
 
 
-def write_each(images: np.ndarray, seeds: Sequence[int], folder: Path, mark: str) -> None:
-    """Writes images, uint8 [N, H, W, C], as marked PNGs of their own size, named by their seeds."""
-    for image, seed in zip(images, seeds, strict=True):
-        with atomic_write(folder / f"{seed:06}.png") as partial:
+def write_each(images: np.ndarray, files: Sequence[Path], mark: str) -> None:
+    """Writes images, uint8 [N, H, W, C], as marked PNGs of their own size."""
+    for image, file in zip(images, files, strict=True):
+        with atomic_write(file) as partial:
             partial.write_bytes(encode_png(image, mark))
 
 

@@ -16,6 +16,7 @@ from pipeline.commands.shared_options import (
     UserPath,
 )
 from pipeline.workspace import Workspace
+from trainer.common import xmp
 from trainer.common.text import list_some, quantity
 
 if TYPE_CHECKING:
@@ -160,6 +161,7 @@ def sample(
             workspace, model, count, first if source.draws_noise else None, steps, label, output
         )
         return
+    files = _files(output, seeds) if output.is_dir() else []
     samples = f"{quantity(count, 'sample')} of {model}"
     notes: list[str] = []
     classes = [*dict.fromkeys(model.labels_of(seeds, label))]
@@ -174,8 +176,8 @@ def sample(
             images = trajectories[:, -1]
         else:
             images = draw_samples(model, seeds, steps, **how)
-        if output.is_dir():
-            write_each(images, seeds, output, model.mark)
+        if files:
+            write_each(images, files, model.mark)
         else:
             write_grid(images, output, model.mark, columns)
         if gif:
@@ -189,8 +191,17 @@ def sample(
         drawn = f"{'seeds' if count > 1 else 'seed'} {list_some([*map(str, seeds)], MAX_COLUMNS)}"
     click.echo(f"{samples}, {drawn}: {written}")
     if len(classes) > 1:
-        in_columns = "in columns, " if columns and not output.is_dir() else ""
+        in_columns = "in columns, " if columns and not files else ""
         click.echo(f"classes, {in_columns}in turn: {list_some(classes, MAX_COLUMNS)}")
+
+
+def _files(folder: Path, seeds: Sequence[int]) -> list[Path]:
+    """A file for each seed; reports one that is there and that no command drew."""
+    files = [folder / f"{seed:06}.png" for seed in seeds]
+    for file in files:
+        if file.is_file() and (reason := xmp.why_kept(file)):
+            raise click.BadParameter(f"{file} {reason}; name another folder", param_hint="--output")
+    return files
 
 
 def _show_translations(

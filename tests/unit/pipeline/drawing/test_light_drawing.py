@@ -71,6 +71,20 @@ def test_a_folder_gets_a_marked_file_of_each_image_at_its_own_size(model, tmp_pa
             assert b"trainedAlgorithmicMedia" in image.info["xmp"]
 
 
+def test_a_folder_keeps_what_no_command_drew(model, tmp_path):
+    picture = tmp_path / "000003.png"
+    Image.new("RGB", (8, 8), "red").save(picture)
+    before = picture.read_bytes()
+    result = sample("--model", model, "--seeds", "2-3", "-o", tmp_path)
+    assert result.exit_code == 2
+    assert str(picture) in result.output
+    assert [*tmp_path.iterdir()] == [picture] and picture.read_bytes() == before
+    picture.unlink()
+    for _ in range(2):  # its own files are replaced
+        assert sample("--model", model, "--seeds", "2-3", "-o", tmp_path).exit_code == 0
+    assert len([*tmp_path.iterdir()]) == 2
+
+
 @pytest.mark.parametrize("seeds", ["", "a", "3-", "5-4", "-1", "0-10000", "1,,2", "1" * 19])
 def test_what_is_no_list_of_seeds_is_refused_before_anything_is_drawn(model, tmp_path, seeds):
     result = sample("--model", model, f"--seeds={seeds}", "-o", tmp_path / "x.png")
