@@ -3,7 +3,7 @@
 import io
 import operator
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from numbers import Integral
 from pathlib import Path
 
@@ -55,10 +55,14 @@ def seeds_of(count: int, seed: int, seeds: Sequence[int] | None) -> Sequence[int
     if seeds is None:
         check_number("count", count)
         return seeds_from(seed, count)
-    named = [seeds_from(each, 1)[0] for each in seeds]
-    if not named:
+    if not (named := each_seed(seeds)):
         raise ValueError("seeds: expected at least one")
     return named
+
+
+def each_seed(seeds: Iterable[int]) -> list[int]:
+    """These seeds; raises a ValueError if one is no int64."""
+    return [seeds_from(seed, 1)[0] for seed in seeds]
 
 
 def check_memory(count: int, values: int) -> None:

@@ -16,7 +16,7 @@ from kserve import InferOutput, InferRequest, InferResponse
 from kserve.errors import InvalidInput
 from kserve.model_server import parser
 
-from iadb.arguments import known_labels, seeds_from
+from iadb.arguments import each_seed, known_labels
 from iadb.model import Model, load
 from pipeline.drawing import draw_samples
 from trainer.common.image_grid import encode_png
@@ -57,7 +57,7 @@ class Predictor(kserve.Model):
         is_v2 = isinstance(payload, InferRequest)
         try:
             seeds, labels = _of_tensors(payload) if is_v2 else _of_instances(payload)
-            seeds = [seeds_from(seed, 1)[0] for seed in seeds]
+            seeds = each_seed(seeds)
             labels = known_labels(self._model, labels, len(seeds))
         except ValueError as error:
             raise InvalidInput(str(error)) from None

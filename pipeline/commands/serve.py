@@ -59,7 +59,9 @@ def serve(
             "carry (Authorization: Bearer ...), or serve on 127.0.0.1"
         )
     if token and not (token.isascii() and token.isprintable() and len(token) >= LEAST_TOKEN):
-        raise click.UsageError(f"{TOKEN}: expected {LEAST_TOKEN} or more ASCII characters")
+        raise click.UsageError(
+            f"{TOKEN}: expected {LEAST_TOKEN} or more printable ASCII characters"
+        )
     if model is None and not workspace.serving.is_dir():
         workspace.check_exists()
     from pipeline.failures import say
