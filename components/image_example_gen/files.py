@@ -6,10 +6,8 @@ entries are listed as if it were a folder. Other files (labels.csv, README.txt) 
 
 import hashlib
 import re
-from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from operator import attrgetter
 from unicodedata import normalize
 
 from components.image_example_gen.folders.local import LINK, printable_path
@@ -107,21 +105,6 @@ class ImageFile:
         return self.path.removeprefix(f"{self.span_folder}/") if self.span_folder else self.path
 
 
-@dataclass(frozen=True)
-class Listing:
-    """What is in a folder.
-
-    Attributes:
-        images: the image files, sorted by path.
-        others: counts of the visible files that are not images, by the ending in lower case
-            (.heic, .tar.gz); NO_ENDING for names without one, or with one that is not up to 8
-            ASCII letters and digits; LINK for links to folders.
-    """
-
-    images: list[ImageFile]
-    others: Counter[str]
-
-
 def entry_of(
     archive: ImageFile,
     name: str,
@@ -147,15 +130,6 @@ def entry_of(
 def to_label(text: str) -> str:
     """The name of a class as an archive states it: one name, however its accents are composed."""
     return normalize("NFC", text.lstrip("\ufeff").strip())
-
-
-def sort_files(files: list[ImageFile]) -> None:
-    """Orders files by path; escaped names may be equal to others, which have no problem.
-
-    A key of both attributes would take as much memory as a file.
-    """
-    files.sort(key=attrgetter("problem"))
-    files.sort(key=attrgetter("path"))
 
 
 def fingerprint(files: Iterable[ImageFile]) -> str:

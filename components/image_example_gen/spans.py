@@ -1,15 +1,18 @@
 """Images that are read together: the spans of a folder, images held out, and sources."""
 
+import itertools
 import os
 import weakref
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from operator import attrgetter
 
 from components.image_example_gen.errors import ImageDataError
-from components.image_example_gen.files import ImageFile, Listing, fingerprint, sort_files
+from components.image_example_gen.files import ImageFile, fingerprint
 from components.image_example_gen.folders.listing import list_folder
 from components.image_example_gen.folders.storage import is_folder, join
+from components.image_example_gen.listed import Files, Listing
 from components.image_example_gen.pairs import check_apart, match
 from trainer import examples
 
@@ -82,24 +85,25 @@ class ImageSource:
                 f"of its image, up to the ending: found {others.images[0].path_in_span!r} and "
                 f"{found.images[0].path_in_span!r}"
             )
-        sort_files(files)
+        files.sort(key=attrgetter("path", "problem"))
         return Listing(files, found.others + others.others)
 
     def _list(self) -> Listing:
-        files, others = [], Counter()
-        for span in self.window:
-            listed = list_folder(
+        listings = [
+            list_folder(
                 os.path.join(self.folder, span.folder).rstrip("/"),
                 required=span is self.window[-1],
                 span=span.number,
                 below=span.folder,
             )
-            others += listed.others
-            files += listed.images
-        sort_files(files)
-        return Listing(files, others)
+            for span in self.window
+        ]
+        if len(listings) == 1:
+            return listings[0]
+        images = Files(itertools.chain.from_iterable(listing.images for listing in listings))
+        return Listing(images, sum((listing.others for listing in listings), Counter()))
 
-    def list_files(self) -> list[ImageFile]:
+    def list_files(self) -> Sequence[ImageFile]:
         """Lists the image files of the window, sorted by path, as `listing` does."""
         return self.listing().images
 

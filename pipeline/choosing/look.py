@@ -16,7 +16,6 @@ import numpy as np
 from components.image_example_gen.errors import ImageDataError, RejectedImage
 from components.image_example_gen.files import (
     ImageFile,
-    Listing,
     describe_endings,
     describe_unread,
 )
@@ -25,6 +24,7 @@ from components.image_example_gen.folders.reading import ImageReader
 from components.image_example_gen.folders.storage import is_remote
 from components.image_example_gen.image_decode import decode
 from components.image_example_gen.image_header import ImageHeader, read_header
+from components.image_example_gen.listed import Listing
 from components.image_example_gen.options import ImageOptions
 from components.image_example_gen.reasons import unreadable
 from components.image_example_gen.spans import ImageSource, Listings
@@ -144,9 +144,9 @@ def _unread(listing: Listing) -> tuple[str, ...]:
 
 def _sample(files: Sequence[ImageFile], count: int) -> list[ImageFile]:
     """At most `count` of the files that can be opened quickly, in random order."""
-    quick = [file for file in files if file.quick and not file.problem]
+    quick = [place for place, file in enumerate(files) if file.quick and not file.problem]
     chosen = np.random.default_rng(0).choice(len(quick), min(count, len(quick)), replace=False)
-    return [quick[i] for i in chosen]
+    return [files[quick[i]] for i in chosen]
 
 
 def _share_of_readable(opened: int, headers: int, tried: int, decoded: int) -> float:

@@ -7,13 +7,14 @@ removed may come back.
 """
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from hashlib import blake2b
 
 import numpy as np
 
-from components.image_example_gen.files import ImageFile, Listing
+from components.image_example_gen.files import ImageFile
 from components.image_example_gen.folders.listing import list_folder, walk_images
+from components.image_example_gen.listed import Listing
 from components.image_example_gen.pairs import match
 from components.image_example_gen.spans import ImageSource, Span, may_have_sources
 from pipeline.registry.journal import Journal
@@ -39,14 +40,14 @@ def snapshot(folder: str, span: Span, sources: str | None = None) -> bytes:
 
 def snapshots(source: ImageSource, listing: Listing) -> dict[int, bytes]:
     """The snapshots of the spans of a source that was listed, by number."""
-    found = {span.number: [] for span in source.window}
+    found = {span.number: bytearray() for span in source.window}
     for file in listing.images:
         if file.source or not source.sources:
-            found[file.span].append(file)
-    return {span: _snapshot(files) for span, files in found.items()}
+            found[file.span] += _digest(file)
+    return {span: digests(files).tobytes() for span, files in found.items()}
 
 
-def digests(files: bytes) -> np.ndarray:
+def digests(files: bytes | bytearray) -> np.ndarray:
     """The digests of the files in a snapshot: big-endian uint64 [N], ascending, each once."""
     return np.unique(np.frombuffer(files, _DIGEST))
 
@@ -64,7 +65,7 @@ def _join(folder: str, span: Span) -> str:
     return f"{folder.rstrip('/')}/{span.folder}".rstrip("/") or "/"
 
 
-def _list(folder: str, span: Span) -> list[ImageFile]:
+def _list(folder: str, span: Span) -> Sequence[ImageFile]:
     listed = list_folder(_join(folder, span), required=False, span=span.number, below=span.folder)
     return listed.images
 

@@ -16,11 +16,9 @@ from components.image_example_gen.files import (
     PARQUET,
     SUFFIXES,
     ImageFile,
-    Listing,
     describe_endings,
     describe_unread,
     ending,
-    sort_files,
     unread,
 )
 from components.image_example_gen.folders.local import LINK, is_hidden, walk_local
@@ -32,6 +30,7 @@ from components.image_example_gen.folders.storage import (
     walk_bucket,
 )
 from components.image_example_gen.folders.tar import list_tar
+from components.image_example_gen.listed import Files, Listing
 
 IMAGES = tuple(SUFFIXES)
 LISTED = (*IMAGES, *ARCHIVES)
@@ -58,10 +57,9 @@ def list_folder(folder: str, *, required: bool = True, span: int = 0, below: str
             replace(file, path=f"{below}/{file.path}", span=span, span_folder=below)
             for file in found
         )
-    images = list(found)
+    images = Files(found)
     if required and not images:
         raise _no_images(folder, others)
-    sort_files(images)
     return Listing(images, others)
 
 

@@ -44,9 +44,6 @@ SCHEMA = pa.schema(
     }
 )
 
-# Arrow's own allocator keeps what was freed: of a million images, 150 MB.
-pa.set_memory_pool(pa.system_memory_pool())
-
 
 def open_to_read(path: str) -> BinaryIO:
     """Opens a file, local or at a URI.

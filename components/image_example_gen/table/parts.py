@@ -5,10 +5,11 @@ below the artifact, where all workers reach them. A part is complete once its ta
 """
 
 import functools
+import itertools
 import json
 import os
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields, replace
 from operator import attrgetter
@@ -59,7 +60,7 @@ class Part(NamedTuple):
 
 
 def list_parts(
-    source: int, files: Sequence[ImageFile], keys: pa.Array, size: int, partial: str
+    source: int, files: Iterator[ImageFile], keys: pa.Array, size: int, partial: str
 ) -> list[Part]:
     """Divides files into parts, and writes the list of each, so that Beam need not carry them.
 
@@ -71,9 +72,9 @@ def list_parts(
         partial: folder for the parts.
     """
     parts = []
-    for first in range(0, len(files), size):
+    for first in range(0, len(keys), size):
         part = Part(source, os.path.join(partial, f"{source}-{len(parts):06}"))
-        some = files[first : first + size]
+        some = itertools.islice(files, size)
         hexadecimal = [key.hex() for key in keys.slice(first, size).to_pylist()]
         members = [*zip(hexadecimal, map(_to_values, some), strict=True)]
         with fileio.open(part.place + LIST, "wb") as file:

@@ -1,6 +1,5 @@
 """What is to be done: the files to decode, and what earlier runs have decoded."""
 
-import itertools
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -11,6 +10,7 @@ from absl import logging
 
 from components.image_example_gen.example import captured_group
 from components.image_example_gen.files import ImageFile
+from components.image_example_gen.listed import take
 from components.image_example_gen.options import ImageOptions
 from components.image_example_gen.spans import ImageSource, take_listing
 from components.image_example_gen.table.known import file_keys, find_known
@@ -83,7 +83,7 @@ def make_plan(
     for number, listing in enumerate(listings):
         begin = ends[number] - len(listing.images)
         places = _in_order(listing.images, np.flatnonzero(is_new[begin : ends[number]]))
-        files = [listing.images[place] for place in places]
+        files = take(listing.images, places)
         parts += list_parts(number, files, keys.take(pa.array(begin + places)), size, partial)
     skipped = sum((listing.others for listing in listings), Counter())
     shards = -(-len(keys) // most)
@@ -92,6 +92,10 @@ def make_plan(
 
 def _in_order(files: Sequence[ImageFile], places: np.ndarray) -> np.ndarray:
     """Places of files, ascending, with those of an archive in its order instead of by name."""
-    archives = itertools.groupby(map(int, places), lambda place: files[place].archive)
-    in_order = (sorted(some, key=lambda place: files[place].offset) for _, some in archives)
-    return np.fromiter(itertools.chain.from_iterable(in_order), np.int64, len(places))
+    archives, offsets = np.empty(len(places), np.int64), np.empty(len(places), np.int64)
+    number, name = 0, ""
+    for row, file in enumerate(take(files, places)):
+        if file.archive != name:
+            number, name = number + 1, file.archive
+        archives[row], offsets[row] = number, file.offset
+    return places[np.lexsort((offsets, archives))]
