@@ -7,16 +7,14 @@ from pathlib import Path
 
 from components.image_example_gen import names as example_names
 from pipeline.config.pipeline_config import PipelineConfig
-from pipeline.weights import count_weights
 from pipeline.workspace import Workspace, WorkspaceError
-from trainer.light.network_file import belongs_beside
+from trainer.options import ModelOptions
 
 # Bytes, measured:
 OF_PIXEL = 0.2  # at least, of a channel of a pixel of photographs as PNG
 OF_EXAMPLE = 300  # beside the pixels
 CHECKPOINT_BYTES = 16  # of a weight: itself, its average, its guide and an average of its gradients
 MODEL_BYTES = 21  # of a weight: raw, averaged, as guide, in the sampler, and in its served copy
-NETWORK_BYTES = 8  # of a weight in float32: as ONNX beside the sampler and its copy
 OTHER_BYTES = 8_000_000  # graphs of samplers, features, verdicts, reports, logs, metadata
 UNITS = ("B", "kB", "MB", "GB")
 
@@ -64,14 +62,14 @@ def check_space_for_student(config: PipelineConfig, workspace: Workspace, teache
 
 def _training_bytes(config: PipelineConfig) -> int:
     """Checkpoints, the model and its served copy."""
-    channels = config.data.shape[2]
-    seen = config.source.seen_channels(channels) if config.source else 0
-    weights = count_weights(config.model, channels, source_channels=seen)
-    model = MODEL_BYTES
-    if belongs_beside(weights, config.source is not None):
-        model += NETWORK_BYTES
     # A new checkpoint is complete before an old one is removed.
-    return weights * ((config.train.checkpoint.keep + 1) * CHECKPOINT_BYTES + model)
+    checkpoints = (config.train.checkpoint.keep + 1) * CHECKPOINT_BYTES
+    return _least_weights(config.model) * (checkpoints + MODEL_BYTES)
+
+
+def _least_weights(options: ModelOptions) -> int:
+    """The weights of two convolutions of 3x3 pixels in each residual block of a U-Net."""
+    return sum((2 * options.blocks + 1) * 2 * 9 * width**2 for width in options.channels)
 
 
 def _require(need: int, workspace: Workspace, what: str, examples: str = "") -> None:

@@ -1,6 +1,7 @@
 """Runs a command as a child process that has a time limit and does not outlive this process."""
 
 import contextlib
+import ctypes
 import functools
 import os
 import signal
@@ -12,8 +13,9 @@ from dataclasses import dataclass
 from typing import TextIO
 
 from pipeline import failures
-from pipeline.parent_death import die_with_parent
 
+PR_SET_PDEATHSIG = 1  # of <sys/prctl.h>
+_LIBC = ctypes.CDLL(None)  # at import: loading is not safe between fork and exec
 GRACE_SECONDS = 120.0  # from SIGTERM to SIGKILL, for the child to save its state
 DRAIN_SECONDS = 5.0  # wait for the last output; an orphan of the child may hold the pipe open
 MAX_LINE = 500  # characters
@@ -55,7 +57,7 @@ def supervise(
         text=True,
         errors="replace",
         process_group=0,  # Ctrl-C reaches it once, through this process
-        preexec_fn=functools.partial(die_with_parent, os.getpid()),
+        preexec_fn=functools.partial(_die_with_parent, os.getpid()),
     )
     last = _LastLine(child.stderr)
     last.start()
@@ -76,6 +78,17 @@ def supervise(
     if code < 0:
         return Ended(128 - code, f"killed by {signal.Signals(-code).name}", timed_out)
     return Ended(code, last.text or f"ended with exit code {code}", timed_out)
+
+
+def _die_with_parent(parent: int) -> None:
+    """Asks the kernel to kill this process when its parent dies, so that no work outlives its lock.
+
+    Args:
+        parent: process id of the parent; if it is dead already, this process ends now.
+    """
+    _LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os.kill(os.getpid(), signal.SIGKILL)
 
 
 def _end(child: subprocess.Popen, with_signal: signal.Signals, grace: float) -> None:

@@ -2,23 +2,13 @@
 
 import pytest
 
-from benchmarks import ingredients, time_to_quality
-from pipeline.weights import count_weights
+from benchmarks import ingredients
 from trainer.options import ModelOptions, TrainOptions
 
 
 def model_options(network):
     known = {key: value for key, value in network.items() if key in ModelOptions.model_fields}
     return ModelOptions.model_validate(known)
-
-
-def weights(network):
-    return count_weights(model_options(network), network["image_channels"])
-
-
-@pytest.mark.parametrize("task", time_to_quality.TASKS.values(), ids=lambda task: task.name)
-def test_ours_has_no_more_weights_than_its_rivals(task):
-    assert weights(task.network) <= weights(task.peer_network or task.network)
 
 
 @pytest.mark.parametrize("name", list(ingredients.VARIANTS)[1:])
