@@ -22,7 +22,6 @@ from components.sample_evaluator import names as evaluator_names
 from pipeline.config.pipeline_config import PipelineConfig
 from pipeline.console.progress import showing
 from pipeline.evaluation.inputs import Inputs, check_name, check_without_pattern, find_inputs
-from pipeline.evaluation.lazy_imports import UNUSED, import_lazily
 from pipeline.failures import OutputError, describe
 from pipeline.logs import logging_to
 from pipeline.results.summary import print_evaluation
@@ -101,7 +100,6 @@ def evaluate_candidate(
         # TensorFlow Transform needs Keras 2; this keeps TensorFlow from importing Keras 3 as well.
         os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
         with phase("starting TensorFlow"), without_garbage_collection():
-            import_lazily(*UNUSED)
             from pipeline.evaluation import steps
         report = functools.partial(console.print, markup=False, soft_wrap=True)
         images = steps.run(inputs, config, partial, report, remarks)
