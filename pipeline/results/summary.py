@@ -29,7 +29,7 @@ from trainer.common.phases import OTHER
 from trainer.common.text import printable, quantity
 
 PROMOTED = "looks good"  # the reason in the command for it, for a person to replace
-# What may help where a metric is too far on the way to noise; docs/troubleshooting.md has it by cause.
+# What may help where a metric is too far on the way to noise (by cause: docs/troubleshooting.md).
 BETTER = (
     "train longer (--set train.steps=...), add pictures, or widen the limits (--set "
     "evaluate.limits=loose, without a new training)"
