@@ -29,11 +29,11 @@ AUGMENT_EPOCHS = 200  # above, they are also shifted, zoomed and rotated: sample
 AUGMENT = 0.15
 # The weight of autoguidance after as many steps, and where it is used. A guide (train.guide_after)
 # has to learn first: after 1,000 steps, it drove colors to their extremes, and after 2,400 still
-# did with the larger weight (docs/training.md). Steps count more than the images in them.
+# did with the larger weight (benchmarks/notes/training.md). Steps count more than their images.
 AUTOGUIDANCE = {3500: (2.5, [0.1, 0.9]), 2400: (2.0, [0.2, 0.8])}
 PER_CLASS = 40  # images, from which a class counts
 SORTED = 0.9  # share of the images in such classes, from which samples are drawn by class
-CLASS_BALANCE = 0.5  # small classes would be learned too little (docs/training.md)
+CLASS_BALANCE = 0.5  # small classes would be learned too little (benchmarks/notes/training.md)
 MIN_STEPS = 1000
 MIN_BATCH = 8
 
@@ -64,7 +64,7 @@ STEPS, BATCH = {8: 1000, 16: 10_000, 32: 20_000, 64: 100_000}, 64  # with a GPU
 CPU_STEPS = {8: 500, 16: 2000, 32: 5000}
 FLOAT32_STEPS = {32: 2750}  # where there is no bfloat16, which trains about twice as fast
 # Images in a batch where it is not that of a GPU: of so short a training, twice the steps on half
-# of the images learn more in the same time (docs/training.md).
+# of the images learn more in the same time (benchmarks/notes/training.md).
 CPU_BATCHES = {16: 32, 32: 32}
 
 

@@ -19,7 +19,7 @@ from trainer.optimizers.adam import update_by_adam
 from trainer.optimizers.joint_update import JointUpdate, Row
 
 # Root mean square of an update, as a share of the learning rate. Of Adam's updates it is about 0.2,
-# with which both take the same learning rate; more was better here (docs/training.md).
+# with which both take the same rate; more was better here (benchmarks/notes/training.md).
 UPDATE_SIZE = 0.5
 # Polynomials that are multiplied at a time. With all of them, the square would not stay positive
 # where products are rounded as on the tensor cores of a GPU (TF32), and updates would be wrong.
