@@ -79,7 +79,7 @@ def line(rows: Sequence[Row]) -> str:
 
 
 def markdown(found: Sequence[Row]) -> str:
-    """The tables that docs/evaluation.md shows."""
+    """The tables that benchmarks/notes/evaluation.md shows."""
     names = list(dict.fromkeys(row["set"] for row in found))
     judged = [row for row in found if row["case"] in CASES]
     lines = [

@@ -18,7 +18,7 @@ LITE0_MIN_RESOLUTION = 32  # pixels, of which one is left after its five strides
 
 AUTO, ONNX = "auto", "onnx"
 # `auto` resizes small images to this many pixels, and not to the 224 of the network's training,
-# which takes four times as long. docs/evaluation.md shows what is detected.
+# which takes four times as long. docs/reference/metrics.md has the speeds.
 LITE0_LEAST = 112
 MIN_SIDE = 32  # pixels; smaller images have little that a network of photographs knows
 COLOR = 3  # channels
@@ -155,5 +155,5 @@ Features = Annotated[
 
 # Copies of training images are searched in this space, whatever the metrics compare: all training
 # images have to be described in it, so it must be fast, and a shift by a pixel must move an image
-# little, which it does in the spaces of trained networks (docs/evaluation.md).
+# little, unlike in the spaces of trained networks (benchmarks/notes/evaluation.md).
 SEARCH_SPACE = FeatureOptions(name="random_conv")

@@ -32,7 +32,7 @@ class Metric:
             is no place between the two.
         at_holdout: whether images of data.holdout are compared with as well.
         limits: fields of the Threshold that applies without settings: `make gate` measures what
-            these detect and what they refuse wrongly (docs/evaluation.md).
+            these detect and refuse wrongly (benchmarks/notes/evaluation.md).
         rows_per_dimension: images that it needs per dimension of the feature space, which has
             MAX_DIMENSION at most; 0 if it works in any.
         of_any_number: whether its expected value does not depend on the number of images.

@@ -21,7 +21,7 @@ MAX_SHARE = 1 / 3  # of the training images, for one ball
 MIN_EXPECTED = 15  # samples in a ball: with fewer, none may be there by chance
 MAX_LEFT = 0.5  # of the expected samples, in a gap
 # Of so few samples in a single ball by chance. Balls are many, but overlap: of good models, this
-# finds a gap in about one of two hundred (docs/evaluation.md).
+# finds a gap in about one of two hundred (benchmarks/notes/evaluation.md).
 MAX_PROBABILITY = 5e-5
 
 
