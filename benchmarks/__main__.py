@@ -13,20 +13,16 @@ from pathlib import Path
 
 from benchmarks.measure import RESULTS, BenchmarkError, Figure
 
-NAMES = (  # quality_against_nfe and evaluation need the weights from time_to_quality
+NAMES = (  # evaluation uses the weights from time_to_quality
     "main_job",
-    "lineage",
     "reading",
     "ingest",
-    "sources",
     "scale",
     "metrics",
     "drift",
     "serving",
     "training_step",
-    "ingredients",
     "time_to_quality",
-    "quality_against_nfe",
     "translation",
     "distillation",
     "evaluation",

@@ -58,8 +58,7 @@ CPU_PEER_NETWORK = {  # for peers without patches; a few more weights than ours
     "attention_head_dim": 8,
     "norm_groups": 16,
 }
-EMOJI_NETWORK = CPU_NETWORK | {"image_channels": 3}  # as in the preset emoji32
-EMOJI = {"emoji16": 16, "emoji32": 32}  # side in pixels
+EMOJI_NETWORK = CPU_NETWORK | {"image_channels": 3}  # as in the preset
 
 
 class Pairs(NamedTuple):
@@ -79,9 +78,9 @@ def load(name: str) -> tuple[np.ndarray, np.ndarray]:
 
     Every fifth of the 1,797 `digits` is held out. `fashion_mnist` has 10,000 test images and is
     padded with black to 32x32; its four files are read from the folder in the environment variable
-    FASHION_MNIST, or else of the Debian package. `emoji16` and `emoji32` are Fluent emoji on white,
-    split by their base code point as in the pipeline; they are read from the tarball of their npm
-    package in the environment variable EMOJI, or else npm downloads it.
+    FASHION_MNIST, or else of the Debian package. `emoji32` are Fluent emoji on white, split by
+    their base code point as in the pipeline; they are read from the tarball of their npm package
+    in the environment variable EMOJI, or else npm downloads it.
 
     Raises:
         DataError: the files are not found.
@@ -92,9 +91,9 @@ def load(name: str) -> tuple[np.ndarray, np.ndarray]:
             images = np.stack([_read(path) for path in sorted(Path(folder).rglob("*.png"))])
             held_out = np.arange(len(images)) % 5 == 0
             parts = images[~held_out], images[held_out]
-        elif name in EMOJI:
+        elif name == "emoji32":
             emoji.write(Path(folder), os.environ.get("EMOJI"))
-            parts = split_by_group(Path(folder), EMOJI[name])
+            parts = split_by_group(Path(folder), EMOJI_NETWORK["side"])
         else:
             fashion_mnist.write(Path(folder), os.environ.get("FASHION_MNIST"))
             files = [sorted(Path(folder).rglob(f"{part}_*.png")) for part in ("train", "t10k")]

@@ -32,7 +32,7 @@ def test_figures_are_kept_if_a_later_benchmark_fails(results):
 
 
 def test_an_unknown_name_is_refused_before_any_benchmark_runs(results):
-    with pytest.raises(BenchmarkError, match=r"^no benchmark 'drfit'; choose from main_job, line"):
+    with pytest.raises(BenchmarkError, match=r"^no benchmark 'drfit'; choose from main_job, read"):
         benchmarks.main(["drift", "drfit"])
     assert not results.exists()
 
