@@ -3,7 +3,8 @@
     import iadb
 
     model = iadb.load("workspace")
-    images = model.sample(16, seed=0)     # uint8 [16, H, W, C]
+    drawn = model.sample(16, seed=0)      # uint8 [16, H, W, C]
+    drawn.images[0].save("first.png")     # as an image of Pillow
 
 TensorFlow is imported when it is needed, TFX never.
 """

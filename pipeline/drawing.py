@@ -12,6 +12,7 @@ from PIL import Image
 from trainer.common.files import atomic_write
 from trainer.common.image_grid import encode_png, grid_png, image_grid
 from trainer.common.progress import Report, phase, report
+from trainer.ode.choice import Choice
 from trainer.serving.stored_model import Draw, StoredModel
 
 _log = logging.getLogger(__name__)
@@ -32,6 +33,7 @@ def draw_samples(
     batch_size: int = 256,
     label: str | list[str] | None = None,
     *,
+    choice: Choice | None = None,
     warn: Callable[[str], None] = _log.warning,
 ) -> np.ndarray:
     """Draws images, uint8 [N, H, W, C], one for each seed.
@@ -43,13 +45,14 @@ def draw_samples(
         batch_size: images drawn at a time, at most; the limits of the model may allow fewer.
         label: of all images of a conditional model, or one of each; empty for none; by default each
             class in turn.
+        choice: how the ODE is solved; None as the model was exported.
         warn: as of StoredModel.drawing.
 
     Raises:
         ModelArgumentError: nb_step exceeds the limits of the model.
     """
     nb_step, batch_size = model.within_limits(nb_step, batch_size)
-    draw, labels = model.drawing("generate", warn), model.labels_of(seeds, label)
+    draw, labels = model.drawing("generate", warn, choice), model.labels_of(seeds, label)
     batches = _in_batches(draw, seeds, nb_step, batch_size, labels)
     first = next(batches)
     images = np.empty((len(seeds), *first.shape[1:]), first.dtype)  # once, as they may be large
@@ -67,6 +70,7 @@ def draw_trajectories(
     batch_size: int = 16,
     label: str | list[str] | None = None,
     *,
+    choice: Choice | None = None,
     warn: Callable[[str], None] = _log.warning,
 ) -> np.ndarray:
     """Draws the trajectories from noise to image, uint8 [N, T, H, W, C], one for each seed.
@@ -77,7 +81,7 @@ def draw_trajectories(
     nb_step, batch_size = model.within_limits(nb_step, batch_size)
     values = math.prod(model.shape)  # of an image
     batch_size = max(1, min(batch_size, STATE_VALUES // (values * (nb_step + 1))))
-    draw, labels = model.drawing("trajectory", warn), model.labels_of(seeds, label)
+    draw, labels = model.drawing("trajectory", warn, choice), model.labels_of(seeds, label)
     trajectories = []
     for states in _in_batches(draw, seeds, nb_step, batch_size, labels):
         length = states.shape[1]

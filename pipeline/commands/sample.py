@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -85,6 +85,15 @@ class Samples(OutputFile):
 )
 @click.option("--steps", type=click.IntRange(1, 10_000), help="Solver steps; default: the model's.")
 @click.option(
+    "--solver", metavar="NAME", help="euler, midpoint, heun or rk4; default: the model's."
+)
+@click.option(
+    "--guidance",
+    type=float,
+    metavar="WEIGHT",
+    help="Of the label, in a conditional model: above 1, images are clearer and vary less.",
+)
+@click.option(
     "--label",
     metavar="NAME",
     help="Class to draw, if the model is conditional. Default: each in turn, or of a model that "
@@ -110,6 +119,8 @@ def sample(
     seed: int | None,
     seeds: Sequence[int] | None,
     steps: int | None,
+    solver: str | None,
+    guidance: float | None,
     label: str | None,
     output: Path,
     gif: Path | None,
@@ -149,6 +160,7 @@ def sample(
         label = model.known_label(label)
     if steps:
         model.check_steps(steps)
+    choice = model.choice(solver, guidance)
     if source := model.about.source:
         if gif:
             raise click.BadParameter("shows the path from noise alone", param_hint="--gif")
@@ -158,7 +170,12 @@ def sample(
                 "`iadb translate` writes a file for each image"
             )
         _show_translations(
-            workspace, model, count, first if source.draws_noise else None, steps, label, output
+            workspace,
+            model,
+            count,
+            first if source.draws_noise else None,
+            {"nb_step": steps, "label": label, "choice": choice},
+            output,
         )
         return
     files = _files(output, seeds) if output.is_dir() else []
@@ -166,7 +183,7 @@ def sample(
     notes: list[str] = []
     classes = [*dict.fromkeys(model.labels_of(seeds, label))]
     columns = columns_of_classes(count, len(classes))
-    how = {"label": label, "warn": notes.append}
+    how = {"label": label, "choice": choice, "warn": notes.append}
     with (
         logging_to(Path(os.devnull), verbose=False),  # TensorFlow logs when it starts
         showing(make_console(), samples),
@@ -209,8 +226,7 @@ def _show_translations(
     model: "StoredModel",
     count: int,
     seed: int | None,
-    steps: int | None,
-    label: str | None,
+    how: Mapping[str, Any],
     output: Path,
 ) -> None:
     """Writes the grid; the seed is None where a source has one answer."""
@@ -224,7 +240,7 @@ def _show_translations(
         logging_to(Path(os.devnull), verbose=False),
         showing(make_console(), f"translations by {model}"),
     ):
-        rows = draw_rows(workspace, model, count, seed or 0, steps, label)
+        rows = draw_rows(workspace, model, count, seed or 0, **how)
         columns = rows.shape[1] * (1 + (len(rows) - 1) // ROWS)
         write_grid(rows.reshape(-1, *rows.shape[2:]), output, model.mark, columns)
     start = "" if seed is None else f", from seed {seed}"

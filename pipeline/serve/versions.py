@@ -14,18 +14,17 @@ from pipeline.serve.errors import RequestError
 from pipeline.serve.tensors import BYTES, Signature, TensorSpec
 from trainer.common.text import shorten
 from trainer.names import WARM_UP
-from trainer.options import SampleOptions
+from trainer.ode.choice import Choice, ChoiceError
 from trainer.serving.stored_model import reason
 from trainer.source.options import Source
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
 
-    from pipeline.serve.solving import Solving
-
 DEFAULT_SIGNATURE = "serving_default"
 NETWORK = "deblend"  # signature of the network alone, which every model has
-SLOPE = "slope"  # signature of the network with autoguidance, of models that draw with it
+SOLVER = TensorSpec("solver", BYTES, ())
+GUIDANCE = TensorSpec("guidance", np.dtype(np.float64), ())
 READ_SOURCE = "read_source"  # of models that translate: what they see of files; not exported
 NB_STEP = "nb_step"  # input with the solver steps
 NEEDED = (NB_STEP, "limits", "config", "conversion")  # fields of the metadata
@@ -48,7 +47,8 @@ class Version:
         source: how a model that translates uses its sources; None for one that draws from noise.
         signatures: by name.
         definitions: those that are exported, as TensorFlow's SignatureDef.
-        solving: of requests that choose how; None for a model whose steps are fixed.
+        own: how the ODE is solved where a request does not choose; None if none can, since the
+            steps of the model are fixed.
 
     Raises:
         Exception: TensorFlow cannot load it, or it fails a warm-up request; of many types.
@@ -78,11 +78,13 @@ class Version:
         self._functions: dict[str, Callable[..., dict[str, tf.Tensor]]] = {
             name: self._model.signatures[name] for name in self.definitions
         }
-        self.solving = self._solving()
-        if self.solving:
+        self.own = None if self.about.fixed_steps else self.about.choice
+        if self.own:
+            conditional = "label" in self.signatures[NETWORK].inputs
+            optional = {each.name: each for each in (SOLVER, GUIDANCE)[: 1 + conditional]}
             for name, each in self.signatures.items():
                 if NB_STEP in each.inputs:
-                    self.signatures[name] = replace(each, optional=self.solving.inputs)
+                    self.signatures[name] = replace(each, optional=optional)
         if self.source:
             self._add_read_source(self.source)
         self._warm_up()
@@ -113,8 +115,9 @@ class Version:
         Raises:
             RequestError: it chooses a solver or guidance that does not exist.
         """
-        if NB_STEP in inputs and self.solving:
-            return self.solving.own_steps(int(inputs[NB_STEP]), self.solving.choice(inputs))
+        if NB_STEP in inputs and (choice := self._choice(inputs)):
+            steps = int(inputs[NB_STEP])
+            return max(steps, -(-steps * choice.cost // self.own.cost))
         if NB_STEP in inputs and not self.about.fixed_steps:
             return int(inputs[NB_STEP])
         own = NB_STEP in inputs or signature.name == DEFAULT_SIGNATURE
@@ -134,24 +137,34 @@ class Version:
         """
         import tensorflow as tf
 
-        solving, specs = self.solving, self.signatures[signature].inputs
+        specs, choice = self.signatures[signature].inputs, self._choice(inputs)
         try:
-            if solving and (choice := solving.choice(inputs)) != solving.own:
-                return solving.call(signature, inputs, choice)
+            if choice and choice != self.own:
+                from trainer.serving.solving import solve
+
+                return solve(signature, self._functions, inputs, choice, self.source)
             tensors = {name: spec.tensor(inputs[name]) for name, spec in specs.items()}
             outputs = self._functions[signature](**tensors)
         except tf.errors.InvalidArgumentError as error:
             raise RequestError(reason(error.message)) from None
         return {name: tensor.numpy() for name, tensor in outputs.items()}
 
-    def _solving(self) -> "Solving | None":
-        from pipeline.serve.solving import Solving
+    def _choice(self, inputs: Mapping[str, np.ndarray]) -> Choice | None:
+        """How a request has the ODE solved; None if the steps of the model are fixed.
 
-        if self.about.fixed_steps:
+        Raises:
+            RequestError: there is no such solver or guidance.
+        """
+        if self.own is None:
             return None
-        sample = SampleOptions.model_validate(self.about.config["sample"])
-        name = SLOPE if SLOPE in self.signatures else NETWORK
-        return Solving(sample, self.signatures[name], self._functions[name], self.source)
+        solver, guidance = inputs.get(SOLVER.name), inputs.get(GUIDANCE.name)
+        try:
+            return self.own.but(
+                None if solver is None else solver.item().decode(errors="replace"),
+                None if guidance is None else guidance.item(),
+            )
+        except ChoiceError as error:
+            raise RequestError(str(error)) from None
 
     def _add_read_source(self, source: Source) -> None:
         import tensorflow as tf

@@ -14,6 +14,7 @@ from trainer.common import exit_codes
 from trainer.common.progress import Report, phase, report
 from trainer.common.remote_path import AnyPath
 from trainer.common.text import printable
+from trainer.ode.choice import Choice
 from trainer.serving.stored_model import StoredModel
 from trainer.source.options import Source
 
@@ -34,6 +35,7 @@ def draw_rows(
     seed: int,
     nb_step: int | None,
     label: str | None,
+    choice: Choice | None = None,
 ) -> np.ndarray:
     """Translates the first held-out images.
 
@@ -44,6 +46,7 @@ def draw_rows(
         seed: of the first answer; those of the others follow.
         nb_step: solver steps; those of the model if None.
         label: of all images, for a conditional model; empty for any, None for their own.
+        choice: how the ODE is solved; None as the model was exported.
 
     Returns:
         Source without its mask, result and image, uint8 [N, 3, H, W, C]; of sources that are not
@@ -73,6 +76,7 @@ def draw_rows(
                     "nb_step": steps,
                     "label": [each if each in model.labels else "" for each in asked],
                 },
+                choice,
             )
             shown = [before[..., : part.shape[-1]], results, *([part] if source.paired else [])]
             rows.append(np.stack(shown, axis=1))

@@ -18,8 +18,9 @@ from trainer.light.noise import noise_from_seeds
 from trainer.light.solve import solve, trajectory
 from trainer.names import FINGERPRINT, FIXED_STEPS, NETWORK
 from trainer.ode import methods
+from trainer.ode.choice import Choice
 from trainer.ode.guidance import evaluations_per_slope, guide
-from trainer.ode.methods import VectorField
+from trainer.ode.methods import Solver, VectorField
 
 INPUTS = ["x_alpha", "alpha", "label"]  # the last of a conditional network only
 # Pixels that the network sees at once: of many more, what it computes takes gigabytes.
@@ -49,50 +50,67 @@ class LightSampler:
         self._session, about = _load(file)
         self._shape = tuple(self._session.get_inputs()[0].shape[1:])
         try:
-            made_of, self._labels, self._guidance = (
-                about[key] for key in ("fingerprint", "labels", "guidance")
-            )
+            made_of, self._labels = about["fingerprint"], about["labels"]
             self._fixed = about["nb_step"] if about[FIXED_STEPS] else None
-            self._solver = methods.get(about["solver"], about["grid"])
+            self._own = Choice(about["solver"], about["guidance"], about["grid"])
+            methods.get(self._own.solver, self._own.grid)
         except (KeyError, TypeError, ValueError) as error:
             raise NetworkFileError(f"{file} is of another version: {first_line(error)}") from error
         if made_of != network_file.fingerprint(network_file.read_bytes(model / FINGERPRINT)):
             raise NetworkFileError(f"{file} was exported from another model")
 
-    def generate(self, seeds: np.ndarray, nb_step: int, labels: Sequence[str]) -> np.ndarray:
+    def generate(
+        self,
+        seeds: np.ndarray,
+        nb_step: int,
+        labels: Sequence[str],
+        choice: Choice | None = None,
+    ) -> np.ndarray:
         """Draws images, uint8 [N, H, W, C].
 
         Args:
             seeds: int64 [N].
             nb_step: solver steps; a model with fixed steps takes its own.
             labels: N names of classes; empty for none. Models without classes ignore them.
+            choice: how the ODE is solved; None as the model was exported.
         """
-        x0 = noise_from_seeds(seeds, self._shape)
-        steps = self._fixed or nb_step
-        return to_uint8(solve(self._solver, self._field(labels), x0, steps))
+        return to_uint8(solve(*self._ode(seeds, nb_step, labels, choice)))
 
-    def trajectory(self, seeds: np.ndarray, nb_step: int, labels: Sequence[str]) -> np.ndarray:
+    def trajectory(
+        self,
+        seeds: np.ndarray,
+        nb_step: int,
+        labels: Sequence[str],
+        choice: Choice | None = None,
+    ) -> np.ndarray:
         """Draws the states from noise to image, uint8 [N, steps + 1, H, W, C]; see `generate`."""
-        x0 = noise_from_seeds(seeds, self._shape)
-        steps = self._fixed or nb_step
-        states = trajectory(self._solver, self._field(labels), x0, steps)
+        states = trajectory(*self._ode(seeds, nb_step, labels, choice))
         return to_uint8(states.swapaxes(0, 1))
 
-    def _field(self, labels: Sequence[str]) -> VectorField:
+    def _ode(
+        self, seeds: np.ndarray, nb_step: int, labels: Sequence[str], choice: Choice | None
+    ) -> tuple[Solver, VectorField, np.ndarray, int]:
+        """The arguments of `solve`."""
+        choice = choice or self._own
+        x0 = noise_from_seeds(seeds, self._shape)
+        solver = methods.get(choice.solver, choice.grid)
+        return solver, self._field(labels, choice.guidance), x0, self._fixed or nb_step
+
+    def _field(self, labels: Sequence[str], guidance: float) -> VectorField:
         """The network as trainer.ode.field.vector_field."""
         if not self._labels:
             return self._evaluate
         none = len(self._labels)  # the id of no label
         of_name = {"": none} | {name: position for position, name in enumerate(self._labels)}
         ids = np.array([of_name[label] for label in labels], np.int64)
-        if evaluations_per_slope(self._guidance) == 1:
+        if evaluations_per_slope(guidance) == 1:
             return lambda x, alpha: self._evaluate(x, alpha, ids)
         ids = np.concatenate([ids, np.full(len(ids), none)])
 
         def field(x: np.ndarray, alpha: np.ndarray) -> np.ndarray:
             twice = [np.concatenate([rows, rows]) for rows in (x, alpha)]
             with_label, without = np.split(self._evaluate(*twice, ids), 2)
-            return guide(with_label, without, self._guidance)
+            return guide(with_label, without, guidance)
 
         return field
 

@@ -10,6 +10,8 @@ from trainer.common.text import first_line
 from trainer.common.validation import explain
 from trainer.limit_options import LimitOptions
 from trainer.names import METADATA
+from trainer.ode.choice import Choice
+from trainer.options import SampleOptions
 from trainer.source.options import Source
 
 Side = Annotated[int, Field(strict=True, ge=1)]
@@ -40,6 +42,21 @@ class ModelMetadata(BaseModel):
     config: dict[str, dict[str, Any]] = {}
     split: dict[str, Any] | None = None
     recorded: dict[str, Any] = {}
+
+    @property
+    def choice(self) -> Choice:
+        """How the exported graph solves the ODE.
+
+        Raises:
+            MetadataError: that is not recorded, or damaged.
+        """
+        try:
+            sample = SampleOptions.model_validate(self.config["sample"])
+        except KeyError:
+            raise MetadataError("config.sample: missing") from None
+        except ValidationError as error:
+            raise MetadataError(explain(error.errors()[0])) from error
+        return Choice(sample.solver, sample.guidance, sample.grid)
 
 
 def read(folder: AnyPath, *needed: str) -> ModelMetadata:

@@ -1,11 +1,13 @@
 """A model in a folder: its metadata, what it can be asked for, and its signatures."""
 
+import contextlib
 import difflib
 import logging
 import os
 import re
-from collections.abc import Callable, Mapping, Sequence
-from functools import cached_property
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cached_property, partial
 from typing import Any
 from unicodedata import normalize
 
@@ -18,6 +20,7 @@ from trainer.common.text import LINE, first_line, list_some, printable, quantity
 from trainer.light import gpus
 from trainer.light.network_file import NetworkFileError
 from trainer.light.sampler import LightSampler, has_network
+from trainer.ode.choice import Choice
 from trainer.serving.model_metadata import ModelMetadata
 
 _log = logging.getLogger(__name__)
@@ -116,6 +119,28 @@ class StoredModel:
         labels = self.labels or [""]
         return [labels[seed % len(labels)] for seed in seeds]
 
+    def choice(self, solver: str | None, guidance: float | None) -> Choice | None:
+        """How the ODE is solved; None as the model was exported.
+
+        Args:
+            solver: the name of one; None for that of the model.
+            guidance: weight of classifier-free guidance; None for that of the model.
+
+        Raises:
+            ModelArgumentError: the steps of the model are fixed, or it takes no labels and a
+                guidance is given.
+            ChoiceError: there is no such solver or guidance.
+        """
+        if solver is None and guidance is None:
+            return None
+        if self.about.fixed_steps:
+            raise ModelArgumentError(
+                f"{self} is a student of its own solver and guidance, and takes no other"
+            )
+        own = self.about.choice
+        choice = own.but(solver, guidance, conditional=bool(self.labels))
+        return None if choice == own else choice
+
     def check_steps(self, nb_step: int) -> None:
         """Raises ModelArgumentError if it takes its own solver steps and no others."""
         if self.about.fixed_steps and nb_step != self.nb_step:
@@ -153,29 +178,57 @@ class StoredModel:
             self._saved_model = load_saved_model(self.folder)
         return self._saved_model.signatures
 
-    def call(self, signature: str, rows: Mapping[str, Any]) -> np.ndarray:
+    def call(
+        self, signature: str, rows: Mapping[str, Any], choice: Choice | None = None
+    ) -> np.ndarray:
         """Calls a signature with those of the inputs that it takes; returns its one output.
 
         Args:
             signature: its name.
             rows: arrays by input. A seed is left out where the model takes none, for example.
+            choice: how the ODE is solved; None as the model was exported.
 
         Raises:
             ModelArgumentError: the request is bad.
         """
-        return _call(self.load()[signature], rows)
+        functions = self.load()
+        import tensorflow as tf
+
+        _, taken = functions[signature].structured_input_signature
+        given = {name: tf.constant(rows[name], spec.dtype) for name, spec in taken.items()}
+        try:
+            if choice is None:
+                (output,) = functions[signature](**given).values()
+                return output.numpy()
+            from trainer.serving.solving import solve
+
+            inputs = {name: np.asarray(rows[name]) for name in given}
+            (output,) = solve(signature, functions, inputs, choice, self.about.source).values()
+        except tf.errors.InvalidArgumentError as error:
+            raise ModelArgumentError(reason(error.message)) from None
+        return output
 
     def call_in_parts(
-        self, signature: str, rows: Mapping[str, Any], nb_step: int, size: int
+        self,
+        signature: str,
+        rows: Mapping[str, Any],
+        nb_step: int,
+        size: int,
+        choice: Choice | None = None,
     ) -> np.ndarray:
         """Calls a signature for `size` rows at a time, at least once; as `call`."""
         count, results = len(next(iter(rows.values()))), []
         for start in range(0, max(count, 1), size):
             part = {name: each[start : start + size] for name, each in rows.items()}
-            results.append(self.call(signature, {**part, "nb_step": nb_step}))
+            results.append(self.call(signature, {**part, "nb_step": nb_step}, choice))
         return np.concatenate(results)
 
-    def drawing(self, name: str, warn: Callable[[str], None] = _log.warning) -> Draw:
+    def drawing(
+        self,
+        name: str,
+        warn: Callable[[str], None] = _log.warning,
+        choice: Choice | None = None,
+    ) -> Draw:
         """What draws: `generate` or `trajectory`.
 
         It is the network beside the model as ONNX, where onnxruntime is installed and there is no
@@ -184,6 +237,7 @@ class StoredModel:
         Args:
             name: of the two.
             warn: is called with one line if that network cannot be used, and TensorFlow draws.
+            choice: how the ODE is solved; None as the model was exported.
 
         Raises:
             SavedModelError: the model is damaged.
@@ -191,13 +245,13 @@ class StoredModel:
         has_gpu = gpus.find() is not None and gpus.has_libraries()
         if not has_gpu and has_network(self.folder):
             try:
-                return getattr(self._light, name)
+                return partial(getattr(self._light, name), choice=choice)
             except NetworkFileError as error:
                 warn(f"{error}; TensorFlow draws the images")
-        function = self.load()[name]
+        self.load()
 
         def draw(seeds: np.ndarray, nb_step: int, labels: Sequence[str]) -> np.ndarray:
-            return _call(function, {"seed": seeds, "nb_step": nb_step, "label": [*labels]})
+            return self.call(name, {"seed": seeds, "nb_step": nb_step, "label": [*labels]}, choice)
 
         return draw
 
@@ -214,7 +268,8 @@ def load_saved_model(folder: AnyPath) -> Any:
         SavedModelError: it is damaged.
     """
     os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")  # beside a training
-    with phase("starting TensorFlow"):
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # errors are raised; the rest is advice
+    with phase("starting TensorFlow"), _without_stderr():
         import tensorflow as tf
     try:
         with phase("loading the model"):
@@ -233,16 +288,20 @@ def load_saved_model(folder: AnyPath) -> Any:
         ) from error
 
 
-def _call(function: Callable[..., Mapping[str, Any]], rows: Mapping[str, Any]) -> np.ndarray:
-    import tensorflow as tf
-
-    _, taken = function.structured_input_signature
-    given = {name: tf.constant(rows[name], spec.dtype) for name, spec in taken.items()}
+@contextlib.contextmanager
+def _without_stderr() -> Iterator[None]:
+    """Drops what libraries in C++ write as they are loaded, before they know a level of logging."""
+    if "tensorflow" in sys.modules:
+        yield
+        return
+    kept = os.dup(2)
+    with open(os.devnull, "wb") as null:
+        os.dup2(null.fileno(), 2)
     try:
-        (output,) = function(**given).values()
-    except tf.errors.InvalidArgumentError as error:
-        raise ModelArgumentError(reason(error.message)) from None
-    return output.numpy()
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
 
 
 def reason(message: str) -> str:

@@ -103,7 +103,7 @@ def describe(name: str, version: Version, workspace: Workspace | None) -> About:
         grid=sample["grid"],
         guidance=sample["guidance"],
         autoguidance=sample["autoguidance"],
-        solvers=list(TABLEAUS) if version.solving else [],
+        solvers=list(TABLEAUS) if version.own else [],
         images=version.limits.images,
         most_steps=version.limits.nb_step,
         states=version.limits.states,

@@ -88,6 +88,35 @@ def test_a_folder_without_a_model_is_reported(tmp_path, monkeypatch, name, messa
         iadb.load(name)
 
 
+def test_another_solver_and_guidance_draw_as_a_model_that_was_exported_with_them(
+    workspace, tmp_path, model
+):
+    asked = {"solver": "heun", "guidance": 2.5}
+    write_sampler(tmp_path, shape=SHAPE, labels=["cat", "dog"], **asked)
+    plain, other = iadb.load(workspace / "serving" / "1"), iadb.load(tmp_path)
+    expected = other.sample(3, label="dog", nb_step=4).astype(int)
+    drawn = [
+        model.sample(3, label="dog", nb_step=4, **asked),  # by NumPy
+        model.trajectory(3, label="dog", nb_step=4, **asked)[:, -1],
+        model.transport(model.noise(3), label="dog", nb_step=4, **asked),  # by TensorFlow
+    ]
+    assert all(np.abs(each - expected).max() <= 1 for each in drawn)
+    assert np.abs(model.sample(3, label="dog", nb_step=4) - expected).max() > 1
+    images = drawn[0]
+    x0 = model.invert(images, label="dog", solver="rk4")
+    assert np.abs(model.transport(x0, label="dog", solver="rk4") - images.astype(int)).max() <= 1
+    assert [each.size for each in images.images] == [(8, 8)] * 3
+    np.testing.assert_array_equal(images.images[1], images[1])
+    for wrong, message in (
+        ({"solver": "rk5"}, "solver: expected euler, midpoint, heun, rk4; got rk5"),
+        ({"guidance": float("nan")}, "guidance: expected 0 to 1000; got nan"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            model.sample(1, **wrong)
+    with pytest.raises(ValueError, match="takes no labels"):
+        plain.sample(1, guidance=2)
+
+
 def test_each_image_may_have_a_label_of_its_own(model):
     labels = ["dog", "cat", "dog"]
     drawn = model.sample(3, label=labels)

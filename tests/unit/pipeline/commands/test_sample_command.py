@@ -52,10 +52,10 @@ def translator(tmp_path):
 def test_held_out_images_have_their_own_labels_or_with_an_empty_one_any(
     translator, monkeypatch, options, label
 ):
-    given = []
+    given = {}
 
-    def draw_rows(*arguments):
-        given.extend(arguments)
+    def draw_rows(*arguments, **how):
+        given.update(how)
         return np.zeros([2, 3, 8, 8, 3], np.uint8)
 
     monkeypatch.setattr("pipeline.translation.held_out.draw_rows", draw_rows)
@@ -63,7 +63,7 @@ def test_held_out_images_have_their_own_labels_or_with_an_empty_one_any(
     grid = str(model / "grid.png")
     result = CliRunner().invoke(main, ["sample", f"--model={model}", "-o", grid, *options])
     assert result.exit_code == 0, result.output
-    assert given[-1] == label
+    assert given["label"] == label
 
 
 @pytest.mark.parametrize(("noise", "start"), [(0.5, ", from seed 7"), (0.0, "")])
@@ -72,7 +72,7 @@ def test_seeds_are_named_only_where_a_source_has_several_answers(
 ):
     model = translator(noise=noise)
     rows = np.zeros([2, 3, 8, 8, 3], np.uint8)
-    monkeypatch.setattr("pipeline.translation.held_out.draw_rows", lambda *given: rows)
+    monkeypatch.setattr("pipeline.translation.held_out.draw_rows", lambda *given, **how: rows)
     grid = model / "grid.png"
     result = CliRunner().invoke(main, ["sample", f"--model={model}", "--seed=7", "-o", str(grid)])
     assert result.exit_code == 0, result.output
@@ -98,7 +98,7 @@ def test_one_sample_has_one_seed(tmp_path, monkeypatch, count, drawn):
 
 def test_one_source_is_translated(translator, monkeypatch):
     model, row = translator(), np.zeros([1, 3, 8, 8, 3], np.uint8)
-    monkeypatch.setattr("pipeline.translation.held_out.draw_rows", lambda *given: row)
+    monkeypatch.setattr("pipeline.translation.held_out.draw_rows", lambda *given, **how: row)
     grid = model / "grid.png"
     result = CliRunner().invoke(main, ["sample", f"--model={model}", "-o", str(grid)])
     assert result.output == f"1 held-out source translated by {model}: {grid}\n"

@@ -148,7 +148,7 @@ def test_a_choice_keeps_the_autoguidance_of_the_model(autoguided):
 
 
 def test_the_models_own_choice_is_called_in_its_graph(version, monkeypatch):
-    monkeypatch.setattr(version.solving, "call", None)
+    monkeypatch.setattr("trainer.serving.solving.solve", None)
     inputs = {"seed": SEED, "nb_step": STEPS, "label": LABEL}
     own = {"solver": np.array(b"euler", object), "guidance": np.array(1.0)}
     assert_close(version.call("generate", {**inputs, **own}), version.call("generate", inputs))
