@@ -15,6 +15,7 @@ TEST = [
     "moto[s3]==5.2.5",
     "pytest==9.2.0",
     "pytest-xdist==3.8.0",
+    "syrupy==7.0.3",  # snapshots of texts
     "ruff==0.17.6",
     "websockets==17.4",
 ]
