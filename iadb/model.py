@@ -271,8 +271,10 @@ class Model(StoredModel):
             first: a seed, or one x0 of those that `invert` returns, float32 [H, W, C].
             last: as `first`.
             count: number of images, both ends included.
-            nb_step, solver, guidance: as of `sample`.
+            nb_step: as of `sample`.
             label: of all images; empty for any class.
+            solver: as of `sample`.
+            guidance: as of `sample`.
 
         Raises:
             ValueError: as of `transport`.
