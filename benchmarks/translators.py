@@ -15,8 +15,9 @@ from benchmarks.datasets import Pairs
 from trainer import preprocessing
 from trainer.build import build_model
 from trainer.networks.unet import build_unet
+from trainer.ode.options import SampleOptions
 from trainer.ode.transport import Sampling, Transport
-from trainer.options import EmaOptions, ModelOptions, SampleOptions, TrainOptions
+from trainer.options import EmaOptions, ModelOptions, TrainOptions
 from trainer.source.options import Source
 from trainer.step.path import noise_from_seeds
 

@@ -5,7 +5,8 @@ import numpy as np
 
 from tests.small_network import build_unet
 from trainer.build import sampling_of
-from trainer.options import ModelOptions, SampleOptions
+from trainer.ode.options import SampleOptions
+from trainer.options import ModelOptions
 from trainer.serving.onnx_network import write_network
 from trainer.serving.sampler import Sampler
 

@@ -7,9 +7,10 @@ import keras
 from trainer.iadb import IADBModel, Sampling, Training
 from trainer.networks.unet import LEFT_TO_ADAM, build_unet
 from trainer.ode.guidance import Guidance
+from trainer.ode.options import SampleOptions
 from trainer.optimizers.adam import FusedAdam
 from trainer.optimizers.muon import ConvolutionalMuon
-from trainer.options import ModelOptions, SampleOptions, TrainOptions
+from trainer.options import ModelOptions, TrainOptions
 from trainer.source.options import Source
 
 

@@ -21,7 +21,8 @@ from trainer.fit.workers import choose_strategy, is_chief
 from trainer.iadb import IADBModel
 from trainer.light.network_file import belongs_beside
 from trainer.names import METADATA, STUDENT_KEY, TEACHER
-from trainer.options import ModelOptions, SampleOptions, TrainOptions
+from trainer.ode.options import SampleOptions
+from trainer.options import ModelOptions, TrainOptions
 from trainer.serving import onnx_network
 from trainer.serving.exported_network import in_float32
 from trainer.serving.sampler import Sampler

@@ -21,7 +21,8 @@ from trainer.fit.sample_grid import SampleGrid, make_grid
 from trainer.fit.warm_start import warm_start
 from trainer.fit.workers import WorkerLostError, check_same_start, is_chief
 from trainer.iadb import IADBModel
-from trainer.options import ModelOptions, SampleOptions, TrainOptions
+from trainer.ode.options import SampleOptions
+from trainer.options import ModelOptions, TrainOptions
 from trainer.step.replicas import has_several_workers
 from trainer.student.build import build_student
 

@@ -28,8 +28,9 @@ from trainer.networks.step_length import take_steps
 from trainer.ode import methods, solvers
 from trainer.ode.field import vector_field
 from trainer.ode.methods import step_ends
+from trainer.ode.options import SampleOptions
 from trainer.ode.transport import Sampling
-from trainer.options import ModelOptions, SampleOptions, TrainOptions
+from trainer.options import ModelOptions, TrainOptions
 from trainer.serving.sampler import Sampler
 from trainer.step.path import noise_from_seeds
 from trainer.student.mean_flow import MeanFlowModel

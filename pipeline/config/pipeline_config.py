@@ -28,7 +28,8 @@ from trainer.common.text import shorten
 from trainer.common.validation import explain
 from trainer.ode.guidance import evaluations_per_slope
 from trainer.ode.methods import TABLEAUS
-from trainer.options import ModelOptions, SampleOptions, TrainOptions
+from trainer.ode.options import SampleOptions
+from trainer.options import ModelOptions, TrainOptions
 from trainer.source.options import Source
 
 MAX_ERRORS = 20  # that are shown

@@ -17,7 +17,8 @@ from trainer.common.text import first_line
 from trainer.common.validation import explain
 from trainer.iadb import IADBModel
 from trainer.names import METADATA
-from trainer.options import ModelOptions, SampleOptions
+from trainer.ode.options import SampleOptions
+from trainer.options import ModelOptions
 from trainer.serving import model_metadata
 from trainer.source.options import Source
 

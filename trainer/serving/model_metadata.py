@@ -8,10 +8,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from trainer.common.remote_path import AnyPath
 from trainer.common.text import first_line
 from trainer.common.validation import explain
-from trainer.limit_options import LimitOptions
 from trainer.names import METADATA
 from trainer.ode.choice import Choice
-from trainer.options import SampleOptions
+from trainer.ode.options import LimitOptions, SampleOptions
 from trainer.source.options import Source
 
 Side = Annotated[int, Field(strict=True, ge=1)]

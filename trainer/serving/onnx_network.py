@@ -18,7 +18,7 @@ from trainer.common.progress import phase
 from trainer.common.remote_path import to_path
 from trainer.light import network_file
 from trainer.names import FINGERPRINT, FIXED_STEPS, METADATA, NETWORK
-from trainer.options import SampleOptions
+from trainer.ode.options import SampleOptions
 from trainer.serving import model_metadata
 from trainer.serving.model_metadata import MetadataError
 from trainer.serving.stored_model import load_saved_model

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
-from trainer.limit_options import LimitOptions
+from trainer.ode.options import LimitOptions
 
 
 def within(limits: LimitOptions, rows: tf.Tensor) -> tf.Tensor:

@@ -14,11 +14,11 @@ import tensorflow as tf
 
 from trainer import preprocessing
 from trainer.labels import NO_LABEL, LabelEncoder
-from trainer.limit_options import LimitOptions
 from trainer.names import FIXED_STEPS, METADATA
 from trainer.ode import methods, solvers
 from trainer.ode.field import autoguided, vector_field
 from trainer.ode.guidance import evaluations_per_slope
+from trainer.ode.options import LimitOptions
 from trainer.ode.transport import Sampling
 from trainer.serving import png, request_checks, warm_up
 from trainer.serving.exported_network import Graph, as_graph, calling, digest

@@ -10,7 +10,8 @@ from trainer.networks.within_range import within_range
 from trainer.ode.field import GuidedField
 from trainer.ode.guidance import evaluations_per_slope
 from trainer.ode.methods import step_ends
-from trainer.options import ModelOptions, SampleOptions, TrainOptions
+from trainer.ode.options import SampleOptions
+from trainer.options import ModelOptions, TrainOptions
 from trainer.student.mean_flow import TO_IMAGE, MeanFlowModel
 
 

@@ -15,7 +15,8 @@ from trainer.fit.folder_lock import FolderInUseError
 from trainer.fit.stored_weights import MisfitError
 from trainer.light.sampler import LightSampler, has_network
 from trainer.names import NETWORK
-from trainer.options import ModelOptions, SampleOptions, TrainOptions
+from trainer.ode.options import SampleOptions
+from trainer.options import ModelOptions, TrainOptions
 from trainer.records import DamagedExamplesError, fingerprint
 from trainer.run_fn import run_fn, state_key
 from trainer.serving import onnx_network

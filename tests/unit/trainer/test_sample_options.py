@@ -3,9 +3,9 @@ from typing import get_args
 import pytest
 from pydantic import ValidationError
 
-from trainer.limit_options import LimitOptions
 from trainer.ode.methods import GRIDS, TABLEAUS
-from trainer.options import SampleOptions, TrainOptions
+from trainer.ode.options import LimitOptions, SampleOptions
+from trainer.options import TrainOptions
 
 
 def choices(name):

@@ -13,7 +13,8 @@ from pipeline import failures
 from pipeline.evaluation.transform_graph import write_transform_graph
 from pipeline.registry import serving
 from trainer.common import exit_codes
-from trainer.options import ModelOptions, SampleOptions, TrainOptions
+from trainer.ode.options import SampleOptions
+from trainer.options import ModelOptions, TrainOptions
 
 CUSTOM_CONFIG = {
     "model": ModelOptions(channels=(8,), attention=(False,), blocks=1, norm_groups=4),

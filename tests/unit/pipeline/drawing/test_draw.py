@@ -14,8 +14,8 @@ from pipeline.registry.serving import read_model
 from tests.exported_models import write_sampler
 from tests.small_network import build_unet
 from tests.unit.pipeline.drawing.sample_command import iadb_sample
-from trainer.limit_options import LimitOptions
 from trainer.names import METADATA
+from trainer.ode.options import LimitOptions
 from trainer.ode.transport import Sampling
 from trainer.options import ModelOptions
 from trainer.serving.sampler import Sampler

@@ -12,7 +12,7 @@ from pipeline.serve import calls
 from pipeline.serve.calls import Call, Calls
 from pipeline.serve.errors import RequestError
 from pipeline.serve.tensors import Signature, TensorSpec
-from trainer.limit_options import LimitOptions
+from trainer.ode.options import LimitOptions
 
 SEED = TensorSpec("seed", np.dtype(np.int64), (None,))
 NB_STEP = TensorSpec("nb_step", np.dtype(np.int32), ())

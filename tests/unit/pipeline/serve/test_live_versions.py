@@ -15,8 +15,8 @@ from components.atomic_pusher.versions import MODEL_NOTE, publish
 from pipeline.serve.errors import RequestError
 from pipeline.serve.live import Live, newest
 from tests.running_server import PATIENCE, RunningServer
-from trainer.limit_options import LimitOptions
 from trainer.names import METADATA
+from trainer.ode.options import LimitOptions
 
 BODY = {"inputs": [5]}
 PREDICT = "/v1/models/iadb:predict"

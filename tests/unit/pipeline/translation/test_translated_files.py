@@ -23,7 +23,7 @@ from pipeline.translation.files import (
 from tests.pipeline.stand_ins import save_sampler
 from trainer.common import exit_codes
 from trainer.common.xmp import EVALUATION, packet, png_chunk
-from trainer.limit_options import LimitOptions
+from trainer.ode.options import LimitOptions
 from trainer.ode.transport import Sampling
 from trainer.serving.sampler import Sampler
 from trainer.source.options import Source

@@ -16,7 +16,8 @@ from trainer.fit.checkpoint import (
     TrainingDivergedError,
 )
 from trainer.fit.checkpoint_files import list_steps
-from trainer.options import ModelOptions, SampleOptions, TrainOptions
+from trainer.ode.options import SampleOptions
+from trainer.options import ModelOptions, TrainOptions
 
 pytestmark = pytest.mark.usefixtures("small_network")
 

@@ -21,8 +21,9 @@ from trainer.fit.stored_weights import (
 )
 from trainer.fit.warm_start import warm_start
 from trainer.names import METADATA
+from trainer.ode.options import SampleOptions
 from trainer.ode.transport import Sampling
-from trainer.options import ModelOptions, SampleOptions, TrainOptions
+from trainer.options import ModelOptions, TrainOptions
 from trainer.serving.sampler import Sampler
 from trainer.source.options import Source
 from trainer.train import train

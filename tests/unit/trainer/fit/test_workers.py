@@ -24,7 +24,8 @@ from trainer.fit.checkpoint_files import list_steps
 from trainer.fit.precision import resolve_precision
 from trainer.fit.workers import check_same_start, choose_strategy, is_chief
 from trainer.light import cpu
-from trainer.options import ModelOptions, SampleOptions, TrainOptions
+from trainer.ode.options import SampleOptions
+from trainer.options import ModelOptions, TrainOptions
 from trainer.train import train
 
 pytestmark = pytest.mark.usefixtures("small_network")

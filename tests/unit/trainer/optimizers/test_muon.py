@@ -5,10 +5,11 @@ import numpy as np
 import pytest
 
 from trainer.build import build_model
+from trainer.ode.options import SampleOptions
 from trainer.optimizers import muon
 from trainer.optimizers.adam import FusedAdam
 from trainer.optimizers.muon import UPDATE_SIZE, ConvolutionalMuon
-from trainer.options import ModelOptions, SampleOptions, TrainOptions
+from trainer.options import ModelOptions, TrainOptions
 
 RATE = 1e-2
 

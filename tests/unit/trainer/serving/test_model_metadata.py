@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from trainer.limit_options import LimitOptions
+from trainer.ode.options import LimitOptions
 from trainer.serving.model_metadata import MetadataError, parse
 from trainer.source.options import Source
 

@@ -15,8 +15,9 @@ from trainer.names import FINGERPRINT, METADATA, NETWORK
 from trainer.networks.step_length import take_steps
 from trainer.networks.unet import build_unet
 from trainer.networks.within_range import within_range
+from trainer.ode.options import SampleOptions
 from trainer.ode.transport import Sampling
-from trainer.options import ModelOptions, SampleOptions
+from trainer.options import ModelOptions
 from trainer.serving.onnx_network import convert, convert_saved_model
 from trainer.serving.sampler import Sampler
 

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from tests.small_network import build_unet
 from trainer.labels import LabelEncoder
-from trainer.limit_options import LimitOptions
+from trainer.ode.options import LimitOptions
 from trainer.ode.transport import Sampling
 from trainer.options import ModelOptions
 from trainer.serving.sampler import Sampler

@@ -10,10 +10,10 @@ from tensorflow.core.protobuf import saved_model_pb2
 from pipeline.registry import serving
 from tests.exported_models import make_sampler, write_sampler
 from tests.small_network import build_unet
-from trainer.limit_options import LimitOptions
 from trainer.names import METADATA
 from trainer.ode import methods
 from trainer.ode.guidance import Guidance
+from trainer.ode.options import LimitOptions
 from trainer.ode.transport import Sampling
 from trainer.options import ModelOptions
 from trainer.serving.exported_network import digest

@@ -11,8 +11,8 @@ from tensorflow_serving.apis import prediction_log_pb2
 
 from pipeline.registry import serving
 from trainer import preprocessing
-from trainer.limit_options import LimitOptions
 from trainer.names import WARM_UP
+from trainer.ode.options import LimitOptions
 from trainer.ode.transport import Sampling
 from trainer.serving.sampler import Sampler
 from trainer.source.options import Source

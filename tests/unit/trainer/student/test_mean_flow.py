@@ -13,7 +13,8 @@ from trainer.networks.step_length import take_steps
 from trainer.networks.within_range import within_range
 from trainer.ode.field import GuidedField
 from trainer.ode.guidance import Guidance
-from trainer.options import ModelOptions, SampleOptions, TrainOptions
+from trainer.ode.options import SampleOptions
+from trainer.options import ModelOptions, TrainOptions
 from trainer.step.batches import unpack
 from trainer.step.path import Draws, draw_for
 from trainer.student import build

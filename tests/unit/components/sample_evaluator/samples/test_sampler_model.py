@@ -14,8 +14,8 @@ from components.sample_evaluator.samples.sampler import (
     check_sampler,
     load_sampler,
 )
-from trainer.limit_options import LimitOptions
 from trainer.names import METADATA
+from trainer.ode.options import LimitOptions
 from trainer.serving.stored_model import ModelArgumentError
 
 
