@@ -32,6 +32,7 @@ from trainer.dataset import TrainingData
 from trainer.fit.stored_weights import save_weights
 from trainer.names import METADATA
 from trainer.networks.unet import build_unet
+from trainer.ode.options import SampleOptions
 from trainer.options import ModelOptions, TrainOptions
 
 def preprocess(serialized):
