@@ -10,6 +10,7 @@ TEST = [
     "gcp-storage-emulator==2026.7.19",
     "httpx2==2.16.2",
     "huggingface-hub==2.4.0",
+    "jsonschema==4.26.0",  # reads the server's OpenAPI document
     "kubernetes-validate==1.37.0",
     "mlflow-skinny==3.17.2",
     "moto[s3]==5.2.5",

@@ -12,7 +12,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from pipeline.serve import tf_serving
+from pipeline.serve import openapi, tf_serving
 from pipeline.serve.calls import Call, Calls
 from pipeline.serve.errors import RequestError
 from pipeline.serve.http import as_json
@@ -76,6 +76,7 @@ class Service:
         found = [
             *map(Route, HEALTH, (self._healthy, self._ready)),
             Route("/metrics", self._metrics),
+            Route("/openapi.json", self._openapi),
         ]
         for path in (model, f"{model}/versions/{{version:version}}"):
             found += [
@@ -95,6 +96,9 @@ class Service:
 
     async def _metrics(self, request: Request) -> Response:
         return Response(self.metrics.text(), media_type="text/plain; version=0.0.4")
+
+    async def _openapi(self, request: Request) -> Response:
+        return as_json(openapi.document(self.name, self.live.version()))
 
     async def _predict(self, request: Request) -> Response:
         version = self._version(request)

@@ -25,6 +25,7 @@ FILES = {  # they say nothing about the model
     "/": ("index.html", "text/html"),
     "/playground/playground.css": ("playground.css", "text/css"),
     "/playground/playground.js": ("playground.js", "text/javascript"),
+    "/playground/player.js": ("player.js", "text/javascript"),
     "/playground/client.js": ("client.js", "text/javascript"),
     "/playground/pixels.js": ("pixels.js", "text/javascript"),
 }

@@ -2,12 +2,14 @@
 
 import { ask, encoded, flat, hasToken, nested, predict, setToken, stop } from "./client.js";
 import { paint, readPicture, rows, save, slerp, toUint8 } from "./pixels.js";
+import { make, player } from "./player.js";
 
 const FRAMES = 9; // of a walk
 const PART = 16; // images of a request, which are shown while the next ones are drawn
 const CLASS_LENGTH = 60; // characters of a class that are shown
 const MAX_SEED = 2 ** 32;
 const RETRY_MS = 2000; // while no model is loaded
+const SHARED = ["seed", "count", "steps", "solver", "guidance", "label"]; // controls in a link
 const IN_TURN = "\0"; // the name of no class
 const $ = id => document.getElementById(id);
 
@@ -15,17 +17,20 @@ let about; // what the server says about the live model
 let drawn = { canvases: [], mark: null }; // the grid, and the mark of the model that drew it
 let chosen = null; // seed of the large image
 
-const make = (tag, text = "", properties = {}) =>
-  Object.assign(document.createElement(tag), { textContent: text, ...properties });
 const short = text => (text.length > CLASS_LENGTH ? `${text.slice(0, CLASS_LENGTH - 1)}…` : text);
-const number = id => {
+// The number in a control; NaN if it is none, or not one that the control allows.
+const read = id => {
   const { valueAsNumber: value, min, max, step } = $(id);
-  const whole = step !== "any";
-  const fits = whole ? Number.isSafeInteger(value) : Number.isFinite(value);
-  if (fits && !(min && value < min) && !(max && value > max)) return value;
+  const fits = step === "any" ? Number.isFinite(value) : Number.isSafeInteger(value);
+  return fits && !(min && value < min) && !(max && value > max) ? value : NaN;
+};
+const number = id => {
+  const value = read(id);
+  if (!Number.isNaN(value)) return value;
+  const { min, max, step } = $(id);
   const name = $(id).closest("label").firstChild.textContent.trim();
   const limits = max ? `, ${min} to ${max}` : "";
-  throw new Error(`${name}: expected a ${whole ? "whole " : ""}number${limits}.`);
+  throw new Error(`${name}: expected a ${step === "any" ? "" : "whole "}number${limits}.`);
 };
 const seeded = () => about.inputs.includes("seed");
 const guided = () => about.solvers.length > 0 && about.labels.length > 0;
@@ -180,6 +185,24 @@ async function draw() {
     show(images.map(each => flat(each)), part, seed => act("Following the path …", () => enlarge(seed, source)));
   }
   await enlarge(seeds[0], source);
+  history.replaceState(null, "", link());
+}
+
+// The link to the page as it is set, without what the model does not have.
+function link() {
+  const shown = SHARED.filter(id => !$(id).closest("label").hidden && $(id).value !== IN_TURN);
+  return `#${new URLSearchParams(shown.map(id => [id, $(id).value]))}`;
+}
+
+// Sets the controls as a link says; what does not fit the model is left out.
+function follow(address) {
+  const values = new URLSearchParams(address.slice(1));
+  for (const id of SHARED.filter(each => values.has(each))) {
+    const before = $(id).value;
+    $(id).value = values.get(id);
+    const fits = $(id).type === "number" ? !Number.isNaN(read(id)) : $(id).selectedIndex >= 0;
+    if (!fits) $(id).value = before;
+  }
 }
 
 // What the model sees of the chosen picture.
@@ -218,7 +241,7 @@ async function enlarge(seed, source) {
   chosen = seed;
   $("large-title").textContent = title(seed);
   const text = state => `after ${fits ? state : nbStep} of ${nbStep} steps`;
-  player($("large"), states.map(each => flat(each)), text, `${source ? "translated" : "seed"}-${seed}.png`, states.length - 1);
+  player($("large"), states.map(each => flat(each)), text, `${source ? "translated" : "seed"}-${seed}.png`, about, states.length - 1);
   press(seed);
 }
 
@@ -242,7 +265,7 @@ async function walk() {
   const name = label(seeds.includes(chosen) ? chosen : seeds[0]); // so that the large image is an end
   const images = await transport(between(...await noise(seeds)), name);
   const way = `seed ${seeds[0]} to seed ${seeds[1]}${about.labels.length && name ? `, ${short(name)}` : ""}`;
-  player($("walk"), images, frame => `${percent(frame)} % of the way from ${way}`, `walk-${seeds.join("-")}.png`);
+  player($("walk"), images, frame => `${percent(frame)} % of the way from ${way}`, `walk-${seeds.join("-")}.png`, about);
 }
 
 async function invert() {
@@ -266,30 +289,17 @@ async function invert() {
   $("inverted").hidden = false;
   $("error-of-picture").textContent =
     `Error of the reconstruction: ${mean.toFixed(1)} gray levels of 255 on average, ${most} at most.`;
-  player($("own"), images, frame => `${percent(frame)} % of the way to seed ${seed}`, `mixed-with-${seed}.png`);
+  player($("own"), images, frame => `${percent(frame)} % of the way to seed ${seed}`, `mixed-with-${seed}.png`, about);
 }
 
-// Images behind a slider.
-function player(section, images, text, file, first = 0) {
-  const frame = make("div", "", { className: "frame" });
-  const slider = make("input", "", { type: "range", min: 0, max: images.length - 1, value: first });
-  slider.setAttribute("aria-label", "Position");
-  slider.hidden = images.length === 1;
-  const caption = make("output");
-  const button = make("button", "Download as PNG", { type: "button" });
-  const { shape, mark } = about; // another model may be live when the slider is moved
-  const turn = () => {
-    frame.replaceChildren(paint(images[slider.value], shape));
-    caption.textContent = text(Number(slider.value));
-    slider.setAttribute("aria-valuetext", caption.textContent);
-  };
-  slider.addEventListener("input", turn);
-  button.addEventListener("click", () => save([...frame.children], file, mark));
-  turn();
-  const line = make("p");
-  line.append(button);
-  section.querySelector(".player").replaceChildren(frame, slider, caption, line);
-  section.hidden = false;
+// Takes a picture that was dropped or pasted.
+function take(files) {
+  const [input, form] = about?.source ? ["picture", "draw"] : ["own-picture", "own-form"];
+  if (!about || $(form).closest("[hidden]") || $("go").disabled) return;
+  const list = new DataTransfer();
+  list.items.add(files[0]);
+  $(input).files = list.files;
+  $(form).requestSubmit();
 }
 
 function on(form, text, action) {
@@ -312,6 +322,19 @@ $("surprise").addEventListener("click", () => {
   $("draw").requestSubmit();
 });
 $("stop").addEventListener("click", stop);
+for (const [name, content] of [["drop", "dataTransfer"], ["paste", "clipboardData"]]) {
+  document.addEventListener(name, event => {
+    if (!event[content].files.length) return; // text, for a control
+    event.preventDefault();
+    take(event[content].files);
+  });
+}
+document.addEventListener("dragover", event => event.preventDefault()); // else nothing is dropped
+window.addEventListener("hashchange", () => {
+  if (!about || $("go").disabled) return;
+  follow(location.hash);
+  if (!about.source) $("draw").requestSubmit();
+});
 $("save-grid").addEventListener("click", () => save(drawn.canvases, "images.png", drawn.mark));
 $("walk-from").addEventListener("click", () => { $("from").value = chosen; $("walk-form").requestSubmit(); });
 $("walk-to").addEventListener("click", () => { $("to").value = chosen; $("walk-form").requestSubmit(); });
@@ -324,6 +347,7 @@ async function begin() {
     if (error.status === 503) setTimeout(start, RETRY_MS);
     throw error;
   }
+  follow(location.hash);
   if (!about.source) await draw();
 }
 

@@ -81,9 +81,10 @@ def translating(tmp_path_factory):
 class Page:
     """The playground in a browser."""
 
-    def __init__(self, chromium, server, width=DESK, scheme="light"):
+    def __init__(self, chromium, server, width=DESK, scheme="light", link=""):
         self.browser = chromium
-        chromium.visit(f"http://127.0.0.1:{server.port}/", width, scheme)
+        chromium.visit("about:blank", width, scheme)  # else a link moves within the page
+        chromium.visit(f"http://127.0.0.1:{server.port}/{link}", width, scheme)
         self.until("document.getElementById('status').textContent === ''")
 
     def js(self, expression):
@@ -328,7 +329,7 @@ def test_a_model_with_autoguidance_says_that_inversion_is_rough(chromium, server
 def test_downloads_are_marked_png_files(chromium, server, signatures):
     page = Page(chromium, server)
     page.js(CATCH)
-    page.press("#large .player button")
+    page.press("#large .player button:nth-child(2)")
     page.until("window.saved.length === 1")
     assert page.js("window.saved[0]") == "seed-0.png"
     with Image.open(io.BytesIO(base64.b64decode(page.js(SAVED)))) as file:
@@ -339,6 +340,87 @@ def test_downloads_are_marked_png_files(chromium, server, signatures):
     page.until("window.saved.length === 2")
     with Image.open(io.BytesIO(base64.b64decode(page.js(SAVED)))) as file:
         assert file.size == (32, 32)
+
+
+def test_what_plays_goes_forth_and_back_until_it_is_touched(chromium, server):
+    page = Page(chromium, server)
+    slider = "document.querySelector('#large input')"
+    page.press("#large .player button")
+    page.js(f"window.seen = []; {slider}.value = 2")
+    page.js("""
+        const caption = document.querySelector('#large output');
+        const record = () => window.seen.push(caption.textContent.split(' ')[1]);
+        new MutationObserver(record).observe(caption, { childList: true });
+    """)
+    page.until("window.seen.length > 7")
+    assert "".join(page.js("window.seen")).startswith("32101232")
+    assert page.text("#large .player button") == "Pause"
+    page.js(f"{slider}.value = 1; {slider}.dispatchEvent(new Event('input'))")
+    assert page.text("#large .player button") == "Play"
+    assert page.text("#large output") == "after 1 of 3 steps"
+
+
+def test_an_animation_has_every_frame_and_is_marked(chromium, server, signatures):
+    page = Page(chromium, server)
+    page.js(CATCH)
+    page.set(**{"from": 2, "to": 6})
+    page.press("#walk-form button")
+    page.press("#walk .player button:last-child")
+    page.until("window.saved.length === 1")
+    assert page.js("window.saved[0]") == "animated-walk-2-6.png"
+    with Image.open(io.BytesIO(base64.b64decode(page.js(SAVED)))) as file:
+        assert "trainedAlgorithmicMedia" in file.info["XML:com.adobe.xmp"]
+        assert file.n_frames == 9
+        assert file.info["loop"] == 0
+        for frame, seed in ((0, 2), (8, 6)):
+            file.seek(frame)
+            shown = np.array(file.convert("L"))[..., None]
+            assert_equal(shown, generate(signatures, seed), 1)
+
+
+def test_a_link_keeps_the_settings(chromium, conditional):
+    page = Page(chromium, conditional)
+    page.set(seed=41, count=3, steps=5, label="7", solver="heun", guidance="2.5")
+    page.press("#go")
+    link = page.js("location.hash")
+    shown = page.gray("#grid button:nth-child(3) canvas")
+    page = Page(chromium, conditional, link=link)
+    assert_equal(page.gray("#grid button:nth-child(3) canvas"), shown)
+    assert page.js("document.querySelectorAll('#grid canvas').length") == 3
+    page.js("location.hash = '#seed=5&count=2'")
+    page.until("document.querySelectorAll('#grid canvas').length === 2")
+    page.until("document.getElementById('status').textContent === ''")
+    assert page.text("#large-title") == "Seed 5, 7"
+    page.assert_quiet()
+
+
+def test_what_does_not_fit_in_a_link_is_left_out(chromium, conditional):
+    link = "#seed=x&count=1e9&steps=-1&solver=<b>&guidance=NaN&label=../&from=2&__proto__=1"
+    page = Page(chromium, conditional, link=link)
+    assert page.problem() == ""
+    assert page.js("document.querySelectorAll('#grid canvas').length") == 16
+    assert page.js("document.getElementById('solver').value") == "euler"
+    page.assert_quiet()
+
+
+@pytest.mark.parametrize(
+    ("event", "content"), [("Drag", "dataTransfer"), ("Clipboard", "clipboardData")]
+)
+def test_a_picture_is_dropped_or_pasted(chromium, server, signatures, event, content):
+    page = Page(chromium, server)
+    kind = {"Drag": "drop", "Clipboard": "paste"}[event]
+    page.js(f"""(async () => {{
+        const data = new DataTransfer();
+        const canvas = document.querySelector('#large canvas');
+        const blob = await new Promise(done => canvas.toBlob(done));
+        data.items.add(new File([blob], 'mine.png', {{ type: 'image/png' }}));
+        const event = new {event}Event('{kind}', {{ {content}: data, bubbles: true }});
+        document.body.dispatchEvent(event);
+    }})()""")
+    page.until("!document.getElementById('inverted').hidden")
+    page.until("document.getElementById('status').textContent === ''")
+    assert page.problem() == ""
+    assert_equal(page.gray("#inverted figure:nth-child(1) canvas"), generate(signatures, 0), 1)
 
 
 def test_wrong_values_and_missing_pictures_are_explained(chromium, server):
